@@ -1,0 +1,159 @@
+//! The live side: threads that watch a directory, keep its picture, list it, and act on it.
+//!
+//! Owns: [`Engine`] (a handle: commands in, immutable snapshots out), settings, the demo's directory.
+//! Never: draws, prints, or speaks UI words; whoever holds a handle never waits for a file.
+
+pub mod listing;
+pub mod settings;
+
+use crate::model::snapshot::{Lock, Snapshot};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use listing::{Listing, Query};
+use settings::Settings;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What may be asked of the engine. Each is answered by a new snapshot, a new listing, or an [`Event`].
+#[derive(Debug)]
+pub enum Command {
+    /// Watch this directory instead; `None` = none.
+    Watch(Option<PathBuf>),
+    /// Make a demo directory, fill it with life, and watch it.
+    StartDemo,
+    /// Another threshold.
+    SetThreshold(Duration),
+    /// Read the whole directory again.
+    Rescan,
+    /// List what the snapshot holds in this way, from now on.
+    List(Query),
+    /// Recheck and clear these, as the person saw them. Answered by [`Event::Cleared`].
+    Clear {
+        /// Each exactly as it was shown.
+        seen: Vec<Arc<Lock>>,
+    },
+    /// Put back what these journal entries took away, newest first. Answered by [`Event::Undone`].
+    Undo {
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// Read the journal again; [`Engine::journal`] has it then.
+    ReadJournal,
+    /// Write the settings.
+    SaveSettings(Box<Settings>),
+    /// End.
+    Shutdown,
+}
+
+/// What came of one lock in a clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Relative path.
+    pub path: OsString,
+    /// The journal entry's id, or why nothing was done.
+    pub result: Result<String, String>,
+}
+
+/// What the engine has to tell beyond snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A clear has ended.
+    Cleared {
+        /// One for each lock that was asked for.
+        outcomes: Vec<Outcome>,
+    },
+    /// An undo has ended.
+    Undone {
+        /// One for each entry that was asked for; `Ok` carries its id.
+        outcomes: Vec<Outcome>,
+    },
+    /// Something to tell the person; nothing was lost.
+    Notice(String),
+}
+
+/// One line of the journal, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct JournalLine {
+    /// What undo takes.
+    pub id: String,
+    /// RFC 3339.
+    pub at: String,
+    /// `clear`, `refuse`, `undo`, `force`, `repair`, `sweep`.
+    pub what: String,
+    /// The directory.
+    pub directory: String,
+    /// The path relative to it.
+    pub path: String,
+    /// Who did it.
+    pub who: String,
+    /// The verdict then.
+    pub verdict: String,
+    /// The sentence then.
+    pub why: String,
+    /// What came of it.
+    pub outcome: String,
+}
+
+/// What the engine publishes, read without waiting.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) snapshot: ArcSwapOption<Snapshot>,
+    pub(crate) listing: ArcSwap<Listing>,
+    pub(crate) journal: ArcSwap<Vec<JournalLine>>,
+}
+
+/// A handle on the engine. Dropping the last one ends its threads.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    commands: Sender<Command>,
+    events: Receiver<Event>,
+}
+
+impl Engine {
+    /// An engine without threads, that shows `snapshot` and hands over the commands it gets: for tests of what stands above.
+    pub fn detached(snapshot: Option<Snapshot>, query: &Query) -> (Self, Receiver<Command>, Sender<Event>) {
+        let shared = Arc::new(Shared::default());
+        if let Some(snapshot) = snapshot {
+            shared.listing.store(Arc::new(Listing::of(&snapshot, query)));
+            shared.snapshot.store(Some(Arc::new(snapshot)));
+        }
+        let (commands, received) = unbounded();
+        let (told, events) = unbounded();
+        (Self { shared, commands, events }, received, told)
+    }
+
+    /// The newest picture; `None` while no directory is chosen.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// The newest listing. It may belong to an older snapshot by a moment: look ids up and pass over what has gone.
+    pub fn listing(&self) -> Arc<Listing> {
+        self.shared.listing.load_full()
+    }
+
+    /// The journal as last read, oldest first.
+    pub fn journal(&self) -> Arc<Vec<JournalLine>> {
+        self.shared.journal.load_full()
+    }
+
+    /// Asks for something; never waits.
+    pub fn send(&self, command: Command) {
+        // A send fails only after the engine's thread has ended, and then nobody is left to do it.
+        let _ = self.commands.send(command);
+    }
+
+    /// The next thing that it has to tell, if any.
+    pub fn next_event(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.send(Command::Shutdown);
+    }
+}

@@ -1,0 +1,126 @@
+//! What is remembered between runs: `settings.json` in the configuration directory.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::listing::SortKey;
+
+/// Light or dark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThemeChoice {
+    /// As the desktop says.
+    #[default]
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+/// The table's columns, in the order in which they are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Column {
+    /// Verdict.
+    Verdict,
+    /// Name.
+    Lock,
+    /// Holder, or owner where nobody holds.
+    Holder,
+    /// Format.
+    Format,
+    /// Age.
+    Age,
+    /// Whether the holder or owner lives.
+    Liveness,
+    /// Waiters.
+    Waiting,
+}
+
+/// A column's width and whether it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnSetting {
+    /// Which.
+    pub column: Column,
+    /// In points.
+    pub width: f32,
+    /// Shown or hidden.
+    pub shown: bool,
+}
+
+/// A directory that was watched before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recent {
+    /// Where.
+    pub path: PathBuf,
+    /// Stale locks when it was last looked at.
+    pub stale: u32,
+    /// Held locks then.
+    pub held: u32,
+}
+
+/// All that is remembered. Fields that a newer version wrote are passed over; missing ones get their default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The directory to open with.
+    pub directory: Option<PathBuf>,
+    /// Newest first, 12 at most.
+    pub recent: Vec<Recent>,
+    /// In seconds.
+    pub stale_after_secs: u64,
+    /// Outer window size in points.
+    pub window_size: (f32, f32),
+    /// Light or dark.
+    pub theme: ThemeChoice,
+    /// What the table is sorted by.
+    pub sort: SortKey,
+    /// The other way round.
+    pub sort_descending: bool,
+    /// Rows under their group's heading.
+    pub grouped: bool,
+    /// Columns; empty = as designed.
+    pub columns: Vec<ColumnSetting>,
+    /// More keys for `{id}_{key}.lock`.
+    pub known_keys: Vec<String>,
+    /// Directories in which empty files are known to be kernel-lock files.
+    pub kernel_lock_directories: Vec<PathBuf>,
+    /// Directories in which empty files are known to be existence locks.
+    pub existence_lock_directories: Vec<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            recent: Vec::new(),
+            stale_after_secs: 600,
+            window_size: (1280.0, 800.0),
+            theme: ThemeChoice::System,
+            sort: SortKey::Verdict,
+            sort_descending: false,
+            grouped: true,
+            columns: Vec::new(),
+            known_keys: Vec::new(),
+            kernel_lock_directories: Vec::new(),
+            existence_lock_directories: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The threshold.
+    pub fn stale_after(&self) -> Duration {
+        Duration::from_secs(self.stale_after_secs)
+    }
+
+    /// Puts a directory first among the recent ones.
+    pub fn remember(&mut self, path: PathBuf) {
+        let old = self.recent.iter().position(|recent| recent.path == path).map(|at| self.recent.remove(at));
+        self.recent.insert(0, old.unwrap_or(Recent { path: path.clone(), stale: 0, held: 0 }));
+        self.recent.truncate(12);
+        self.directory = Some(path);
+    }
+}

@@ -1,0 +1,6 @@
+//! Who holds each lock file, whether that holder is alive, and how to clear the stale ones safely.
+
+pub mod engine;
+pub mod inspect;
+pub mod model;
+pub mod platform;

@@ -1,0 +1,272 @@
+//! Facts: what was seen of one lock file ([`Facts`]) and of the machine around it ([`Sight`]).
+//!
+//! Owns: the shape of evidence, three-valued where the world is. Never: gathers it (`inspect` does), and never
+//! concludes from it ([`super::verdict`] does).
+
+use super::format::Reading;
+use super::holder::{Pid, ProcessFacts, ProcessLook};
+use super::kernel::LockKind;
+use super::time::Wall;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The kind of a directory entry, by `lstat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link; never followed.
+    Symlink,
+    /// A named pipe; never opened.
+    Fifo,
+    /// A socket; never opened.
+    Socket,
+    /// A block or character device; never opened.
+    Device,
+}
+
+impl FileKind {
+    /// What a sentence calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Regular => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symbolic link",
+            Self::Fifo => "FIFO",
+            Self::Socket => "socket",
+            Self::Device => "device",
+        }
+    }
+}
+
+/// What `statx(2)` tells of a file, without following links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    /// Its kind.
+    pub kind: FileKind,
+    /// Permission bits.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Count of hard links.
+    pub links: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// `st_dev`: together with `ino` its identity while it exists (numbers are used again afterwards).
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// The mount it was reached through (`mnt_id`); 0 where the kernel does not say.
+    pub mount: u64,
+    /// Last change of the content; can be forged (`utime`).
+    pub modified: Wall,
+    /// Last change of the inode; nothing in userland sets it.
+    pub changed: Wall,
+    /// When the inode was made, where the file system keeps that.
+    pub born: Option<Wall>,
+    /// It is the root of a mount.
+    pub mount_root: bool,
+}
+
+impl FileStat {
+    /// The time that proofs use: the latest of birth, modification and inode change, because `mtime` alone can be forged.
+    pub fn proof_time(&self) -> Wall {
+        self.modified.max(self.changed).max(self.born.unwrap_or(Wall(i64::MIN)))
+    }
+}
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// EACCES or EPERM.
+    Denied,
+    /// The file system did not answer in time.
+    NoAnswer,
+    /// Anything else, with its errno in words.
+    Failed(Box<str>),
+}
+
+/// A process, as far as a sentence needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessRef {
+    /// Its PID.
+    pub pid: Pid,
+    /// What is known of it; `None` where it may not be looked at or has gone since.
+    pub facts: Option<Arc<ProcessFacts>>,
+}
+
+impl ProcessRef {
+    /// Its short name, or what stands in for one.
+    pub fn name(&self) -> &str {
+        self.facts.as_ref().map_or("a process", |facts| facts.name())
+    }
+}
+
+/// What the kernel's lock table says of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelState {
+    /// The granted locks' kind, by the first of them.
+    pub kind: Option<LockKind>,
+    /// Who holds it, as far as can be told.
+    pub holders: Vec<ProcessRef>,
+    /// The taker that the table names, where that process has exited and another inherited the lock.
+    pub taken_by_exited: Option<Pid>,
+    /// Granted locks, as (exclusive, first byte, last byte or to the end).
+    pub ranges: Vec<(bool, u64, Option<u64>)>,
+    /// Who is queued for it.
+    pub waiters: Vec<ProcessRef>,
+    /// The device number does not tell file systems apart here (btrfs subvolumes) and no open file confirms the match.
+    pub ambiguous: bool,
+}
+
+impl KernelState {
+    /// Whether a lock is granted.
+    pub fn is_granted(&self) -> bool {
+        self.kind.is_some()
+    }
+}
+
+/// Who was found to have the file open, or to work under it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Users {
+    /// Not asked, as the verdict does not hang on it.
+    #[default]
+    NotLooked,
+    /// What was found. `unseen` processes whose open files would matter could not be looked at.
+    Looked {
+        /// Processes that have the file open.
+        open: Vec<ProcessRef>,
+        /// A process of the format's program with its working directory or an open file in the protected tree.
+        works: Option<ProcessRef>,
+        /// Processes that could not be looked at and would matter.
+        unseen: u32,
+    },
+}
+
+/// The owner that the record names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OwnerState {
+    /// The record names nobody, or there is none.
+    #[default]
+    NotNamed,
+    /// Not looked for: a PID elsewhere means nothing here.
+    NotLooked,
+    /// What came of looking.
+    Looked(Arc<ProcessLook>),
+}
+
+/// What was seen of a heartbeat lock, by our own monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// How often its tool refreshes it.
+    pub interval: Duration,
+    /// The tool's own stale time.
+    pub stale_after: Duration,
+    /// It was refreshed between two looks.
+    pub moved: bool,
+    /// For how long we have watched it unchanged; `None` after a single look.
+    pub unchanged_for: Option<Duration>,
+}
+
+/// A danger that a person must know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// A process holds a lock on a deleted inode of this path: two holders are possible.
+    SplitLock,
+}
+
+impl Danger {
+    /// The word that the JSON output uses.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::SplitLock => "split_lock",
+        }
+    }
+}
+
+/// All that was seen of one lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `None` = `lstat` failed.
+    pub stat: Option<FileStat>,
+    /// Why it could not be read, where it could not.
+    pub trouble: Option<Trouble>,
+    /// Format and record.
+    pub reading: Reading,
+    /// A digest of the first 64 KiB, to tell that the content changed.
+    pub content: u64,
+    /// The kernel's locks on it; `None` = there are none that we can see.
+    pub kernel: Option<Box<KernelState>>,
+    /// The kernel-lock rule applies: a kernel-lock format, or an empty file where kernel locks are known to be used.
+    pub kernel_rule: bool,
+    /// The owner that the record names.
+    pub owner: OwnerState,
+    /// Who has it open or works under it.
+    pub users: Users,
+    /// For heartbeat formats.
+    pub beat: Option<Beat>,
+    /// A danger, where there is one.
+    pub danger: Option<Danger>,
+    /// When we first saw it as it is now, on the monotonic clock: the threshold runs on it where the file's time lies ahead.
+    pub first_seen: Duration,
+}
+
+impl Facts {
+    /// Processes queued for it, by the kernel's table.
+    pub fn waiters(&self) -> &[ProcessRef] {
+        self.kernel.as_ref().map_or(&[], |kernel| &kernel.waiters)
+    }
+}
+
+/// The file system that a directory stands on, as far as it matters for evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSystem {
+    /// Its type as mountinfo names it (`ext4`).
+    pub name: Box<str>,
+    /// Other machines may write here.
+    pub network: bool,
+    /// Locks taken on its files by anybody on this machine appear in our lock table under the same inode (not on
+    /// overlayfs, FUSE, network file systems).
+    pub shows_locks: bool,
+}
+
+/// What was to be seen of the machine in one pass; shared by all its locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// This host's name.
+    pub host: Box<str>,
+    /// `/etc/machine-id`.
+    pub machine_id: Option<u128>,
+    /// This boot.
+    pub boot_id: Option<u128>,
+    /// A wall time that lies surely before this boot's start of userland even if the clock was stepped:
+    /// `min(btime of /dev/null on devtmpfs, now - uptime)`. `None` where it cannot be known.
+    pub boot_floor: Option<Wall>,
+    /// By how much the clock was stepped since boot (CLEARING.md 2.2); `None` = cannot be known (in a container).
+    pub clock_step: Option<Duration>,
+    /// Our PID namespace.
+    pub pid_ns: Option<u64>,
+    /// It is the host's first one, so all processes can be seen.
+    pub host_pid_ns: bool,
+    /// Other users' processes are hidden from us (`hidepid`, without the rights to see past it).
+    pub hidden_processes: bool,
+    /// Our own user id.
+    pub uid: u32,
+    /// The file system of the directory.
+    pub fs: FileSystem,
+    /// The kernel's lock table could be read.
+    pub kernel_table: bool,
+    /// Processes seen.
+    pub processes: u32,
+    /// Of these, how many would not show their open files to us.
+    pub processes_denied: u32,
+}
+
+impl Sight {
+    /// We are in the host's PID namespace and the file system shows its locks: nobody here can hold one unseen.
+    pub fn full_view(&self) -> bool {
+        self.host_pid_ns && self.fs.shows_locks && self.kernel_table
+    }
+}

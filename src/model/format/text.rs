@@ -1,0 +1,141 @@
+//! Records that are lines of text: a decimal PID, a PID with a host, and Python's `filelock`.
+
+use super::{Candidate, Record, RecordState};
+use crate::model::facts::FileKind;
+use crate::model::holder::{Pid, StartToken};
+
+/// Text records are short; what is longer than this is something else.
+const LONGEST_TEXT_RECORD: u64 = 1024;
+
+fn text<'a>(file: &Candidate<'a>) -> Option<&'a str> {
+    let small = file.kind == FileKind::Regular && file.size > 0 && file.size <= LONGEST_TEXT_RECORD;
+    small.then(|| std::str::from_utf8(file.bytes).ok()).flatten()
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_host(text: &str) -> bool {
+    text.len() <= 253
+        && text.bytes().any(|b| b.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+/// `Ok(None)` for 0, which names nobody.
+fn pid(digits: &str) -> Result<Option<Pid>, RecordState> {
+    match digits.parse::<u64>() {
+        Ok(0) => Ok(None),
+        Ok(number) => Pid::new(number).map(Some).ok_or(RecordState::Malformed("PID beyond 2^31-1")),
+        Err(_) => Err(RecordState::Malformed("PID beyond 2^31-1")),
+    }
+}
+
+/// Empty, and its name or a sibling says that Python's `FileLock` is used here. Only the kernel knows who holds it.
+pub(super) fn filelock_unix(file: &Candidate<'_>) -> Option<RecordState> {
+    (file.kind == FileKind::Regular && file.size == 0 && file.known_key).then_some(RecordState::None)
+}
+
+/// `PID\nHOST\n` (filelock 3.22 to 3.29) and `PID\nHOST\nTOKEN\n` (from 3.30; on Windows from 3.29.0).
+///
+/// TOKEN = `(boot id << 64) | start ticks`; HOST may end in `?pidns-<hex inode>` (4.1 and later). The sentinel of
+/// `StrictSoftFileLock` has a NUL in line 2 and is no record (pid 1 would always be alive).
+pub(super) fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
+    let text = text(file)?;
+    let body = text.strip_suffix('\n')?;
+    let lines: Vec<&str> = body.split('\n').collect();
+    let (digits, host, token) = match lines[..] {
+        [pid, host] => (pid, host, None),
+        [pid, host, token] => (pid, host, Some(token)),
+        _ => return None,
+    };
+    let (name, namespace) = match host.split_once("?pidns-") {
+        Some((name, hex)) => (name, Some(u64::from_str_radix(hex, 16).ok()?)),
+        None => (host, None),
+    };
+    let printable = !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic());
+    if !is_digits(digits) || !printable || is_digits(host) || token.is_some_and(|t| !is_digits(t)) {
+        return None;
+    }
+    let pid = match pid(digits) {
+        Ok(pid) => pid,
+        Err(state) => return Some(state),
+    };
+    let token = token.and_then(|t| decimal_token(t));
+    Some(RecordState::Parsed(Box::new(Record {
+        pid,
+        host: Some(name.into()),
+        pid_ns: namespace,
+        token,
+        complete: true,
+        ..Record::default()
+    })))
+}
+
+/// The decimal number of up to 192 bits splits into 128 bits of boot id and 64 bits of ticks; a boot half of 0 means
+/// that its writer could not read it.
+fn decimal_token(digits: &str) -> Option<StartToken> {
+    let mut limbs = [0u64; 3]; // little end first
+    for digit in digits.bytes() {
+        let mut carry = u128::from(digit - b'0');
+        for limb in &mut limbs {
+            let wide = u128::from(*limb) * 10 + carry;
+            *limb = wide as u64;
+            carry = wide >> 64;
+        }
+        if carry != 0 {
+            return None;
+        }
+    }
+    let boot = (u128::from(limbs[2]) << 64) | u128::from(limbs[1]);
+    Some(StartToken { boot_id: (boot != 0).then_some(boot), ticks: limbs[0] })
+}
+
+/// A decimal PID, as scripts write it: spaces around, leading zeros, a newline or none (FHS asks readers to be generous).
+pub(super) fn hand_pid(file: &Candidate<'_>) -> Option<RecordState> {
+    let text = text(file)?;
+    let mut words = text.split_ascii_whitespace();
+    let first = words.next()?;
+    let more = words.next();
+    if let Some(number) = first.strip_prefix('-') {
+        return (is_digits(number) && more.is_none()).then_some(RecordState::Malformed("negative PID"));
+    }
+    if !is_digits(first) {
+        return None;
+    }
+    match more {
+        Some(second) if is_digits(second) => return Some(RecordState::Malformed("more than one PID")),
+        Some(_) => return None,
+        None => {}
+    }
+    Some(match pid(first) {
+        Ok(pid) => {
+            RecordState::Parsed(Box::new(Record { pid, complete: text.ends_with(['\n', '\r']), ..Record::default() }))
+        }
+        Err(state) => state,
+    })
+}
+
+/// Other spellings of a PID and a host: `PID HOST`, `PID@HOST`, `PID:HOST`, `HOST:PID`, `HOST PID`, on one line or two.
+pub(super) fn pid_host(file: &Candidate<'_>) -> Option<RecordState> {
+    let text = text(file)?;
+    let words: Vec<&str> = text.split([' ', '\t', '\r', '\n', '@', ':']).filter(|w| !w.is_empty()).collect();
+    let [left, right] = words[..] else { return None };
+    let (digits, host) = match (is_digits(left), is_digits(right)) {
+        (true, false) => (left, right),
+        (false, true) => (right, left),
+        _ => return None,
+    };
+    if !is_host(host) {
+        return None;
+    }
+    Some(match pid(digits) {
+        Ok(pid) => RecordState::Parsed(Box::new(Record {
+            pid,
+            host: Some(host.into()),
+            complete: text.ends_with('\n'),
+            ..Record::default()
+        })),
+        Err(state) => state,
+    })
+}

@@ -1,0 +1,129 @@
+//! Processes as evidence: who a record names, who was looked at, and what tells one process from a later one.
+//!
+//! Owns: [`Pid`], [`StartToken`], [`ProcessFacts`], [`ProcessLook`], [`Liveness`].
+//! Never: looks at a process. `platform` does.
+
+use super::time::Wall;
+use std::num::NonZeroU32;
+
+/// A process id, 1 to 2^31-1. Whether it exists is asked of the system, never of `pid_max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(NonZeroU32);
+
+impl Pid {
+    /// `None` for 0 (which names nobody: `kill(0, ..)` would hit our own group) and beyond 2^31-1.
+    pub fn new(number: u64) -> Option<Self> {
+        let number = u32::try_from(number).ok().filter(|n| *n <= i32::MAX as u32)?;
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl std::fmt::Display for Pid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What tells one process from a later one with the same PID: its start in clock ticks after boot
+/// (`/proc/PID/stat` field 22; `exec` keeps it) and which boot that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StartToken {
+    /// `/proc/sys/kernel/random/boot_id`; `None` where the writer could not read it.
+    pub boot_id: Option<u128>,
+    /// Clock ticks (100 a second on Linux) from boot to the start of the process.
+    pub ticks: u64,
+}
+
+/// One process as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessFacts {
+    /// The process id; of a thread id that was asked for, its process.
+    pub pid: Pid,
+    /// Start in clock ticks after boot.
+    pub start_ticks: u64,
+    /// The same on the wall clock (now - uptime + ticks/100); off by at most 10 ms, and by clock steps.
+    pub started_at: Wall,
+    /// Real, effective, saved and file-system uid.
+    pub uids: [u32; 4],
+    /// The name of the user that `uids[1]` stands for, where it has one.
+    pub user: Option<Box<str>>,
+    /// The program's short name (`comm`, 15 bytes at most).
+    pub comm: Box<str>,
+    /// The command line, arguments joined by spaces; empty where it may not be read.
+    pub command: Box<str>,
+    /// Born of kthreadd: such a process writes no lock files.
+    pub kernel_thread: bool,
+    /// Its PID as its own PID namespace counts it, where that differs.
+    pub inner_pid: Option<Pid>,
+}
+
+impl ProcessFacts {
+    /// The word for it in a sentence: the short name, never empty.
+    pub fn name(&self) -> &str {
+        if self.comm.is_empty() { "a process" } else { &self.comm }
+    }
+}
+
+/// What came of looking at a PID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessLook {
+    /// There is none: `pidfd_open` gives ESRCH, and /proc has no such directory.
+    NoSuchProcess,
+    /// Exited as a whole, waiting for its parent to reap it (a zombie with no living thread).
+    Exited(Box<ProcessFacts>),
+    /// Running, stopped or asleep.
+    Running(Box<ProcessFacts>),
+    /// It exists, but /proc does not show it to us (`hidepid`).
+    Hidden,
+    /// Could not look; never taken for gone.
+    Unknown(Box<str>),
+}
+
+/// Whether one owner or holder is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Liveness {
+    /// A living process, as far as can be told the very same.
+    Alive,
+    /// Proved gone.
+    Gone,
+    /// Not known, or nobody is named.
+    Unknown,
+}
+
+impl Liveness {
+    /// The word that the JSON output uses.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Gone => "gone",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How a holder is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeldBy {
+    /// The record in the file names it.
+    Record,
+    /// The kernel's lock table names it.
+    Kernel,
+    /// It has the file open, or visibly works under the lock.
+    OpenFile,
+}
+
+impl HeldBy {
+    /// The word that the JSON output uses.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Kernel => "kernel",
+            Self::OpenFile => "open_file",
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Pure data and decisions. No files, no clock, no environment, no threads.
+
+pub mod facts;
+pub mod format;
+pub mod holder;
+pub mod kernel;
+pub mod naming;
+pub mod sentence;
+pub mod snapshot;
+pub mod time;
+pub mod verdict;

@@ -1,0 +1,287 @@
+//! What is shown: one directory's locks at one moment, immutable and shared.
+//!
+//! Owns: [`Lock`], [`Snapshot`], [`Counts`]. Entries live in chunks, so that publishing one change among 100,000 copies
+//! one chunk and not all of them. Never: changes after it was published.
+
+use super::facts::{Facts, ProcessRef, Sight, Users};
+use super::holder::{HeldBy, Liveness};
+use super::naming::Naming;
+use super::sentence::{self, Fact};
+use super::time::Wall;
+use super::verdict::{Clearing, Evidence, Judgement, Verdict, judge};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A lock's place in the store: stays the same for as long as the path is there, and is not used again in a session
+/// while anything may still point to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockId(pub u32);
+
+/// One listed file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lock {
+    /// Where it stands in the store.
+    pub id: LockId,
+    /// Path relative to the directory, as the file system has it.
+    pub path: Box<OsStr>,
+    /// Group and key, as ranges of the path.
+    pub naming: Naming,
+    /// What was seen.
+    pub facts: Facts,
+    /// What follows from it.
+    pub judgement: Judgement,
+    /// The first bytes, for showing (at most 4 KiB).
+    pub bytes: Box<[u8]>,
+}
+
+impl Lock {
+    /// The path as text: invalid bytes as U+FFFD. For showing; acting uses [`Lock::path`].
+    pub fn display_path(&self) -> std::borrow::Cow<'_, str> {
+        self.path.to_string_lossy()
+    }
+
+    /// The group that the name gives; empty = none.
+    pub fn group(&self) -> String {
+        String::from_utf8_lossy(self.naming.group(self.path.as_encoded_bytes())).into_owned()
+    }
+
+    /// The key that the name gives; empty = the group's main lock.
+    pub fn key(&self) -> String {
+        String::from_utf8_lossy(self.naming.key(self.path.as_encoded_bytes())).into_owned()
+    }
+
+    /// `stale` alone sets the stale flag.
+    pub fn is_stale(&self) -> bool {
+        self.judgement.verdict == Verdict::Stale
+    }
+
+    /// Whether it can be cleared without force.
+    pub fn is_clearable(&self) -> bool {
+        matches!(self.judgement.verdict.clearing(), Clearing::Bulk | Clearing::ByName | Clearing::Repair)
+    }
+
+    /// Whether it may be cleared together with others: stale, and ours to take a lease on (its owner's, or root's).
+    pub fn is_bulk_clearable(&self, sight: &Sight) -> bool {
+        let ours = self.facts.stat.as_ref().is_some_and(|stat| sight.uid == 0 || stat.uid == sight.uid);
+        self.judgement.verdict.clearing() == Clearing::Bulk && ours
+    }
+
+    /// The process that holds it, of several the first; `None` where nobody does or it cannot be named.
+    pub fn holder(&self) -> Option<(ProcessRef, HeldBy)> {
+        if self.judgement.verdict != Verdict::Held {
+            return None;
+        }
+        if let Some(kernel) = self.facts.kernel.as_ref().filter(|k| k.is_granted()) {
+            return kernel.holders.first().cloned().map(|process| (process, HeldBy::Kernel));
+        }
+        if matches!(self.judgement.row, 12 | 17 | 18 | 23) {
+            return self.owner_process().map(|process| (process, HeldBy::Record));
+        }
+        match &self.facts.users {
+            Users::Looked { open, works, .. } => {
+                open.first().or(works.as_ref()).cloned().map(|process| (process, HeldBy::OpenFile))
+            }
+            Users::NotLooked => None,
+        }
+    }
+
+    /// The process that the record names, with what was seen of it.
+    pub fn owner_process(&self) -> Option<ProcessRef> {
+        use super::facts::OwnerState;
+        use super::holder::ProcessLook;
+        let pid = self.facts.reading.record()?.pid?;
+        let facts = match &self.facts.owner {
+            OwnerState::Looked(look) => match look.as_ref() {
+                ProcessLook::Running(process) => Some(Arc::new((**process).clone())),
+                _ => None,
+            },
+            _ => None,
+        };
+        Some(ProcessRef { pid, facts })
+    }
+
+    /// Its evidence at a moment, to judge or to say again.
+    pub fn evidence<'a>(&'a self, at: &Moment<'a>) -> Evidence<'a> {
+        Evidence { facts: &self.facts, sight: at.sight, now: at.now, monotonic: at.monotonic, threshold: at.threshold }
+    }
+
+    /// The sentence.
+    pub fn why(&self, at: &Moment<'_>) -> String {
+        sentence::why(&self.evidence(at), &self.judgement)
+    }
+
+    /// The checklist.
+    pub fn checklist(&self, at: &Moment<'_>) -> Vec<Fact> {
+        sentence::checklist(&self.evidence(at), &self.judgement)
+    }
+
+    /// Its age, or `None` where its time lies ahead.
+    pub fn age(&self, at: &Moment<'_>) -> Option<Duration> {
+        self.evidence(at).age()
+    }
+
+    /// Judges again, as time has passed; tells whether anything changed.
+    pub fn rejudge(&mut self, at: &Moment<'_>) -> bool {
+        let judgement = judge(&self.evidence(at));
+        let changed = judgement != self.judgement;
+        self.judgement = judgement;
+        changed
+    }
+
+    /// Whether the owner or holder lives.
+    pub fn liveness(&self) -> Liveness {
+        self.judgement.liveness
+    }
+}
+
+/// The present, as judgements and sentences need it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// What was to be seen of the machine.
+    pub sight: &'a Sight,
+    /// The wall clock.
+    pub now: Wall,
+    /// The monotonic clock.
+    pub monotonic: Duration,
+    /// The threshold.
+    pub threshold: Duration,
+}
+
+/// How many locks have each verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u32; Verdict::ALL.len()]);
+
+impl Counts {
+    /// Of one verdict.
+    pub fn of(&self, verdict: Verdict) -> u32 {
+        self.0[verdict as usize]
+    }
+
+    /// Of all, without what is no lock.
+    pub fn listed(&self) -> u32 {
+        self.0.iter().sum::<u32>() - self.of(Verdict::NotALock)
+    }
+
+    /// One more.
+    pub fn add(&mut self, verdict: Verdict) {
+        self.0[verdict as usize] += 1;
+    }
+
+    /// One less.
+    pub fn remove(&mut self, verdict: Verdict) {
+        self.0[verdict as usize] -= 1;
+    }
+}
+
+/// How the directory is being watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watching {
+    /// By events, with a slow rescan behind them.
+    Live,
+    /// By looking again and again, and why.
+    Polling(PollingReason),
+    /// The first pass is still under way: this many files so far.
+    Loading(u32),
+    /// The directory cannot be looked at now; we keep trying.
+    Lost(LostReason),
+}
+
+/// Why there are no events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PollingReason {
+    /// `fs.inotify.max_user_watches` or `max_user_instances` is used up.
+    OutOfWatches,
+    /// Network, FUSE: other machines' changes make no events.
+    FileSystem(Box<str>),
+    /// Anything else.
+    Failed(Box<str>),
+}
+
+/// Why the directory cannot be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LostReason {
+    /// It was deleted or moved away.
+    Gone,
+    /// It may not be read.
+    Denied,
+    /// It is no directory.
+    NotADirectory,
+    /// It does not answer.
+    NoAnswer,
+    /// Anything else.
+    Failed(Box<str>),
+}
+
+/// Something that could not be done in a pass, with its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub path: PathBuf,
+    /// What.
+    pub error: String,
+}
+
+/// How many locks one chunk holds.
+pub const CHUNK: usize = 256;
+
+/// One directory's locks at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Counts up with every publication.
+    pub generation: u64,
+    /// The directory as the person gave it, absolute.
+    pub directory: Arc<Path>,
+    /// When it was taken, on the wall clock.
+    pub taken_at: Wall,
+    /// The same on the monotonic clock.
+    pub taken_monotonic: Duration,
+    /// When the whole directory was last read.
+    pub scanned_at: Wall,
+    /// The threshold in force.
+    pub threshold: Duration,
+    /// What was to be seen of the machine.
+    pub sight: Arc<Sight>,
+    /// How it is being watched.
+    pub watching: Watching,
+    /// How many locks have each verdict.
+    pub counts: Counts,
+    /// What could not be done.
+    pub problems: Arc<[Problem]>,
+    /// The locks by id; holes where one has vanished.
+    pub chunks: Vec<Arc<Vec<Option<Arc<Lock>>>>>,
+}
+
+impl Snapshot {
+    /// The lock with this id, if it is still there.
+    pub fn lock(&self, id: LockId) -> Option<&Arc<Lock>> {
+        let at = id.0 as usize;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)?.as_ref()
+    }
+
+    /// All locks, in the order of their ids.
+    pub fn locks(&self) -> impl Iterator<Item = &Arc<Lock>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter().flatten())
+    }
+
+    /// The lock at this relative path. Linear; for single look-ups.
+    pub fn find(&self, path: &OsStr) -> Option<&Arc<Lock>> {
+        self.locks().find(|lock| &*lock.path == path)
+    }
+
+    /// The moment of this snapshot.
+    pub fn moment(&self) -> Moment<'_> {
+        self.moment_at(self.taken_at, self.taken_monotonic)
+    }
+
+    /// A later moment of the same sight: ages go on between snapshots.
+    pub fn moment_at(&self, now: Wall, monotonic: Duration) -> Moment<'_> {
+        Moment { sight: &self.sight, now, monotonic, threshold: self.threshold }
+    }
+
+    /// The full path of a lock in it.
+    pub fn full_path(&self, lock: &Lock) -> PathBuf {
+        self.directory.join(OsString::from(&*lock.path))
+    }
+}

@@ -1,0 +1,470 @@
+//! The verdict: the decision table of 29 rows, evaluated in its order; the first row that matches wins.
+//!
+//! Owns: [`judge`], pure and total. Never: looks at anything, and never takes Unknown for dead.
+//! The rows are numbered as in ARCHITECTURE.md, "The decision table".
+
+use super::facts::{Facts, FileKind, OwnerState, Sight, Users};
+use super::format::{Record, RecordState};
+use super::holder::{Liveness, ProcessFacts, ProcessLook};
+use super::time::Wall;
+use std::time::Duration;
+
+/// What Lockscope concludes about one lock file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// A process has it.
+    Held,
+    /// An existence lock whose owner is proved gone, untouched for the threshold.
+    Stale,
+    /// The same, but untouched for less than the threshold.
+    Orphaned,
+    /// Names no owner; nobody who could hold it is there; unchanged for the threshold.
+    Suspect,
+    /// A kernel-lock file that nobody holds.
+    Idle,
+    /// The record names another host, machine or PID namespace.
+    Foreign,
+    /// Anything else, with its reason.
+    Unknown,
+    /// A placeholder of ours that a crash left.
+    Interrupted,
+    /// No lock at all.
+    NotALock,
+}
+
+impl Verdict {
+    /// All, in the order in which they are counted and shown.
+    pub const ALL: [Self; 9] = [
+        Self::Held,
+        Self::Stale,
+        Self::Orphaned,
+        Self::Suspect,
+        Self::Idle,
+        Self::Foreign,
+        Self::Unknown,
+        Self::Interrupted,
+        Self::NotALock,
+    ];
+
+    /// The word that the JSON output uses.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Stale => "stale",
+            Self::Orphaned => "orphaned",
+            Self::Suspect => "suspect",
+            Self::Idle => "idle",
+            Self::Foreign => "foreign",
+            Self::Unknown => "unknown",
+            Self::Interrupted => "interrupted",
+            Self::NotALock => "not_a_lock",
+        }
+    }
+
+    /// The word in the window.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Held => "Held",
+            Self::Stale => "Stale",
+            Self::Orphaned => "Orphaned",
+            Self::Suspect => "Suspect",
+            Self::Idle => "Idle",
+            Self::Foreign => "Elsewhere",
+            Self::Unknown => "Unknown",
+            Self::Interrupted => "Interrupted",
+            Self::NotALock => "Not a lock",
+        }
+    }
+
+    /// What may be done about it.
+    pub const fn clearing(self) -> Clearing {
+        match self {
+            Self::Stale => Clearing::Bulk,
+            Self::Orphaned | Self::Suspect => Clearing::ByName,
+            Self::Interrupted => Clearing::Repair,
+            Self::Held | Self::Idle | Self::Foreign | Self::Unknown => Clearing::ForceOnly,
+            Self::NotALock => Clearing::Never,
+        }
+    }
+}
+
+/// What may be done about a lock with some verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clearing {
+    /// Clearable, also many at once.
+    Bulk,
+    /// Clearable one by one, named by the person.
+    ByName,
+    /// A placeholder of ours: repaired, not cleared.
+    Repair,
+    /// Only by force.
+    ForceOnly,
+    /// Never.
+    Never,
+}
+
+/// How sure the verdict is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Certainty {
+    /// Weak grounds.
+    Likely,
+    /// Bounded clock evidence.
+    Strong,
+    /// Proof that needs no clock.
+    Certain,
+}
+
+impl Certainty {
+    /// The word that the JSON output and the window use.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Likely => "likely",
+            Self::Strong => "strong",
+            Self::Certain => "certain",
+        }
+    }
+}
+
+/// How the owner is known to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// There is no such process.
+    NoSuchProcess,
+    /// It has exited and waits for its parent.
+    Exited,
+    /// The PID lives, with another start token or in another boot (row 13).
+    OtherToken,
+    /// The PID lives and belongs to a user who cannot have made the file, or is a kernel thread (row 14).
+    OtherUser,
+    /// The PID lives and started after the file was last touched (row 15).
+    StartedLater,
+    /// The file is older than this boot.
+    OlderThanBoot,
+}
+
+/// The conclusion about one lock file, with the row that led to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The row of the decision table, 1 to 29.
+    pub row: u8,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How sure; `None` for `unknown`.
+    pub certainty: Option<Certainty>,
+    /// Whether the owner or holder lives.
+    pub liveness: Liveness,
+    /// How the owner is known to be gone, where it is.
+    pub gone: Option<Gone>,
+    /// When time alone may change the conclusion, if nothing else does.
+    pub due: Option<Wall>,
+}
+
+/// Everything that a judgement rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What was seen of the file.
+    pub facts: &'a Facts,
+    /// What was to be seen of the machine.
+    pub sight: &'a Sight,
+    /// The present, on the wall clock.
+    pub now: Wall,
+    /// The present, on the monotonic clock.
+    pub monotonic: Duration,
+    /// The age from which a dead owner's lock counts as stale.
+    pub threshold: Duration,
+}
+
+/// An mtime further ahead than this is no age at all.
+const AHEAD: Duration = Duration::from_secs(10);
+/// A record that is not whole may be in the middle of being written for this long.
+const BEING_CREATED: Duration = Duration::from_secs(60);
+/// Granularity of file times (2 s on FAT) and 10 s for clocks that are slewed.
+const MARGIN: Duration = Duration::from_secs(12);
+
+impl Evidence<'_> {
+    /// Now minus the last modification; `None` where that lies more than 10 s ahead (or the file cannot be looked at).
+    pub fn age(&self) -> Option<Duration> {
+        let modified = self.facts.stat.as_ref()?.modified;
+        match self.now.since(modified) {
+            Some(age) => Some(age),
+            None if modified.since(self.now)? <= AHEAD => Some(Duration::ZERO),
+            None => None,
+        }
+    }
+
+    /// For how long the threshold has been running: the age, or our own watching where the file's time lies ahead.
+    pub fn untouched(&self) -> Duration {
+        self.age().unwrap_or_else(|| self.monotonic.saturating_sub(self.facts.first_seen))
+    }
+
+    fn due_in(&self, span: Duration) -> Option<Wall> {
+        Some(self.now.plus(span))
+    }
+}
+
+/// Evaluates the decision table.
+pub fn judge(evidence: &Evidence<'_>) -> Judgement {
+    let facts = evidence.facts;
+    let reading = &facts.reading;
+    let stated = |row, verdict, certainty, liveness| Judgement {
+        row,
+        verdict,
+        certainty: Some(certainty),
+        liveness,
+        gone: None,
+        due: None,
+    };
+    let held = |row, certainty| stated(row, Verdict::Held, certainty, Liveness::Alive);
+    let unknown = |row| Judgement {
+        row,
+        verdict: Verdict::Unknown,
+        certainty: None,
+        liveness: Liveness::Unknown,
+        gone: None,
+        due: None,
+    };
+    use Certainty::{Certain, Likely, Strong};
+
+    let record = reading.record();
+    let owner = owner_state(evidence, record);
+
+    // 1: a placeholder of ours whose process is gone.
+    if record.is_some_and(|r| r.placeholder) && matches!(owner, Owner::Gone(..)) {
+        return stated(1, Verdict::Interrupted, Certain, Liveness::Gone);
+    }
+    // 2: no lock at all.
+    if let Some(stat) = &facts.stat {
+        let special = matches!(stat.kind, FileKind::Fifo | FileKind::Socket | FileKind::Device);
+        let plain_link = stat.kind == FileKind::Symlink && matches!(reading.record, RecordState::Malformed(_));
+        if special || stat.mount_root || plain_link || reading.format.id == "dependency-lockfile" {
+            return stated(2, Verdict::NotALock, Certain, Liveness::Unknown);
+        }
+    }
+    // 3: could not look.
+    match &facts.stat {
+        Some(_) if facts.trouble.is_none() => {}
+        // The kernel's table needs no right to read the file: a lock granted there is a hold all the same.
+        Some(_) if granted(facts).is_some() => return held(4, granted(facts).unwrap_or(Likely)),
+        _ => return unknown(3),
+    }
+    // 4: a granted kernel lock.
+    if let Some(certainty) = granted(facts) {
+        return held(4, certainty);
+    }
+    // 5: not understood.
+    if matches!(reading.record, RecordState::Malformed(_)) {
+        return unknown(5);
+    }
+    // 6, 7: a kernel-lock file that nobody holds.
+    if facts.kernel_rule {
+        return if evidence.sight.full_view() {
+            stated(6, Verdict::Idle, Certain, Liveness::Unknown)
+        } else {
+            unknown(7)
+        };
+    }
+    // 8: may be in the middle of being written.
+    let age = evidence.age();
+    if is_cut_short(evidence, &owner) && age.is_none_or(|age| age < BEING_CREATED) && someone_has_it(facts).is_none() {
+        return Judgement { due: evidence.due_in(BEING_CREATED - age.unwrap_or_default()), ..unknown(8) };
+    }
+    // 9, 10: elsewhere.
+    if let Some(record) = record {
+        if elsewhere(record, evidence.sight) {
+            return stated(9, Verdict::Foreign, Certain, Liveness::Unknown);
+        }
+    }
+    if evidence.sight.fs.network && record.is_none_or(|r| r.host.is_none() && !is_our_boot(r, evidence.sight)) {
+        return stated(10, Verdict::Foreign, Likely, Liveness::Unknown);
+    }
+    // 11: not all processes can be seen, and the record does not say that it speaks of the ones that can.
+    if !(evidence.sight.host_pid_ns && !evidence.sight.hidden_processes)
+        && !record.is_some_and(|r| r.pid_ns.is_some() && r.pid_ns == evidence.sight.pid_ns)
+    {
+        return unknown(11);
+    }
+    // 12, 16, 17, 18: the owner lives. 13, 14, 15, 19: it is gone.
+    match owner {
+        Owner::Held(row, certainty) => return held(row, certainty),
+        Owner::ClockChanged => return Judgement { liveness: Liveness::Unknown, ..unknown(16) },
+        Owner::Gone(how, certainty) => {
+            return gone(evidence, how, certainty);
+        }
+        Owner::Nobody | Owner::Unknown => {}
+    }
+    // 23, 24, 25: heartbeats.
+    if let Some(beat) = &facts.beat {
+        let fresh = age.is_some_and(|age| age <= beat.stale_after);
+        if beat.moved || fresh {
+            return Judgement { due: evidence.due_in(beat.interval), ..held(23, Strong) };
+        }
+        let watched = beat.unchanged_for.is_some_and(|span| span >= beat.interval * 2);
+        let judgement = if watched {
+            stated(24, Verdict::Stale, Strong, Liveness::Gone)
+        } else {
+            stated(25, Verdict::Suspect, Likely, Liveness::Unknown)
+        };
+        return Judgement { due: (!watched).then(|| evidence.now.plus(beat.interval)), ..judgement };
+    }
+    // 26, 27, 28: no owner is named.
+    if matches!(owner, Owner::Nobody) {
+        match someone_has_it(facts) {
+            // An empty file of no known format that somebody has open: filelock's SoftFileLock up to 3.21 looks so.
+            Some(Use::Open) if reading.mechanism.is_existence() => return held(26, Certain),
+            Some(Use::Open) => return held(26, Likely),
+            Some(Use::WorksUnder) => return held(27, Likely),
+            None => {}
+        }
+        let seen = matches!(facts.users, Users::Looked { unseen: 0, .. });
+        if reading.mechanism.is_existence() && seen {
+            let untouched = evidence.untouched();
+            if untouched >= evidence.threshold {
+                return stated(28, Verdict::Suspect, Likely, Liveness::Unknown);
+            }
+            return Judgement { due: evidence.due_in(evidence.threshold - untouched), ..unknown(29) };
+        }
+    }
+    // 29: anything else.
+    unknown(29)
+}
+
+/// Rows 20 to 22: the owner is gone; does a child of its work on, and how long ago was the file touched?
+fn gone(evidence: &Evidence<'_>, how: Gone, certainty: Certainty) -> Judgement {
+    let base = Judgement {
+        row: 20,
+        verdict: Verdict::Held,
+        certainty: Some(Certainty::Likely),
+        liveness: Liveness::Alive,
+        gone: Some(how),
+        due: None,
+    };
+    if someone_has_it(evidence.facts) == Some(Use::WorksUnder) {
+        return base;
+    }
+    // A bare PID could also be a kernel-lock file that somebody is about to open.
+    let hand_made = evidence.facts.reading.format.id == "hand-pid";
+    let certainty = if hand_made { certainty.min(Certainty::Strong) } else { certainty };
+    let untouched = evidence.untouched();
+    let base = Judgement { certainty: Some(certainty), liveness: Liveness::Gone, ..base };
+    if untouched >= evidence.threshold {
+        Judgement { row: 21, verdict: Verdict::Stale, ..base }
+    } else {
+        let due = evidence.due_in(evidence.threshold - untouched);
+        Judgement { row: 22, verdict: Verdict::Orphaned, due, ..base }
+    }
+}
+
+/// What rows 12 to 19 make of the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    Held(u8, Certainty),
+    ClockChanged,
+    Gone(Gone, Certainty),
+    Unknown,
+}
+
+fn owner_state(evidence: &Evidence<'_>, record: Option<&Record>) -> Owner {
+    let look = match (&evidence.facts.owner, record) {
+        (OwnerState::NotNamed, _) | (_, None) => return Owner::Nobody,
+        (OwnerState::NotLooked, _) => return Owner::Unknown,
+        (OwnerState::Looked(look), Some(record)) => (look.as_ref(), record),
+    };
+    match look {
+        (ProcessLook::NoSuchProcess, _) => Owner::Gone(Gone::NoSuchProcess, Certainty::Certain),
+        (ProcessLook::Exited(_), _) => Owner::Gone(Gone::Exited, Certainty::Certain),
+        (ProcessLook::Running(process), record) => living_owner(evidence, record, process),
+        // Somebody has this number: that is all that can be seen, and it is enough to keep off.
+        (ProcessLook::Hidden, _) => Owner::Held(18, Certainty::Strong),
+        (ProcessLook::Unknown(_), _) => {
+            let before_boot = evidence.sight.boot_floor.zip(evidence.facts.stat.as_ref());
+            match before_boot {
+                Some((floor, stat)) if stat.proof_time() < floor.minus(AHEAD) => {
+                    Owner::Gone(Gone::OlderThanBoot, Certainty::Strong)
+                }
+                _ => Owner::Unknown,
+            }
+        }
+    }
+}
+
+/// Rows 12 to 18: a process has the PID that the record names. Is it the one that wrote it?
+fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts) -> Owner {
+    let (facts, sight) = (evidence.facts, evidence.sight);
+    // 12, 13: clock-free.
+    if let Some(token) = record.token {
+        let same_boot = match (token.boot_id, sight.boot_id) {
+            (Some(theirs), Some(ours)) => theirs == ours,
+            _ => true, // its writer, or we, could not read it: compare ticks only
+        };
+        return if same_boot && token.ticks == process.start_ticks {
+            Owner::Held(12, Certainty::Certain)
+        } else {
+            Owner::Gone(Gone::OtherToken, Certainty::Certain)
+        };
+    }
+    // 14: none of its uids is the file's owner, and it is not root's.
+    if let Some(stat) = &facts.stat {
+        let could_have_made_it = process.uids.iter().any(|uid| *uid == stat.uid || *uid == 0);
+        if process.kernel_thread || !could_have_made_it {
+            return Owner::Gone(Gone::OtherUser, Certainty::Strong);
+        }
+        // 15, 16: it started after the file was last touched, by more than the clocks can be wrong.
+        let latest = record.started_at.map_or(stat.proof_time(), |stated| stat.proof_time().min(stated));
+        if let Some(gap) = process.started_at.since(latest).filter(|gap| *gap > MARGIN) {
+            return match sight.clock_step {
+                Some(step) if gap > MARGIN + step => Owner::Gone(Gone::StartedLater, Certainty::Strong),
+                _ => Owner::ClockChanged,
+            };
+        }
+    }
+    // 17, 18.
+    if facts.reading.format.fits_program(&process.comm) == Some(false) {
+        Owner::Held(17, Certainty::Likely)
+    } else {
+        Owner::Held(18, Certainty::Strong)
+    }
+}
+
+fn granted(facts: &Facts) -> Option<Certainty> {
+    let kernel = facts.kernel.as_ref().filter(|kernel| kernel.is_granted())?;
+    Some(if kernel.ambiguous { Certainty::Likely } else { Certainty::Certain })
+}
+
+/// Empty or cut short; a bare PID without a newline is whole if its owner lives, or the file is a second old.
+fn is_cut_short(evidence: &Evidence<'_>, owner: &Owner) -> bool {
+    match &evidence.facts.reading.record {
+        RecordState::CutShort => true,
+        RecordState::Parsed(record) if !record.complete => {
+            let settled = evidence.age().is_some_and(|age| age >= Duration::from_secs(1));
+            !settled && !matches!(owner, Owner::Held(..))
+        }
+        _ => false,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Open,
+    WorksUnder,
+}
+
+fn someone_has_it(facts: &Facts) -> Option<Use> {
+    match &facts.users {
+        Users::Looked { open, .. } if !open.is_empty() => Some(Use::Open),
+        Users::Looked { works: Some(_), .. } => Some(Use::WorksUnder),
+        _ => None,
+    }
+}
+
+/// The record carries this very boot's id: it was written on this machine, whatever host name it gives.
+fn is_our_boot(record: &Record, sight: &Sight) -> bool {
+    record.token.is_some_and(|token| token.boot_id.is_some() && token.boot_id == sight.boot_id)
+}
+
+/// Row 9. Shared by whoever must decide whether asking for the PID here makes sense at all.
+pub fn elsewhere(record: &Record, sight: &Sight) -> bool {
+    let other_host = record.host.as_ref().is_some_and(|host| !host.eq_ignore_ascii_case(&sight.host));
+    let other_ns = matches!((record.pid_ns, sight.pid_ns), (Some(theirs), Some(ours)) if theirs != ours);
+    other_ns || (other_host && !is_our_boot(record, sight))
+}

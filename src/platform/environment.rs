@@ -1,0 +1,42 @@
+//! Where Lockscope keeps its own things: XDG directories, overridable by two environment variables.
+
+use std::path::PathBuf;
+
+fn from_variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn strategy() -> Option<impl etcetera::BaseStrategy> {
+    etcetera::base_strategy::choose_base_strategy().ok()
+}
+
+/// `$LOCKSCOPE_CONFIG_DIR`, else `lockscope` in the user's configuration directory; `None` without a home.
+pub fn config_dir() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    from_variable("LOCKSCOPE_CONFIG_DIR").or_else(|| Some(strategy()?.config_dir().join("lockscope")))
+}
+
+/// `$LOCKSCOPE_STATE_DIR`, else `lockscope` in the user's state directory; `None` without a home.
+pub fn state_dir() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    from_variable("LOCKSCOPE_STATE_DIR").or_else(|| {
+        let strategy = strategy()?;
+        Some(strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("lockscope"))
+    })
+}
+
+/// The home directory, for showing `~`.
+pub fn home_dir() -> Option<PathBuf> {
+    etcetera::home_dir().ok()
+}
+
+/// Whether a display server can be reached at all, by the variables that name one.
+pub fn has_display() -> bool {
+    cfg!(not(target_os = "linux"))
+        || ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"].iter().any(|name| from_variable(name).is_some())
+}
+
+/// Whether the display is Wayland: there a folder cannot be dropped on the window (winit 0.30).
+pub fn is_wayland() -> bool {
+    from_variable("WAYLAND_DISPLAY").is_some()
+}

@@ -1,0 +1,4 @@
+//! Linux.
+/// This machine.
+#[derive(Debug, Default)]
+pub struct Linux {}

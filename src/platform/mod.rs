@@ -1,0 +1,139 @@
+//! The only gateway to the world: files, processes, the kernel's lock table, clocks, the environment.
+//!
+//! Owns: [`System`] and [`Directory`], and their Linux implementation. Never: concludes anything. Every answer may be
+//! "could not look", and says so as an error or as [`ProcessLook::Unknown`].
+
+pub mod environment;
+#[cfg(target_os = "linux")]
+pub mod linux;
+#[cfg(not(target_os = "linux"))]
+pub mod portable;
+
+use crate::model::facts::{FileKind, FileStat, FileSystem};
+use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
+use crate::model::kernel::{KernelFile, KernelLock};
+use crate::model::time::Wall;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The machine that we run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name.
+    pub name: Box<str>,
+    /// `/etc/machine-id`.
+    pub machine_id: Option<u128>,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: Option<u128>,
+    /// See [`crate::model::facts::Sight::boot_floor`].
+    pub boot_floor: Option<Wall>,
+    /// See [`crate::model::facts::Sight::clock_step`].
+    pub clock_step: Option<Duration>,
+    /// Our PID namespace.
+    pub pid_ns: Option<u64>,
+    /// It is the host's first.
+    pub host_pid_ns: bool,
+    /// `/proc` hides other users' processes from us.
+    pub hidden_processes: bool,
+    /// Our effective user id.
+    pub uid: u32,
+}
+
+/// One open file, seen from outside its process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    /// The process that has it open.
+    pub pid: Pid,
+    /// The mount it was opened through; 0 where the kernel does not say.
+    pub mount: u64,
+    /// Its inode number.
+    pub ino: u64,
+    /// The kernel locks that this open file carries.
+    pub locks: Vec<KernelLock>,
+}
+
+/// One process, as a pass over all of them sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessView {
+    /// What is known of it.
+    pub facts: Arc<ProcessFacts>,
+    /// Its working directory; `None` where it may not be read.
+    pub cwd: Option<PathBuf>,
+    /// Its open files could be listed.
+    pub files_seen: bool,
+}
+
+/// All processes and their open files, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSweep {
+    /// The processes.
+    pub processes: Vec<ProcessView>,
+    /// Their open files, regular ones and those that carry locks.
+    pub open_files: Vec<OpenFile>,
+}
+
+/// The machine: clocks, processes, the kernel's tables, directories.
+pub trait System: Send + Sync {
+    /// The wall clock.
+    fn wall(&self) -> Wall;
+    /// A clock that never steps and goes on during suspend (`CLOCK_BOOTTIME`).
+    fn monotonic(&self) -> Duration;
+    /// The machine. Asked once a pass: the host's name and the clock may change.
+    fn host(&self) -> Host;
+    /// The file system behind a mount id; a cautious answer (network, shows no locks) where that cannot be known.
+    fn file_system(&self, mount: u64) -> FileSystem;
+    /// Under which device the kernel's lock table names the files of this mount; `None` where it cannot be known.
+    /// The flag tells that the number is shared by several file systems (btrfs subvolumes).
+    fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)>;
+    /// The kernel's lock table.
+    fn kernel_locks(&self) -> io::Result<Vec<KernelLock>>;
+    /// Looks at one process, by PID or thread id.
+    fn look_at(&self, pid: Pid) -> ProcessLook;
+    /// How many processes there are, and how many would not show their open files to us.
+    fn count_processes(&self) -> (u32, u32);
+    /// Looks at all processes and their open files.
+    fn sweep(&self) -> ProcessSweep;
+    /// Opens a directory; later calls act in it even if it is moved.
+    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
+}
+
+/// The identity of a directory, to tell that another one stands at its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryId {
+    /// `st_dev`.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// `mnt_id`.
+    pub mount: u64,
+}
+
+/// A directory held open. Nothing here follows a symbolic link, blocks on a FIFO, or changes anything.
+pub trait Directory: Send + Sync {
+    /// The path it was opened by.
+    fn path(&self) -> &Path;
+    /// Which directory it is.
+    fn id(&self) -> DirectoryId;
+    /// All names in it but `.` and `..`, with their kind where the file system tells it for free.
+    fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>)) -> io::Result<()>;
+    /// `statx` without following links.
+    fn stat(&self, name: &OsStr) -> io::Result<FileStat>;
+    /// At most `limit` bytes of a regular file, with its stat from after the read. Opens with
+    /// `O_NOFOLLOW|O_NONBLOCK|O_NOATIME` where that is allowed.
+    fn read(&self, name: &OsStr, limit: usize) -> io::Result<(FileStat, Vec<u8>)>;
+    /// The target of a symbolic link.
+    fn read_link(&self, name: &OsStr) -> io::Result<OsString>;
+    /// A directory within it, not through a link.
+    fn open_child(&self, name: &OsStr) -> io::Result<Box<dyn Directory>>;
+    /// For calls beyond this trait.
+    #[cfg(target_os = "linux")]
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_>;
+}
+
+/// A key for joining [`FileStat`] with the kernel's table.
+pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
+    KernelFile { major: device.0, minor: device.1, ino }
+}
