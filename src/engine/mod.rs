@@ -3,10 +3,16 @@
 //! Owns: [`Engine`] (a handle: commands in, immutable snapshots out), settings, the demo's directory.
 //! Never: draws, prints, or speaks UI words; whoever holds a handle never waits for a file.
 
+mod front;
 pub mod listing;
+mod session;
 pub mod settings;
+mod store;
+mod watch;
+mod worker;
 
 use crate::model::snapshot::{Lock, Snapshot};
+use crate::platform::System;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
@@ -150,6 +156,33 @@ impl Engine {
     pub fn next_event(&self) -> Option<Event> {
         self.events.try_recv().ok()
     }
+}
+
+impl Engine {
+    /// Starts the engine's threads. `wake` is called after each publication, from any thread.
+    pub fn start(options: EngineOptions, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let shared = Arc::new(Shared::default());
+        let (commands, received) = unbounded();
+        let (told, events) = unbounded();
+        let front = front::Front::new(options, Arc::clone(&shared), told, wake);
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || front.run(&received));
+        if let Err(error) = thread {
+            tracing::error!(%error, "the engine's thread could not be started");
+        }
+        Self { shared, commands, events }
+    }
+}
+
+/// What the engine starts with.
+pub struct EngineOptions {
+    /// The machine.
+    pub system: Arc<dyn System>,
+    /// Settings as loaded.
+    pub settings: Settings,
+    /// Where settings are written; `None` = they are not.
+    pub config_dir: Option<PathBuf>,
+    /// Where journal and quarantine are; `None` = nothing can be cleared.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Drop for Engine {

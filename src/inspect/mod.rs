@@ -2,14 +2,19 @@
 //!
 //! Owns: gathering. Never: changes anything, takes or probes a lock, follows a link.
 
+mod evidence;
+mod kernel;
+mod pass;
+mod users;
+
 use crate::model::naming::NamePatterns;
-use crate::model::snapshot::{Lock, Snapshot};
-use crate::platform::System;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
+
+pub use evidence::{Look, Looker};
+pub(crate) use pass::Openings;
+pub use pass::{Names, list_names, look, look_at_one};
 
 /// What empty files mean in a directory, by the person's word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,15 +74,14 @@ pub enum LookError {
     },
 }
 
-/// One full pass over a directory.
-pub fn look(_system: &Arc<dyn System>, directory: &Path, _options: &LookOptions) -> Result<Snapshot, LookError> {
-    Err(LookError::NotFound(directory.to_owned()))
-}
-
-/// Looks at one file alone, anew and with everything that could matter (open files too). `path` is relative.
-/// `None` = it is not there any more. The snapshot returned holds that one lock and the sight.
-pub fn look_at_one(
-    _system: &Arc<dyn System>, directory: &Path, _path: &OsStr, _options: &LookOptions,
-) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
-    Err(LookError::NotFound(directory.to_owned()))
+impl LookError {
+    /// What an I/O error on a directory means.
+    pub fn of(path: &Path, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound(path.to_owned()),
+            io::ErrorKind::NotADirectory => Self::NotADirectory(path.to_owned()),
+            io::ErrorKind::PermissionDenied => Self::Denied(path.to_owned()),
+            _ => Self::Failed { path: path.to_owned(), error },
+        }
+    }
 }

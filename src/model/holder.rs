@@ -127,3 +127,9 @@ impl HeldBy {
         }
     }
 }
+
+/// A boot or machine id as the kernel prints it, with or without dashes.
+pub fn parse_boot_id(text: &str) -> Option<u128> {
+    let hex: String = text.trim().chars().filter(|c| *c != '-').collect();
+    (hex.len() == 32).then(|| u128::from_str_radix(&hex, 16).ok()).flatten()
+}

@@ -1,6 +1,6 @@
 //! Where Lockscope keeps its own things: XDG directories, overridable by two environment variables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn from_variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
@@ -39,4 +39,9 @@ pub fn has_display() -> bool {
 /// Whether the display is Wayland: there a folder cannot be dropped on the window (winit 0.30).
 pub fn is_wayland() -> bool {
     from_variable("WAYLAND_DISPLAY").is_some()
+}
+
+/// The path made absolute by the working directory, links left as they are.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -96,6 +96,8 @@ pub trait System: Send + Sync {
     fn count_processes(&self) -> (u32, u32);
     /// Looks at all processes and their open files.
     fn sweep(&self) -> ProcessSweep;
+    /// What the open files of one process are called; `None` where that may not be seen.
+    fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>>;
     /// Opens a directory; later calls act in it even if it is moved.
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
 }
@@ -117,8 +119,9 @@ pub trait Directory: Send + Sync {
     fn path(&self) -> &Path;
     /// Which directory it is.
     fn id(&self) -> DirectoryId;
-    /// All names in it but `.` and `..`, with their kind where the file system tells it for free.
-    fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>)) -> io::Result<()>;
+    /// All names in it but `.` and `..`, with their kind where the file system tells it for free, and their inode
+    /// number as the directory has it (a hint: overlayfs may give another).
+    fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>, u64)) -> io::Result<()>;
     /// `statx` without following links.
     fn stat(&self, name: &OsStr) -> io::Result<FileStat>;
     /// At most `limit` bytes of a regular file, with its stat from after the read. Opens with
@@ -136,4 +139,10 @@ pub trait Directory: Send + Sync {
 /// A key for joining [`FileStat`] with the kernel's table.
 pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
     KernelFile { major: device.0, minor: device.1, ino }
+}
+
+/// The real machine.
+#[cfg(target_os = "linux")]
+pub fn this_machine() -> Arc<dyn System> {
+    Arc::new(linux::Linux::default())
 }

@@ -2,7 +2,7 @@
 
 use super::{Candidate, Record, RecordState};
 use crate::model::facts::FileKind;
-use crate::model::holder::{Pid, StartToken};
+use crate::model::holder::{Pid, StartToken, parse_boot_id};
 use crate::model::time::Wall;
 use serde_json::{Map, Value};
 
@@ -118,12 +118,6 @@ pub(super) fn json_pid(file: &Candidate<'_>) -> Option<RecordState> {
         complete: true,
         ..Record::default()
     })))
-}
-
-/// A boot id as the kernel prints it, with or without dashes.
-pub(super) fn parse_boot_id(text: &str) -> Option<u128> {
-    let hex: String = text.trim().chars().filter(|c| *c != '-').collect();
-    (hex.len() == 32).then(|| u128::from_str_radix(&hex, 16).ok()).flatten()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -1,4 +1,78 @@
-//! Linux.
+//! Linux: `/proc`, `statx`, `pidfd`.
+//!
+//! Owns: the [`System`] of a Linux machine. Never: takes a lock to find out about locks (a probe would make another
+//! program's try-lock fail), and never follows a link out of a directory.
+
+mod directory;
+mod host;
+mod mounts;
+mod processes;
+
+use super::{Directory, Host, ProcessSweep, System};
+use crate::model::facts::FileSystem;
+use crate::model::holder::{Pid, ProcessLook};
+use crate::model::kernel::{KernelLock, parse_proc_locks};
+use crate::model::time::Wall;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
 /// This machine.
 #[derive(Debug, Default)]
-pub struct Linux {}
+pub struct Linux {
+    users: processes::UserNames,
+}
+
+impl System for Linux {
+    fn wall(&self) -> Wall {
+        host::wall()
+    }
+
+    fn monotonic(&self) -> Duration {
+        host::since_boot()
+    }
+
+    fn host(&self) -> Host {
+        host::host()
+    }
+
+    fn file_system(&self, mount: u64) -> FileSystem {
+        mounts::find(mount).map_or_else(
+            || FileSystem { name: "an unknown file system".into(), network: false, shows_locks: false },
+            |mount| mount.file_system(),
+        )
+    }
+
+    fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
+        mounts::find(mount).map(|mount| (mount.major, mount.minor, mount.kind == "btrfs"))
+    }
+
+    fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {
+        let text = std::fs::read("/proc/locks")?;
+        let (locks, strange) = parse_proc_locks(&String::from_utf8_lossy(&text));
+        if strange > 0 {
+            tracing::warn!(strange, "lines of /proc/locks do not fit the known grammar");
+        }
+        Ok(locks)
+    }
+
+    fn look_at(&self, pid: Pid) -> ProcessLook {
+        processes::look_at(pid, &self.users)
+    }
+
+    fn count_processes(&self) -> (u32, u32) {
+        processes::count()
+    }
+
+    fn sweep(&self) -> ProcessSweep {
+        processes::sweep(&self.users)
+    }
+
+    fn open_paths(&self, pid: Pid) -> Option<Vec<std::path::PathBuf>> {
+        processes::open_paths(pid)
+    }
+
+    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        Ok(Box::new(directory::LinuxDirectory::open(path)?))
+    }
+}

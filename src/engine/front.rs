@@ -1,0 +1,205 @@
+//! The thread that takes commands: it starts and replaces sessions, and hands the slow work to threads of its own.
+//!
+//! Owns: which session is the current one, and the listing thread. Never: touches a directory itself, so that a hung
+//! one cannot keep it from answering.
+
+use super::listing::{Listing, Query};
+use super::session::{Session, Word};
+use super::settings::Settings;
+use super::worker::{Job, Worker};
+use super::{Command, EngineOptions, Event, Shared};
+use crate::inspect::{EmptyFiles, LookOptions};
+use crate::model::naming::NamePatterns;
+use crate::model::snapshot::Snapshot;
+use crate::platform::System;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// What the listing thread is to do next. Only the newest wish counts.
+#[derive(Default)]
+struct Wish {
+    query: Query,
+    dirty: bool,
+    ended: bool,
+}
+
+pub(super) struct Front {
+    system: Arc<dyn System>,
+    settings: Settings,
+    shared: Arc<Shared>,
+    events: Sender<Event>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    current: Arc<AtomicU64>,
+    generation: Arc<AtomicU64>,
+    session: Option<Sender<Word>>,
+    wish: Arc<(Mutex<Wish>, Condvar)>,
+    worker: Sender<Job>,
+}
+
+impl Front {
+    pub(super) fn new(
+        options: EngineOptions, shared: Arc<Shared>, events: Sender<Event>, wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let wish = Arc::new((Mutex::new(Wish::default()), Condvar::new()));
+        let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake));
+        let front = Self {
+            system: options.system,
+            settings: options.settings,
+            shared,
+            events,
+            wake,
+            current: Arc::default(),
+            generation: Arc::default(),
+            session: None,
+            wish,
+            worker,
+        };
+        front.start_listing();
+        front
+    }
+
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        while let Ok(command) = commands.recv() {
+            match command {
+                Command::Watch(path) => self.watch(path),
+                Command::StartDemo => self.work(Job::StartDemo),
+                Command::SetThreshold(threshold) => {
+                    self.settings.stale_after_secs = threshold.as_secs();
+                    self.tell_session(Word::Threshold(threshold));
+                }
+                Command::Rescan => self.tell_session(Word::Rescan),
+                Command::List(query) => self.change_wish(|wish| {
+                    wish.dirty |= wish.query != query;
+                    wish.query = query;
+                }),
+                Command::Clear { seen } => {
+                    if let (Some(snapshot), Some(session)) = (self.shared.snapshot.load_full(), &self.session) {
+                        let options = self.look_options(&snapshot.directory);
+                        let directory = Arc::clone(&snapshot.directory);
+                        self.work(Job::Clear { directory, seen, options, session: session.clone() });
+                    }
+                }
+                Command::Undo { ids } => self.work(Job::Undo { ids, session: self.session.clone() }),
+                Command::ReadJournal => self.work(Job::ReadJournal),
+                Command::SaveSettings(settings) => {
+                    self.settings = (*settings).clone();
+                    self.work(Job::SaveSettings(settings));
+                }
+                Command::Shutdown => break,
+            }
+        }
+        self.current.fetch_add(1, Ordering::AcqRel);
+        self.change_wish(|wish| wish.ended = true);
+    }
+
+    fn work(&self, job: Job) {
+        // The worker ends only with us.
+        let _ = self.worker.send(job);
+    }
+
+    fn tell_session(&self, word: Word) {
+        if let Some(session) = &self.session {
+            let _ = session.send(word);
+        }
+    }
+
+    fn look_options(&self, path: &Path) -> LookOptions {
+        let settings = &self.settings;
+        let empty_files = if settings.kernel_lock_directories.iter().any(|known| known == path) {
+            EmptyFiles::KernelLocks
+        } else if settings.existence_lock_directories.iter().any(|known| known == path) {
+            EmptyFiles::Existence
+        } else {
+            EmptyFiles::ByEvidence
+        };
+        LookOptions {
+            threshold: settings.stale_after(),
+            recursive: false,
+            patterns: NamePatterns { keys: settings.known_keys.clone() },
+            empty_files,
+        }
+    }
+
+    fn watch(&mut self, path: Option<PathBuf>) {
+        // Whatever the old session still publishes is nobody's any more; it ends when it next looks up.
+        let number = self.current.fetch_add(1, Ordering::AcqRel) + 1;
+        self.session = None;
+        let Some(path) = path else {
+            self.shared.snapshot.store(None);
+            self.shared.listing.store(Arc::default());
+            (self.wake)();
+            return;
+        };
+        let path = crate::platform::environment::absolute(&path);
+        let (words, received) = unbounded();
+        let session = Session {
+            system: Arc::clone(&self.system),
+            shared: Arc::clone(&self.shared),
+            words: received,
+            options: self.look_options(&path),
+            path,
+            current: Arc::clone(&self.current),
+            number,
+            publish: self.publisher(number),
+        };
+        match std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {
+            Ok(_) => self.session = Some(words),
+            Err(error) => {
+                let _ = self.events.send(Event::Notice(format!("The watching thread could not be started: {error}")));
+                (self.wake)();
+            }
+        }
+    }
+
+    /// What a session publishes through. A session that was replaced meanwhile changes nothing any more.
+    fn publisher(&self, number: u64) -> Box<dyn Fn(Snapshot) + Send> {
+        let (shared, current) = (Arc::clone(&self.shared), Arc::clone(&self.current));
+        let (generation, wish) = (Arc::clone(&self.generation), Arc::clone(&self.wish));
+        let wake = Arc::clone(&self.wake);
+        Box::new(move |mut snapshot| {
+            snapshot.generation = generation.fetch_add(1, Ordering::AcqRel) + 1;
+            if current.load(Ordering::Acquire) == number {
+                shared.snapshot.store(Some(Arc::new(snapshot)));
+                let (state, changed) = &*wish;
+                state.lock().unwrap_or_else(PoisonError::into_inner).dirty = true;
+                changed.notify_one();
+                wake();
+            }
+        })
+    }
+
+    fn change_wish(&self, change: impl FnOnce(&mut Wish)) {
+        let (state, changed) = &*self.wish;
+        change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
+        changed.notify_one();
+    }
+
+    /// The listing thread: filters and sorts the newest snapshot by the newest query, over and over.
+    fn start_listing(&self) {
+        let (shared, wish, wake) = (Arc::clone(&self.shared), Arc::clone(&self.wish), Arc::clone(&self.wake));
+        let body = move || {
+            let (state, changed) = &*wish;
+            loop {
+                let query = {
+                    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                    while !state.dirty && !state.ended {
+                        state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    }
+                    if state.ended {
+                        return;
+                    }
+                    state.dirty = false;
+                    state.query.clone()
+                };
+                let Some(snapshot) = shared.snapshot.load_full() else { continue };
+                shared.listing.store(Arc::new(Listing::of(&snapshot, &query)));
+                wake();
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("listing".into()).spawn(body) {
+            tracing::error!(%error, "the listing thread could not be started");
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! One directory being watched: the thread that looks, keeps the store, and publishes.
+//!
+//! Owns: when to look at what. Events lead to a look at their paths; twice a second the kernel's lock table and the
+//! processes that verdicts hang on are asked again, as locks and deaths make no events; a slow full pass stands behind
+//! all of it. Never: acts on a lock. A session whose directory hangs is left behind, never waited for.
+
+use super::Shared;
+use super::store::Store;
+use super::watch::Watch;
+use crate::inspect::Openings;
+use crate::inspect::{LookError, LookOptions, Looker, Names, list_names};
+use crate::model::facts::Sight;
+use crate::model::holder::ProcessLook;
+use crate::model::snapshot::{LockId, LostReason, PollingReason, Snapshot, Watching};
+use crate::model::time::Wall;
+use crate::platform::{Directory, DirectoryId, System};
+use crossbeam_channel::{Receiver, never, select};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often the kernel's table and the processes are asked.
+const TICK: Duration = Duration::from_millis(500);
+/// Events that come in a burst are answered together; far below the 100 ms in which a change must show.
+const GATHER: Duration = Duration::from_millis(15);
+/// The slow full pass, at least this far apart ...
+const SLOW_PASS: Duration = Duration::from_secs(5);
+/// ... and never more than a fiftieth of our time (a tenth where there are no events).
+const SLOW_SHARE: u32 = 50;
+const POLL_SHARE: u32 = 10;
+/// While the first pass runs, the picture so far is shown this often.
+const PROGRESS: Duration = Duration::from_millis(200);
+/// Who has a file open is asked this often where a verdict hangs on it.
+const USERS_TICK: u32 = 4;
+
+/// What a session is told.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// Another threshold.
+    Threshold(Duration),
+    /// Look at everything now.
+    Rescan,
+    /// Look at these paths now: we changed them ourselves.
+    Look(Vec<OsString>),
+}
+
+/// What a session needs.
+pub(super) struct Session {
+    pub(super) system: Arc<dyn System>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) words: Receiver<Word>,
+    pub(super) options: LookOptions,
+    pub(super) path: PathBuf,
+    /// Counts up with every session; only the current one may publish.
+    pub(super) current: Arc<AtomicU64>,
+    pub(super) number: u64,
+    pub(super) publish: Box<dyn Fn(Snapshot) + Send>,
+}
+
+enum End {
+    /// Another session has taken over, or the engine has ended.
+    Replaced,
+    /// Try to open the directory again.
+    Reopen,
+}
+
+/// The state of watching one opened directory.
+struct Live {
+    directory: Arc<dyn Directory>,
+    id: DirectoryId,
+    watch: Option<Watch>,
+    polling: Option<PollingReason>,
+    store: Store,
+    learned: HashSet<Box<[u8]>>,
+    counts: Option<(u32, u32)>,
+    names: Names,
+    sight: Arc<Sight>,
+    scanned_at: Wall,
+    scanned_monotonic: Duration,
+    scan_took: Duration,
+    clock_offset: i128,
+    ticks: u32,
+    strangers: HashSet<u64>,
+    dirty: bool,
+}
+
+impl Session {
+    /// Runs until replaced.
+    pub(super) fn run(mut self) {
+        let mut lost: Option<LostReason> = None;
+        loop {
+            if !self.is_current() {
+                return;
+            }
+            match self.open() {
+                Ok(directory) => {
+                    lost = None;
+                    match self.live(directory) {
+                        End::Replaced => return,
+                        End::Reopen => {}
+                    }
+                }
+                Err(reason) => {
+                    if lost.as_ref() != Some(&reason) {
+                        self.publish_lost(reason.clone());
+                        lost = Some(reason);
+                    }
+                    match self.words.recv_timeout(TICK) {
+                        Ok(Word::Threshold(threshold)) => self.options.threshold = threshold,
+                        Ok(Word::Rescan | Word::Look(_)) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
+                        Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.current.load(Ordering::Acquire) == self.number
+    }
+
+    /// Opens the directory; a file is taken for a wish to see the directory that it is in.
+    fn open(&mut self) -> Result<Box<dyn Directory>, LostReason> {
+        let opened = self.system.open_directory(&self.path).map_err(|error| LookError::of(&self.path, error));
+        match opened {
+            Err(LookError::NotADirectory(path)) => match path.parent() {
+                Some(parent) => {
+                    self.path = parent.to_owned();
+                    self.system.open_directory(parent).map_err(|error| lost_reason(LookError::of(parent, error)))
+                }
+                None => Err(LostReason::NotADirectory),
+            },
+            other => other.map_err(lost_reason),
+        }
+    }
+
+    fn live(&mut self, directory: Box<dyn Directory>) -> End {
+        let id = directory.id();
+        let fs = self.system.file_system(id.mount);
+        // The watch stands before the first look, so that no change falls between them.
+        let (watch, polling) = if fs.network {
+            (None, Some(PollingReason::FileSystem(fs.name)))
+        } else {
+            match Watch::start(&self.path) {
+                Ok(watch) => (Some(watch), None),
+                Err(reason) => (None, Some(reason)),
+            }
+        };
+        let looker = Looker::new(&self.system, &*directory, &self.options, None, HashSet::new());
+        let mut live = Live {
+            id,
+            watch,
+            polling,
+            store: Store::default(),
+            learned: HashSet::new(),
+            counts: Some((looker.sight.processes, looker.sight.processes_denied)),
+            names: Names::default(),
+            sight: Arc::clone(&looker.sight),
+            scanned_at: looker.now,
+            scanned_monotonic: looker.monotonic,
+            scan_took: Duration::ZERO,
+            clock_offset: 0,
+            ticks: 0,
+            strangers: HashSet::new(),
+            dirty: true,
+            directory: Arc::from(directory),
+        };
+        live.clock_offset = clock_offset(looker.now, looker.monotonic);
+        if let Some(end) = self.full_pass(&mut live, &looker, true) {
+            return end;
+        }
+        drop(looker);
+        loop {
+            if live.dirty {
+                self.publish(&mut live, None);
+            }
+            let nothing = never();
+            let wake = live.watch.as_ref().map_or(&nothing, |watch| &watch.wake);
+            let timeout = self.next_tick(&live);
+            let end = select! {
+                recv(self.words) -> word => match word {
+                    Ok(word) => self.obey(&mut live, word),
+                    Err(_) => return End::Replaced,
+                },
+                recv(wake) -> _ => {
+                    // A burst is answered together. A word meanwhile waits no longer than this.
+                    std::thread::sleep(GATHER);
+                    self.follow_hints(&mut live)
+                },
+                default(timeout) => self.tick(&mut live),
+            };
+            if let Some(end) = end {
+                return end;
+            }
+            if !self.is_current() {
+                return End::Replaced;
+            }
+        }
+    }
+
+    fn next_tick(&self, live: &Live) -> Duration {
+        let due = live.store.next_due().and_then(|due| due.since(self.system.wall())).unwrap_or(TICK);
+        // A verdict that changes by time alone does so on time.
+        TICK.min(due.max(Duration::from_millis(5)))
+    }
+
+    fn obey(&mut self, live: &mut Live, word: Word) -> Option<End> {
+        match word {
+            Word::Threshold(threshold) => {
+                self.options.threshold = threshold;
+                let looker = self.looker(live);
+                live.store.rejudge(&looker.moment(), true);
+                live.dirty = true;
+                None
+            }
+            Word::Rescan => {
+                live.counts = None;
+                let looker = self.looker(live);
+                live.counts = Some((looker.sight.processes, looker.sight.processes_denied));
+                self.full_pass(live, &looker, false)
+            }
+            Word::Look(paths) => {
+                let looker = self.looker(live);
+                self.look_at_paths(live, &looker, paths);
+                None
+            }
+        }
+    }
+
+    fn looker(&self, live: &Live) -> Looker {
+        Looker::new(&self.system, &*live.directory, &self.options, live.counts, live.learned.clone())
+    }
+
+    fn follow_hints(&mut self, live: &mut Live) -> Option<End> {
+        let hints = live.watch.as_ref().map(Watch::take).unwrap_or_default();
+        let looker = self.looker(live);
+        if hints.rescan {
+            return self.full_pass(live, &looker, false);
+        }
+        let mut paths = Vec::new();
+        for path in hints.paths {
+            let bytes = path.as_encoded_bytes();
+            let name = Path::new(&path).file_name().unwrap_or_default();
+            // A new subdirectory may hold locks already; what has gone may have been one.
+            if self.options.recursive && (live.names.directories.contains(&path) || self.is_directory(live, &path)) {
+                return self.full_pass(live, &looker, false);
+            }
+            // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
+            if live.store.id_of(&path).is_some()
+                || crate::model::format::is_listed_name(name.as_encoded_bytes()) && !bytes.is_empty()
+            {
+                let _ = live.names.all.insert(bytes.into());
+                paths.push(path);
+            }
+        }
+        self.look_at_paths(live, &looker, paths);
+        None
+    }
+
+    fn is_directory(&self, live: &Live, path: &OsString) -> bool {
+        use crate::model::facts::FileKind;
+        let mut openings = Openings::below(&*live.directory);
+        openings
+            .parent(path)
+            .and_then(|(parent, name)| parent.stat(name).ok())
+            .is_some_and(|stat| stat.kind == FileKind::Directory)
+    }
+
+    fn look_at_paths(&self, live: &mut Live, looker: &Looker, paths: impl IntoIterator<Item = OsString>) {
+        let mut openings = Openings::below(&*live.directory);
+        for path in paths {
+            let id = live.store.id_for(&path);
+            let all = &live.names.all;
+            let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options);
+            live.dirty |= match lock {
+                Some(lock) => live.store.put(lock),
+                None => live.store.remove(&path).is_some(),
+            };
+        }
+        live.learned = looker.learned();
+    }
+
+    /// Looks at everything. The first time the picture so far is shown while it grows.
+    fn full_pass(&mut self, live: &mut Live, looker: &Looker, first: bool) -> Option<End> {
+        let names = match list_names(&*live.directory, looker, &self.options) {
+            Ok(names) => names,
+            Err(error) => {
+                self.publish_lost(lost_reason(LookError::of(&self.path, error)));
+                return Some(End::Reopen);
+            }
+        };
+        if self.options.recursive
+            && let Some(watch) = &mut live.watch
+        {
+            for below in &names.directories {
+                if let Err(reason) = watch.add(Path::new(below)) {
+                    live.polling = Some(reason);
+                }
+            }
+        }
+        let learned_before = looker.learned().len();
+        let directory = Arc::clone(&live.directory);
+        let mut openings = Openings::below(&*directory);
+        let mut shown = self.system.monotonic();
+        for (at, path) in names.listed.iter().enumerate() {
+            let id = live.store.id_for(path);
+            let exists = |sibling: &[u8]| names.all.contains(sibling);
+            let lock = looker.lock(&mut openings, &exists, path, id, &self.options);
+            live.dirty |= match lock {
+                Some(lock) => live.store.put(lock),
+                None => live.store.remove(path).is_some(),
+            };
+            if at % 512 == 511 {
+                if !self.is_current() {
+                    return Some(End::Replaced);
+                }
+                if first && self.system.monotonic().saturating_sub(shown) >= PROGRESS {
+                    shown = self.system.monotonic();
+                    let so_far = Watching::Loading(at as u32 + 1);
+                    self.publish(live, Some(so_far));
+                }
+            }
+        }
+        let listed: HashSet<&OsString> = names.listed.iter().collect();
+        let vanished: Vec<OsString> = live.store.paths().filter(|path| !listed.contains(path)).cloned().collect();
+        live.names = names;
+        for path in vanished {
+            live.dirty |= live.store.remove(&path).is_some();
+        }
+        if looker.learned().len() > learned_before {
+            // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
+            let empties: Vec<OsString> =
+                live.store.asks_users.iter().filter_map(|id| Some(live.store.get(*id)?.path.to_os_string())).collect();
+            self.look_at_paths(live, looker, empties);
+        }
+        live.learned = looker.learned();
+        live.strangers.clear();
+        live.dirty |= first || *live.sight != *looker.sight;
+        live.sight = Arc::clone(&looker.sight);
+        live.scanned_at = looker.now;
+        let end = self.system.monotonic();
+        live.scan_took = end.saturating_sub(looker.monotonic);
+        live.scanned_monotonic = end;
+        None
+    }
+
+    /// What makes no event: kernel locks, deaths, time, another directory at our path.
+    fn tick(&mut self, live: &mut Live) -> Option<End> {
+        match self.system.open_directory(&self.path) {
+            Ok(now) if now.id() == live.id => {}
+            _ => return Some(End::Reopen),
+        }
+        live.ticks = live.ticks.wrapping_add(1);
+        let looker = self.looker(live);
+        let share = if live.polling.is_some() { POLL_SHARE } else { SLOW_SHARE };
+        let least = if live.polling.is_some() { Duration::from_secs(1) } else { SLOW_PASS };
+        if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.scan_took * share) {
+            return self.full_pass(live, &looker, false);
+        }
+        let mut again: HashSet<LockId> = HashSet::new();
+        // Kernel locks: what had one, and what has one now.
+        again.extend(&live.store.kernel_locked);
+        let mut stranger = false;
+        for file in looker.locked_inodes() {
+            match live.store.by_ino(file) {
+                Some(id) => drop(again.insert(id)),
+                None => stranger |= live.strangers.insert(file),
+            }
+        }
+        for (pid, start_ticks) in live.store.processes() {
+            // Gone, or the number is another's by now.
+            let same = match &*looker.process_look(pid) {
+                ProcessLook::Running(facts) => Some(facts.start_ticks) == start_ticks,
+                _ => false,
+            };
+            if !same {
+                again.extend(live.store.locks_of(pid));
+            }
+        }
+        if live.ticks % USERS_TICK == 0 {
+            again.extend(&live.store.asks_users);
+        }
+        let mut paths: Vec<OsString> =
+            again.into_iter().filter_map(|id| Some(live.store.get(id)?.path.to_os_string())).collect();
+        if stranger {
+            paths.extend(self.strangers_here(live, &looker));
+        }
+        self.look_at_paths(live, &looker, paths);
+        let offset = clock_offset(looker.now, looker.monotonic);
+        let stepped = (offset - live.clock_offset).abs() > 2_000_000_000;
+        live.clock_offset = offset;
+        live.dirty |= live.store.rejudge(&looker.moment(), stepped);
+        None
+    }
+
+    /// A kernel lock on an inode that no listed file has may be on one of ours whose name we do not list.
+    fn strangers_here(&self, live: &Live, looker: &Looker) -> Vec<OsString> {
+        let names = list_names(&*live.directory, looker, &self.options).unwrap_or_default();
+        names.listed.into_iter().filter(|path| live.store.id_of(path).is_none()).collect()
+    }
+
+    fn publish(&self, live: &mut Live, watching: Option<Watching>) {
+        let watching = watching.unwrap_or_else(|| live.polling.clone().map_or(Watching::Live, Watching::Polling));
+        live.dirty = false;
+        (self.publish)(Snapshot {
+            generation: 0,
+            directory: self.path.as_path().into(),
+            taken_at: self.system.wall(),
+            taken_monotonic: self.system.monotonic(),
+            scanned_at: live.scanned_at,
+            threshold: self.options.threshold,
+            sight: Arc::clone(&live.sight),
+            watching,
+            counts: live.store.counts,
+            problems: live.names.problems.clone().into(),
+            chunks: live.store.chunks.clone(),
+        });
+    }
+
+    fn publish_lost(&self, reason: LostReason) {
+        let sight = self.shared.snapshot.load().as_ref().map(|snapshot| Arc::clone(&snapshot.sight));
+        let sight = sight.unwrap_or_else(|| Arc::new(blind(&*self.system)));
+        (self.publish)(Snapshot {
+            generation: 0,
+            directory: self.path.as_path().into(),
+            taken_at: self.system.wall(),
+            taken_monotonic: self.system.monotonic(),
+            scanned_at: self.system.wall(),
+            threshold: self.options.threshold,
+            sight,
+            watching: Watching::Lost(reason),
+            counts: crate::model::snapshot::Counts::default(),
+            problems: Arc::new([]),
+            chunks: Vec::new(),
+        });
+    }
+}
+
+/// By how much the two clocks differ, in nanoseconds: a jump means that the wall clock was set.
+fn clock_offset(wall: Wall, monotonic: Duration) -> i128 {
+    i128::from(wall.0) - monotonic.as_nanos() as i128
+}
+
+fn lost_reason(error: LookError) -> LostReason {
+    match error {
+        LookError::NotFound(_) => LostReason::Gone,
+        LookError::NotADirectory(_) => LostReason::NotADirectory,
+        LookError::Denied(_) => LostReason::Denied,
+        LookError::Failed { error, .. } if error.kind() == std::io::ErrorKind::TimedOut => LostReason::NoAnswer,
+        LookError::Failed { error, .. } => LostReason::Failed(error.to_string().into()),
+    }
+}
+
+/// What is known of the machine when no directory could be opened.
+fn blind(system: &dyn System) -> Sight {
+    let host = system.host();
+    Sight {
+        host: host.name,
+        machine_id: host.machine_id,
+        boot_id: host.boot_id,
+        boot_floor: host.boot_floor,
+        clock_step: host.clock_step,
+        pid_ns: host.pid_ns,
+        host_pid_ns: host.host_pid_ns,
+        hidden_processes: host.hidden_processes,
+        uid: host.uid,
+        fs: system.file_system(0),
+        kernel_table: false,
+        processes: 0,
+        processes_denied: 0,
+    }
+}

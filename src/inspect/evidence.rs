@@ -1,0 +1,354 @@
+//! The evidence of one file.
+//!
+//! Owns: [`Looker`], which holds what one pass knows of the machine (sight, lock table, processes looked at) so that each
+//! is asked once however many files there are.
+
+use super::kernel::Table;
+use super::{EmptyFiles, LookError, LookOptions};
+use crate::model::facts::{Facts, FileKind, FileStat, OwnerState, ProcessRef, Sight, Trouble, Users};
+use crate::model::format::{Candidate, Mechanism, Reading, Record, RecordState, recognise, unrecognised};
+use crate::model::holder::{Pid, ProcessLook};
+use crate::model::naming::Naming;
+use crate::model::snapshot::Moment;
+use crate::model::time::Wall;
+use crate::model::verdict::elsewhere;
+use crate::platform::{Directory, ProcessSweep, System};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads are bounded: the record of any format is far shorter.
+const READ_LIMIT: usize = 64 * 1024;
+/// How much of the content is kept for showing.
+const SHOWN_LIMIT: usize = 4 * 1024;
+
+/// What one look at one file gave.
+#[derive(Debug)]
+pub struct Look {
+    /// The facts.
+    pub facts: Facts,
+    /// The first bytes.
+    pub bytes: Box<[u8]>,
+}
+
+/// One pass's view of the machine.
+pub struct Looker {
+    pub(super) system: Arc<dyn System>,
+    /// What was to be seen.
+    pub sight: Arc<Sight>,
+    /// When, on the wall clock.
+    pub now: Wall,
+    /// When, on the monotonic clock.
+    pub monotonic: Duration,
+    pub(super) table: Table,
+    options: LookOptions,
+    /// Name patterns on which kernel locks have been seen in this directory; grows as they are.
+    learned: RefCell<HashSet<Box<[u8]>>>,
+    processes: RefCell<HashMap<Pid, Arc<ProcessLook>>>,
+    devices: RefCell<HashMap<u64, Option<(u32, u32, bool)>>>,
+    sweep: OnceCell<ProcessSweep>,
+}
+
+impl Looker {
+    /// Looks at the machine, for a pass over `directory`. `counts` of processes and denied ones may be carried over
+    /// from an earlier pass, as counting asks each process.
+    pub fn new(
+        system: &Arc<dyn System>, directory: &dyn Directory, options: &LookOptions, counts: Option<(u32, u32)>,
+        learned: HashSet<Box<[u8]>>,
+    ) -> Self {
+        let host = system.host();
+        let (locks, kernel_table) = match system.kernel_locks() {
+            Ok(locks) => (locks, true),
+            Err(error) => {
+                tracing::warn!(%error, "the kernel's lock table cannot be read");
+                (Vec::new(), false)
+            }
+        };
+        let (processes, processes_denied) = counts.unwrap_or_else(|| system.count_processes());
+        let sight = Sight {
+            host: host.name,
+            machine_id: host.machine_id,
+            boot_id: host.boot_id,
+            boot_floor: host.boot_floor,
+            clock_step: host.clock_step,
+            pid_ns: host.pid_ns,
+            host_pid_ns: host.host_pid_ns,
+            hidden_processes: host.hidden_processes,
+            uid: host.uid,
+            fs: system.file_system(directory.id().mount),
+            kernel_table,
+            processes,
+            processes_denied,
+        };
+        Self {
+            system: Arc::clone(system),
+            sight: Arc::new(sight),
+            now: system.wall(),
+            monotonic: system.monotonic(),
+            table: Table::of(locks),
+            options: options.clone(),
+            learned: RefCell::new(learned),
+            processes: RefCell::default(),
+            devices: RefCell::default(),
+            sweep: OnceCell::new(),
+        }
+    }
+
+    /// The present, as judgements of this pass need it.
+    pub fn moment(&self) -> Moment<'_> {
+        Moment { sight: &self.sight, now: self.now, monotonic: self.monotonic, threshold: self.options.threshold }
+    }
+
+    /// The name patterns on which kernel locks were seen, with those of this pass.
+    pub fn learned(&self) -> HashSet<Box<[u8]>> {
+        self.learned.borrow().clone()
+    }
+
+    /// Whether a file with this inode number may carry a kernel lock, so that it is listed whatever its name.
+    pub fn may_be_locked(&self, ino: u64) -> bool {
+        self.table.may_lock(ino)
+    }
+
+    /// The inode numbers that the kernel's table names, of whatever file system.
+    pub fn locked_inodes(&self) -> impl Iterator<Item = u64> {
+        self.table.inodes()
+    }
+
+    /// Looks at a process, once a pass.
+    pub fn process_look(&self, pid: Pid) -> Arc<ProcessLook> {
+        self.process(pid)
+    }
+
+    /// The kernel's locks on a file of any name, told apart by device too.
+    pub fn is_locked(&self, stat: &FileStat) -> bool {
+        self.kernel_state(stat).is_some()
+    }
+
+    /// Looks at one file in `directory`; `None` = it is not there (any more).
+    pub fn look(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
+        let stat = match directory.stat(name) {
+            Ok(stat) => stat,
+            Err(error) if is_gone(&error) => return None,
+            Err(error) => return Some(self.unseen(None, trouble(&error))),
+        };
+        let (stat, bytes, trouble) = match self.content(directory, name, &stat) {
+            Ok((stat, bytes)) => (stat, bytes, None),
+            Err(error) if is_gone(&error) => return None,
+            Err(error) => (stat, Vec::new(), Some(trouble(&error))),
+        };
+        if let Some(trouble) = trouble {
+            let mut look = self.unseen(Some(stat), trouble);
+            look.facts.kernel = self.kernel_state(&stat);
+            return Some(look);
+        }
+        let mut reading = recognise(&Candidate {
+            name: name.as_encoded_bytes(),
+            directory: directory.path().as_os_str().as_encoded_bytes(),
+            kind: stat.kind,
+            size: stat.size,
+            bytes: &bytes,
+            known_key: naming.known_key,
+        });
+        let kernel = self.kernel_state(&stat);
+        let kernel_rule = self.apply_kernel_rule(&mut reading, &stat, kernel.as_deref(), pattern);
+        let owner = self.owner(reading.record());
+        let users = if self.needs_users(&reading, &owner, kernel_rule, kernel.is_some(), &stat) {
+            self.users(directory, &stat, reading.format)
+        } else {
+            Users::NotLooked
+        };
+        let facts = Facts {
+            stat: Some(stat),
+            trouble: None,
+            content: digest(&bytes),
+            reading,
+            kernel,
+            kernel_rule,
+            owner,
+            users,
+            beat: None,
+            danger: None,
+            first_seen: self.monotonic,
+        };
+        let shown = bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into();
+        Some(Look { facts, bytes: shown })
+    }
+
+    /// The content that a format is recognised by; the stat from after the read, where there was one.
+    fn content(&self, directory: &dyn Directory, name: &OsStr, stat: &FileStat) -> io::Result<(FileStat, Vec<u8>)> {
+        match stat.kind {
+            FileKind::Regular if stat.size > 0 => directory.read(name, READ_LIMIT),
+            FileKind::Symlink => Ok((*stat, directory.read_link(name)?.into_encoded_bytes())),
+            FileKind::Directory => Ok((*stat, placeholder_marker(directory, name)?)),
+            _ => Ok((*stat, Vec::new())),
+        }
+    }
+
+    fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
+        let reading = Reading {
+            format: unrecognised(),
+            mechanism: Mechanism::Unknown,
+            record: RecordState::Malformed("it could not be read"),
+        };
+        let facts = Facts {
+            stat,
+            trouble: Some(trouble),
+            reading,
+            content: 0,
+            kernel: None,
+            kernel_rule: false,
+            owner: OwnerState::NotNamed,
+            users: Users::NotLooked,
+            beat: None,
+            danger: None,
+            first_seen: self.monotonic,
+        };
+        Look { facts, bytes: Box::default() }
+    }
+
+    /// An empty file is a kernel-lock file where its name, the kernel, a sibling of the same pattern, or the person says so.
+    fn apply_kernel_rule(
+        &self, reading: &mut Reading, stat: &FileStat, kernel: Option<&crate::model::facts::KernelState>,
+        pattern: &[u8],
+    ) -> bool {
+        if let Some(kind) = kernel.and_then(|kernel| kernel.kind) {
+            use crate::model::kernel::LockKind;
+            let plain = reading.mechanism == Mechanism::Unknown || reading.mechanism.is_kernel();
+            if plain && stat.kind == FileKind::Regular {
+                reading.mechanism = match kind {
+                    LockKind::Flock => Mechanism::Flock,
+                    LockKind::Posix => Mechanism::Posix,
+                    LockKind::Ofd => Mechanism::Ofd,
+                };
+                if stat.size == 0 && !pattern.is_empty() {
+                    self.learned.borrow_mut().insert(pattern.into());
+                }
+            }
+        }
+        if reading.mechanism.is_kernel() {
+            return true;
+        }
+        if reading.format.id != "empty" {
+            return false;
+        }
+        match self.options.empty_files {
+            EmptyFiles::Existence => {
+                reading.mechanism = Mechanism::Existence;
+                reading.record = RecordState::None;
+                return false;
+            }
+            EmptyFiles::KernelLocks => {}
+            EmptyFiles::ByEvidence if self.learned.borrow().contains(pattern) => {}
+            EmptyFiles::ByEvidence => return false,
+        }
+        reading.mechanism = Mechanism::Flock;
+        true
+    }
+
+    /// Asks for the owner only where its number means something here.
+    fn owner(&self, record: Option<&Record>) -> OwnerState {
+        let Some((record, pid)) = record.and_then(|record| Some((record, record.pid?))) else {
+            return OwnerState::NotNamed;
+        };
+        let ours = record.pid_ns.is_some() && record.pid_ns == self.sight.pid_ns;
+        let elsewhere = elsewhere(record, &self.sight);
+        let all_seen = self.sight.host_pid_ns && !self.sight.hidden_processes;
+        if elsewhere || !(all_seen || ours) {
+            return OwnerState::NotLooked;
+        }
+        OwnerState::Looked(self.process(pid))
+    }
+
+    /// Open files cost a walk through all processes: only where the verdict hangs on them.
+    fn needs_users(
+        &self, reading: &Reading, owner: &OwnerState, kernel_rule: bool, kernel_locked: bool, stat: &FileStat,
+    ) -> bool {
+        if kernel_rule || kernel_locked || stat.kind != FileKind::Regular || stat.mount_root {
+            return false;
+        }
+        match owner {
+            OwnerState::NotNamed => {
+                reading.format.id != "dependency-lockfile" && !matches!(reading.record, RecordState::Malformed(_))
+            }
+            OwnerState::NotLooked => false,
+            OwnerState::Looked(_) => !reading.format.programs.is_empty(),
+        }
+    }
+
+    /// Looks at a process, once a pass.
+    pub(super) fn process(&self, pid: Pid) -> Arc<ProcessLook> {
+        let mut known = self.processes.borrow_mut();
+        Arc::clone(known.entry(pid).or_insert_with(|| Arc::new(self.system.look_at(pid))))
+    }
+
+    pub(super) fn reference(&self, pid: Pid) -> ProcessRef {
+        let facts = match &*self.process(pid) {
+            ProcessLook::Running(facts) | ProcessLook::Exited(facts) => Some(Arc::new((**facts).clone())),
+            _ => None,
+        };
+        ProcessRef { pid, facts }
+    }
+
+    /// All processes and open files, looked at once a pass and only if somebody asks.
+    pub(super) fn sweep(&self) -> &ProcessSweep {
+        self.sweep.get_or_init(|| self.system.sweep())
+    }
+
+    pub(super) fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
+        *self.devices.borrow_mut().entry(mount).or_insert_with(|| self.system.lock_device(mount))
+    }
+
+    /// Whether two mounts show the same file system. A mount of another mount namespace cannot be looked up: then the
+    /// cautious answer is yes, as it makes a file count as open.
+    pub(super) fn same_device(&self, theirs: u64, ours: u64) -> bool {
+        theirs == ours || self.lock_device(theirs).is_none_or(|device| Some(device) == self.lock_device(ours))
+    }
+}
+
+/// A directory at a lock's path may be a placeholder of ours: it holds one marker, `lockscope-<id>.json`.
+fn placeholder_marker(directory: &dyn Directory, name: &OsStr) -> io::Result<Vec<u8>> {
+    const MOST: usize = 8;
+    let child = directory.open_child(name)?;
+    let mut marker = None;
+    let mut count = 0;
+    child.entries(&mut |entry, _, _| {
+        count += 1;
+        let bytes = entry.as_encoded_bytes();
+        if count <= MOST && bytes.starts_with(b"lockscope-") && bytes.ends_with(b".json") {
+            marker = Some(entry.to_owned());
+        }
+    })?;
+    match marker {
+        Some(marker) if count <= MOST => Ok(child.read(&marker, READ_LIMIT)?.1),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+fn trouble(error: &io::Error) -> Trouble {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Trouble::Denied,
+        io::ErrorKind::TimedOut => Trouble::NoAnswer,
+        _ => Trouble::Failed(error.to_string().into()),
+    }
+}
+
+/// Tells that the content changed; nothing is proved by it alone (the fingerprint has inode and times too).
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// The error of opening `path`, typed.
+pub(super) fn open(system: &Arc<dyn System>, path: &Path) -> Result<Box<dyn Directory>, LookError> {
+    system.open_directory(path).map_err(|error| LookError::of(path, error))
+}

@@ -1,0 +1,206 @@
+//! One pass over a directory.
+
+use super::evidence::{Looker, open};
+use super::{LookError, LookOptions};
+use crate::model::facts::FileKind;
+use crate::model::format::is_listed_name;
+use crate::model::naming::{Naming, split};
+use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, Problem, Snapshot, Watching};
+use crate::model::verdict::judge;
+use crate::platform::{Directory, System};
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The names in a directory (below it too, if asked for): those to list, and all, as siblings decide what names mean.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Relative paths to look at.
+    pub listed: Vec<OsString>,
+    /// All relative paths.
+    pub all: HashSet<Box<[u8]>>,
+    /// Subdirectories that were entered, relative; the directory itself is not among them.
+    pub directories: Vec<OsString>,
+    /// What could not be listed.
+    pub problems: Vec<Problem>,
+}
+
+/// What stays of a name when its id is taken off: files alike in this are locked alike.
+fn pattern(path: &OsStr, naming: &Naming, exists: &dyn Fn(&[u8]) -> bool) -> Box<[u8]> {
+    let bytes = path.as_encoded_bytes();
+    if naming.group_end == 0 {
+        let dot = bytes.iter().rposition(|b| *b == b'.');
+        return dot.map_or(Box::default(), |at| bytes[at..].into());
+    }
+    let beside_file = bytes.strip_suffix(b".lock").is_some_and(exists);
+    let rest = &bytes[usize::from(naming.group_end)..];
+    if beside_file { [b"/", rest].concat().into() } else { rest.into() }
+}
+
+/// Reads the names of a directory. What cannot be read below it is a problem with its path, never an end.
+pub fn list_names(directory: &dyn Directory, looker: &Looker, options: &LookOptions) -> std::io::Result<Names> {
+    let mut names = Names::default();
+    walk(directory, Path::new(""), looker, options, &mut names)?;
+    Ok(names)
+}
+
+fn walk(
+    directory: &dyn Directory, below: &Path, looker: &Looker, options: &LookOptions, names: &mut Names,
+) -> std::io::Result<()> {
+    let mut deeper = Vec::new();
+    directory.entries(&mut |name, kind, ino| {
+        let path = below.join(name).into_os_string();
+        names.all.insert(path.as_encoded_bytes().into());
+        let bytes = name.as_encoded_bytes();
+        let own_leftover = bytes.starts_with(b".lockscope-");
+        let locked = || {
+            let stat = looker.may_be_locked(ino).then(|| directory.stat(name).ok()).flatten();
+            stat.is_some_and(|stat| stat.kind == FileKind::Regular && looker.is_locked(&stat))
+        };
+        let listed = !own_leftover && (is_listed_name(bytes) || locked());
+        if options.recursive && !listed && kind == Some(FileKind::Directory) {
+            deeper.push(name.to_owned());
+        }
+        if listed {
+            names.listed.push(path);
+        }
+    })?;
+    for name in deeper {
+        let path = below.join(&name);
+        let result = directory.open_child(&name).and_then(|child| {
+            names.directories.push(path.clone().into_os_string());
+            walk(&*child, &path, looker, options, names)
+        });
+        if let Err(error) = result {
+            names.problems.push(Problem { path, error: error.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Opens the directories that relative paths lead through, each once and never through a link.
+pub(crate) struct Openings<'a> {
+    root: &'a dyn Directory,
+    children: HashMap<PathBuf, Option<Box<dyn Directory>>>,
+}
+
+impl<'a> Openings<'a> {
+    pub(crate) fn below(root: &'a dyn Directory) -> Self {
+        Self { root, children: HashMap::new() }
+    }
+
+    /// The directory that `path` stands in, and its base name; `None` where that is not there any more.
+    pub(crate) fn parent<'b>(&'b mut self, path: &'b OsStr) -> Option<(&'b dyn Directory, &'b OsStr)> {
+        let path = Path::new(path);
+        let name = path.file_name()?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let Some(parent) = parent else { return Some((self.root, name)) };
+        if !self.children.contains_key(parent) {
+            let mut opened: Option<Box<dyn Directory>> = None;
+            for part in parent {
+                let from: &dyn Directory = opened.as_deref().unwrap_or(self.root);
+                opened = from.open_child(part).ok();
+                opened.as_ref()?;
+            }
+            self.children.insert(parent.to_owned(), opened);
+        }
+        Some((self.children.get(parent)?.as_deref()?, name))
+    }
+}
+
+impl Looker {
+    /// Looks at one listed path and judges it; `None` = it is not there any more. `exists` answers for its siblings,
+    /// as they decide what its name means.
+    pub(crate) fn lock(
+        &self, openings: &mut Openings<'_>, exists: &dyn Fn(&[u8]) -> bool, path: &OsStr, id: LockId,
+        options: &LookOptions,
+    ) -> Option<Lock> {
+        let naming = split(path.as_encoded_bytes(), &options.patterns, exists);
+        let pattern = pattern(path, &naming, exists);
+        let (directory, name) = openings.parent(path)?;
+        let look = self.look(directory, name, &naming, &pattern)?;
+        let mut lock = Lock { id, path: path.into(), naming, judgement: PENDING, facts: look.facts, bytes: look.bytes };
+        lock.judgement = judge(&lock.evidence(&self.moment()));
+        Some(lock)
+    }
+}
+
+/// Stands for a judgement until the first one is made.
+const PENDING: crate::model::verdict::Judgement = crate::model::verdict::Judgement {
+    row: 29,
+    verdict: crate::model::verdict::Verdict::Unknown,
+    certainty: None,
+    liveness: crate::model::holder::Liveness::Unknown,
+    gone: None,
+    due: None,
+};
+
+/// One full pass over a directory.
+pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
+    let opened = open(system, directory)?;
+    let looker = Looker::new(system, &*opened, options, None, HashSet::new());
+    let mut names = list_names(&*opened, &looker, options).map_err(|error| LookError::of(directory, error))?;
+    names.listed.sort_unstable();
+    let mut openings = Openings::below(&*opened);
+    let mut pass = |looker: &Looker, locks: &mut Vec<Lock>| {
+        locks.clear();
+        for path in &names.listed {
+            let id = LockId(locks.len() as u32);
+            locks.extend(looker.lock(&mut openings, &|sibling| names.all.contains(sibling), path, id, options));
+        }
+    };
+    let mut locks = Vec::new();
+    pass(&looker, &mut locks);
+    // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
+    if !looker.learned().is_empty() && locks.iter().any(|lock| lock.facts.reading.format.id == "empty") {
+        pass(&looker, &mut locks);
+    }
+    Ok(snapshot_of(directory, &looker, locks, names.problems, options))
+}
+
+/// Looks at one file alone, anew and with everything that could matter. `path` is relative.
+/// `None` = it is not there any more. The snapshot returned holds that one lock and the sight.
+pub fn look_at_one(
+    system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions,
+) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
+    let opened = open(system, directory)?;
+    let looker = Looker::new(system, &*opened, options, None, HashSet::new());
+    let mut openings = Openings::below(&*opened);
+    let exists = |sibling: &[u8]| {
+        // Only names that stand in the same directory are asked for, so no link is followed.
+        use std::os::unix::ffi::OsStrExt as _;
+        let sibling = OsStr::from_bytes(sibling);
+        Openings::below(&*opened).parent(sibling).is_some_and(|(parent, name)| parent.stat(name).is_ok())
+    };
+    let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options) else { return Ok(None) };
+    let snapshot = snapshot_of(directory, &looker, vec![lock], Vec::new(), options);
+    Ok(snapshot.lock(LockId(0)).cloned().map(|lock| (lock, snapshot)))
+}
+
+fn snapshot_of(
+    directory: &Path, looker: &Looker, locks: Vec<Lock>, problems: Vec<Problem>, options: &LookOptions,
+) -> Snapshot {
+    let mut counts = Counts::default();
+    for lock in &locks {
+        counts.add(lock.judgement.verdict);
+    }
+    let mut chunks = Vec::with_capacity(locks.len() / CHUNK + 1);
+    let mut locks = locks.into_iter().map(|lock| Some(Arc::new(lock))).peekable();
+    while locks.peek().is_some() {
+        chunks.push(Arc::new(locks.by_ref().take(CHUNK).collect()));
+    }
+    Snapshot {
+        generation: 1,
+        directory: directory.into(),
+        taken_at: looker.now,
+        taken_monotonic: looker.monotonic,
+        scanned_at: looker.now,
+        threshold: options.threshold,
+        sight: Arc::clone(&looker.sight),
+        watching: Watching::Live,
+        counts,
+        problems: problems.into(),
+        chunks,
+    }
+}

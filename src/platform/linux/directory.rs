@@ -1,0 +1,149 @@
+//! A directory held open, and what can be read in it without following, blocking or changing anything.
+
+use crate::model::facts::{FileKind, FileStat};
+use crate::model::time::Wall;
+use crate::platform::{Directory, DirectoryId};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Statx, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+pub(super) struct LinuxDirectory {
+    fd: OwnedFd,
+    path: PathBuf,
+    id: DirectoryId,
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// `O_NONBLOCK`: a FIFO put in the file's place after we looked must not block us. `O_NOATIME`: looking leaves no trace.
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+impl LinuxDirectory {
+    /// The path given may lead through links (`/var/lock` is one on many systems); nothing below it will.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Self::from_fd(rustix::fs::open(path, DIRECTORY, Mode::empty())?, path.to_owned())
+    }
+
+    fn from_fd(fd: OwnedFd, path: PathBuf) -> io::Result<Self> {
+        let stat = statx(fd.as_fd(), "".as_ref(), AtFlags::EMPTY_PATH)?;
+        let stat = file_stat(&stat);
+        Ok(Self { fd, path, id: DirectoryId { dev: stat.dev, ino: stat.ino, mount: stat.mount } })
+    }
+}
+
+fn statx(fd: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> rustix::io::Result<Statx> {
+    // AT_NO_AUTOMOUNT: looking must not mount anything.
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
+    rustix::fs::statx(fd, name, flags | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, wanted)
+}
+
+fn file_stat(stat: &Statx) -> FileStat {
+    let mask = StatxFlags::from_bits_retain(stat.stx_mask);
+    let wall = |time: rustix::fs::StatxTimestamp| Wall::from_parts(time.tv_sec, time.tv_nsec);
+    FileStat {
+        kind: file_kind(FileType::from_raw_mode(u32::from(stat.stx_mode))),
+        mode: stat.stx_mode & 0o7777,
+        uid: stat.stx_uid,
+        links: stat.stx_nlink,
+        size: stat.stx_size,
+        dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        ino: stat.stx_ino,
+        mount: if mask.contains(StatxFlags::MNT_ID) { stat.stx_mnt_id } else { 0 },
+        modified: wall(stat.stx_mtime),
+        changed: wall(stat.stx_ctime),
+        born: mask.contains(StatxFlags::BTIME).then(|| wall(stat.stx_btime)),
+        mount_root: stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
+    }
+}
+
+fn file_kind(kind: FileType) -> FileKind {
+    match kind {
+        FileType::RegularFile => FileKind::Regular,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        FileType::Fifo => FileKind::Fifo,
+        FileType::Socket => FileKind::Socket,
+        _ => FileKind::Device,
+    }
+}
+
+impl Directory for LinuxDirectory {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn id(&self) -> DirectoryId {
+        self.id
+    }
+
+    fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>, u64)) -> io::Result<()> {
+        // A descriptor of its own: the position of ours is shared by whoever else reads.
+        let fd = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty())?;
+        let mut buffer = vec![MaybeUninit::uninit(); 64 * 1024];
+        let mut stream = RawDir::new(fd, &mut buffer);
+        while let Some(entry) = stream.next() {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                let kind = entry.file_type();
+                each(name, (kind != FileType::Unknown).then(|| file_kind(kind)), entry.ino());
+            }
+        }
+        Ok(())
+    }
+
+    fn stat(&self, name: &OsStr) -> io::Result<FileStat> {
+        Ok(file_stat(&statx(self.fd.as_fd(), name, AtFlags::empty())?))
+    }
+
+    fn read(&self, name: &OsStr, limit: usize) -> io::Result<(FileStat, Vec<u8>)> {
+        let fd = match rustix::fs::openat(&self.fd, name, READ | OFlags::NOATIME, Mode::empty()) {
+            // Only the owner (and root) may ask for O_NOATIME.
+            Err(Errno::PERM) => rustix::fs::openat(&self.fd, name, READ, Mode::empty())?,
+            other => other?,
+        };
+        let kind = file_kind(FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode));
+        if kind != FileKind::Regular {
+            return Err(io::Error::other(format!("became a {} while it was looked at", kind.name())));
+        }
+        let mut bytes = vec![0; limit.min(4096)];
+        let mut filled = 0;
+        loop {
+            if filled == bytes.len() {
+                if filled == limit {
+                    break;
+                }
+                bytes.resize((bytes.len() * 4).min(limit), 0);
+            }
+            match rustix::io::read(&fd, &mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(filled);
+        // The stat from after the read: what changed meanwhile shows in it.
+        Ok((file_stat(&statx(fd.as_fd(), "".as_ref(), AtFlags::EMPTY_PATH)?), bytes))
+    }
+
+    fn read_link(&self, name: &OsStr) -> io::Result<OsString> {
+        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()))
+    }
+
+    fn open_child(&self, name: &OsStr) -> io::Result<Box<dyn Directory>> {
+        let fd = rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+        Ok(Box::new(Self::from_fd(fd, self.path.join(name))?))
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

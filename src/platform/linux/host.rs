@@ -1,0 +1,71 @@
+//! The machine itself: names, clocks, namespaces, and by how much its clock was stepped.
+
+use super::mounts;
+use crate::model::holder::parse_boot_id;
+use crate::model::time::Wall;
+use crate::platform::Host;
+use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// `PROC_PID_INIT_INO` (include/linux/proc_ns.h): the inode of the host's first PID namespace, on every Linux.
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+pub(super) fn wall() -> Wall {
+    let now = clock_gettime(ClockId::Realtime);
+    Wall::from_parts(now.tv_sec, now.tv_nsec as u32)
+}
+
+/// `CLOCK_BOOTTIME`: never stepped, and goes on during suspend.
+pub(super) fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// When this boot began by today's wall clock: it moves with every step of that clock.
+///
+/// Two clocks cannot be read at once, so the difference jitters. A process would seem to start at another time at each
+/// look: within 50 ms the first answer is given again.
+pub(super) fn computed_boot() -> Wall {
+    static FIRST: AtomicI64 = AtomicI64::new(0);
+    let computed = wall().minus(since_boot());
+    let first = Wall(FIRST.load(Ordering::Relaxed));
+    if (computed.0 - first.0).abs() < 50_000_000 {
+        return first;
+    }
+    FIRST.store(computed.0, Ordering::Relaxed);
+    computed
+}
+
+pub(super) fn host() -> Host {
+    let computed = computed_boot();
+    let devtmpfs = devtmpfs_birth();
+    let pid_ns = rustix::fs::stat("/proc/self/ns/pid").ok().map(|stat| stat.st_ino);
+    let uid = rustix::process::geteuid().as_raw();
+    Host {
+        name: rustix::system::uname().nodename().to_string_lossy().into(),
+        machine_id: read_id("/etc/machine-id"),
+        boot_id: read_id("/proc/sys/kernel/random/boot_id"),
+        boot_floor: devtmpfs.map(|born| born.min(computed)),
+        clock_step: devtmpfs.map(|born| computed.since(born).or_else(|| born.since(computed)).unwrap_or_default()),
+        pid_ns,
+        host_pid_ns: pid_ns == Some(FIRST_PID_NAMESPACE),
+        hidden_processes: uid != 0 && mounts::proc_hides_processes(),
+        uid,
+    }
+}
+
+/// When `/dev/null` was made: devtmpfs fills itself as the kernel boots, by the clock of that moment. In a container
+/// `/dev` is a tmpfs, made when the container started, and proves nothing.
+fn devtmpfs_birth() -> Option<Wall> {
+    let stat =
+        rustix::fs::statx(CWD, "/dev/null", AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME | StatxFlags::MNT_ID).ok()?;
+    let has_birth = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+    let on_devtmpfs = mounts::find(stat.stx_mnt_id).is_some_and(|mount| mount.kind == "devtmpfs");
+    (has_birth && on_devtmpfs).then(|| Wall::from_parts(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec))
+}
+
+fn read_id(path: &str) -> Option<u128> {
+    parse_boot_id(&std::fs::read_to_string(path).ok()?)
+}

@@ -1,0 +1,262 @@
+//! Processes, from `/proc` and `pidfd`.
+//!
+//! State `Z` alone is never taken for gone: a process whose first thread has exited shows `Z` while its other threads
+//! live on and hold locks (CLEARING.md 2.1). Only its pidfd tells.
+
+use super::host;
+use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
+use crate::model::kernel::parse_fdinfo;
+use crate::platform::{OpenFile, ProcessSweep, ProcessView};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, pidfd_open};
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// `PF_KTHREAD` (include/linux/sched.h).
+const KERNEL_THREAD: u32 = 0x0020_0000;
+/// `USER_HZ`: 100 on every Linux that user space sees.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Names of users, from `/etc/passwd`, read once; a number stands for who is not in it.
+#[derive(Debug, Default)]
+pub(super) struct UserNames(Mutex<Option<HashMap<u32, Box<str>>>>);
+
+impl UserNames {
+    fn name(&self, uid: u32) -> Box<str> {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = names.get_or_insert_with(|| {
+            let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+            let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+            lines.filter_map(|f| Some((f.get(2)?.parse().ok()?, (*f.first()?).into()))).collect()
+        });
+        names.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into())
+    }
+}
+
+struct Stat {
+    comm: Box<str>,
+    state: u8,
+    flags: u32,
+    start_ticks: u64,
+}
+
+/// `/proc/PID/stat`: the name stands in parentheses and may hold some itself, so fields count from the last one.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let open = text.iter().position(|b| *b == b'(')?;
+    let close = text.iter().rposition(|b| *b == b')')?;
+    let comm = String::from_utf8_lossy(text.get(open + 1..close)?).into();
+    let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // Field 3 (state) is the first here; 9 = flags, 22 = start.
+    Some(Stat {
+        comm,
+        state: *fields.first()?.as_bytes().first()?,
+        flags: fields.get(6)?.parse().ok()?,
+        start_ticks: fields.get(19)?.parse().ok()?,
+    })
+}
+
+struct Status {
+    process: Option<Pid>,
+    uids: [u32; 4],
+    inner_pid: Option<Pid>,
+}
+
+fn parse_status(text: &str) -> Status {
+    let mut status = Status { process: None, uids: [u32::MAX; 4], inner_pid: None };
+    for line in text.lines() {
+        if let Some(value) = line.strip_prefix("Tgid:") {
+            status.process = value.trim().parse().ok().and_then(Pid::new);
+        } else if let Some(value) = line.strip_prefix("Uid:") {
+            for (slot, uid) in status.uids.iter_mut().zip(value.split_ascii_whitespace()) {
+                *slot = uid.parse().unwrap_or(u32::MAX);
+            }
+        } else if let Some(value) = line.strip_prefix("NSpid:") {
+            let mut numbers = value.split_ascii_whitespace();
+            let outer = numbers.next();
+            status.inner_pid = numbers
+                .next_back()
+                .filter(|inner| Some(*inner) != outer)
+                .and_then(|n| n.parse().ok())
+                .and_then(Pid::new);
+        }
+    }
+    status
+}
+
+pub(super) fn look_at(pid: Pid, users: &UserNames) -> ProcessLook {
+    let stat = match std::fs::read(format!("/proc/{pid}/stat")) {
+        Ok(text) => parse_stat(&text),
+        // ESRCH: it went between open and read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(3) => {
+            return unseen(pid);
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return unseen(pid),
+        Err(error) => return ProcessLook::Unknown(error.to_string().into()),
+    };
+    let Some(stat) = stat else {
+        return ProcessLook::Unknown("/proc/PID/stat does not fit the known grammar".into());
+    };
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return unseen(pid) };
+    let status = parse_status(&status);
+    if let Some(process) = status.process.filter(|process| *process != pid) {
+        // A thread id: it is its process that is meant.
+        return look_at(process, users);
+    }
+    let facts = Box::new(ProcessFacts {
+        pid,
+        start_ticks: stat.start_ticks,
+        started_at: host::computed_boot().plus(TICK * u32::try_from(stat.start_ticks).unwrap_or(u32::MAX)),
+        user: Some(users.name(status.uids[1])),
+        uids: status.uids,
+        comm: stat.comm,
+        command: command_line(pid),
+        kernel_thread: stat.flags & KERNEL_THREAD != 0,
+        inner_pid: status.inner_pid,
+    });
+    match stat.state {
+        b'Z' | b'X' | b'x' if has_exited(pid) => ProcessLook::Exited(facts),
+        _ => ProcessLook::Running(facts),
+    }
+}
+
+/// `/proc` shows nothing. That is a process that does not exist, or one that is hidden from us (`hidepid`): `pidfd_open`
+/// works on anyone's, and alone can tell. ENOENT (EINVAL before 6.18) = it is a thread id, so somebody lives there.
+fn unseen(pid: Pid) -> ProcessLook {
+    let Some(raw) = rustix::process::Pid::from_raw(pid.get() as i32) else {
+        return ProcessLook::Unknown("the number is no PID".into());
+    };
+    match pidfd_open(raw, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => ProcessLook::NoSuchProcess,
+        Ok(_) | Err(Errno::NOENT | Errno::INVAL | Errno::PERM) => ProcessLook::Hidden,
+        Err(error) => ProcessLook::Unknown(error.to_string().into()),
+    }
+}
+
+/// The whole process has exited: its pidfd is readable. Not so while a thread lives on after the first one's end.
+fn has_exited(pid: Pid) -> bool {
+    let Some(raw) = rustix::process::Pid::from_raw(pid.get() as i32) else { return false };
+    match pidfd_open(raw, PidfdFlags::empty()) {
+        Ok(fd) => {
+            let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+            poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+        }
+        Err(error) => error == Errno::SRCH,
+    }
+}
+
+fn command_line(pid: Pid) -> Box<str> {
+    const LONGEST: usize = 4096;
+    let mut bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    bytes.truncate(LONGEST);
+    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
+    text.trim_end().into()
+}
+
+fn all_pids() -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::new)).collect()
+}
+
+pub(super) fn count() -> (u32, u32) {
+    let pids = all_pids();
+    let denied = pids.iter().filter(|pid| {
+        let refused = std::fs::read_dir(format!("/proc/{pid}/fdinfo"))
+            .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        // Kernel threads have no files; that we may not list them hides nothing.
+        refused
+            && std::fs::read(format!("/proc/{pid}/stat"))
+                .ok()
+                .and_then(|text| parse_stat(&text))
+                .is_none_or(|stat| stat.flags & KERNEL_THREAD == 0)
+    });
+    (pids.len() as u32, denied.count() as u32)
+}
+
+pub(super) fn sweep(users: &UserNames) -> ProcessSweep {
+    let mut sweep = ProcessSweep::default();
+    for pid in all_pids() {
+        let (ProcessLook::Running(facts) | ProcessLook::Exited(facts)) = look_at(pid, users) else { continue };
+        let files_seen = open_files(pid, &mut sweep.open_files);
+        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).ok();
+        sweep.processes.push(ProcessView { facts: Arc::from(facts), cwd, files_seen });
+    }
+    sweep
+}
+
+/// Adds the open files of a process; `false` where they may not be seen. A process whose first thread has exited lists
+/// none itself; its other threads do.
+fn open_files(pid: Pid, into: &mut Vec<OpenFile>) -> bool {
+    let before = into.len();
+    let seen = open_files_of(&format!("/proc/{pid}/fdinfo"), pid, into);
+    if seen && into.len() == before {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            open_files_of(&thread.path().join("fdinfo").to_string_lossy(), pid, into);
+            if into.len() > before {
+                break;
+            }
+        }
+    }
+    seen
+}
+
+fn open_files_of(directory: &str, pid: Pid, into: &mut Vec<OpenFile>) -> bool {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        // It ended meanwhile: nothing of it is left to see.
+        Err(error) => return error.kind() != io::ErrorKind::PermissionDenied,
+    };
+    for entry in entries.flatten() {
+        match std::fs::read(entry.path()) {
+            Ok(text) => {
+                let info = parse_fdinfo(&String::from_utf8_lossy(&text));
+                // Without `ino:` (before Linux 5.14) the file cannot be named without touching it.
+                let Some(ino) = info.ino else { return false };
+                into.push(OpenFile { pid, mount: info.mount, ino, locks: info.locks });
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return false,
+            Err(_) => {}
+        }
+    }
+    true
+}
+
+/// What the open files of a process are called; the links are read, never followed.
+pub(super) fn open_paths(pid: Pid) -> Option<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    Some(entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_full_of_parentheses_does_not_shift_the_fields() {
+        let stat =
+            parse_stat(b"42 (a) b (c) R 1 1 1 0 -1 4194560 9 0 0 0 0 0 0 0 20 0 1 0 235129 0 0").expect("parses");
+        assert_eq!((&*stat.comm, stat.state, stat.start_ticks), ("a) b (c", b'R', 235_129));
+        assert!(parse_stat(b"42 (x").is_none());
+    }
+
+    #[test]
+    fn the_inner_pid_is_told_only_where_it_differs() {
+        let inner = |text| parse_status(text).inner_pid.map(Pid::get);
+        assert_eq!(inner("NSpid:\t19572\t1\n"), Some(1));
+        assert_eq!(inner("NSpid:\t19572\n"), None);
+    }
+
+    #[test]
+    fn we_are_running_and_one_beyond_the_largest_pid_is_not_there() {
+        let users = UserNames::default();
+        let me = Pid::new(u64::from(std::process::id())).expect("a process has a PID");
+        assert!(matches!(look_at(me, &users), ProcessLook::Running(facts) if facts.pid == me));
+        let nobody = Pid::new(i32::MAX as u64).expect("in range");
+        assert_eq!(look_at(nobody, &users), ProcessLook::NoSuchProcess);
+    }
+}
