@@ -3,6 +3,7 @@
 //! Owns: [`Engine`] (a handle: commands in, immutable snapshots out), settings, the demo's directory.
 //! Never: draws, prints, or speaks UI words; whoever holds a handle never waits for a file.
 
+pub mod demo;
 mod front;
 pub mod listing;
 mod session;

@@ -347,7 +347,7 @@ pub fn checklist(evidence: &Evidence<'_>, judgement: &Judgement) -> Vec<Fact> {
     let (facts, sight) = (evidence.facts, evidence.sight);
     record_facts(evidence, &mut add);
     owner_facts(evidence, judgement, &mut add);
-    kernel_facts(evidence, &mut add);
+    kernel_facts(evidence, judgement, &mut add);
     match &facts.users {
         Users::NotLooked => {}
         Users::Looked { open, works, unseen } => {
@@ -490,7 +490,7 @@ fn owner_facts(evidence: &Evidence<'_>, judgement: &Judgement, add: &mut Add<'_>
     }
 }
 
-fn kernel_facts(evidence: &Evidence<'_>, add: &mut Add<'_>) {
+fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, add: &mut Add<'_>) {
     const TABLE: &str = "kernel lock table";
     let (facts, sight) = (evidence.facts, evidence.sight);
     match &facts.kernel {
@@ -508,7 +508,12 @@ fn kernel_facts(evidence: &Evidence<'_>, add: &mut Add<'_>) {
         _ if !sight.kernel_table => {
             add(TABLE, false, Weighs::Neither, "The kernel's lock table cannot be read here".into());
         }
-        _ if sight.full_view() => add(TABLE, true, Weighs::Stale, "No kernel lock on the file".into()),
+        _ if sight.full_view() => {
+            // Who holds an existence lock needs no kernel lock: then its absence says nothing.
+            let held = judgement.verdict == Verdict::Held;
+            let weighs = if held { Weighs::Neither } else { Weighs::Stale };
+            add(TABLE, true, weighs, "No kernel lock on the file".into());
+        }
         _ => {
             let place = if sight.host_pid_ns { format!("a {} mount", sight.fs.name) } else { "a container".to_owned() };
             let text = format!("No kernel lock is visible, but from {place} not all are");

@@ -8,6 +8,7 @@ pub mod environment;
 pub mod linux;
 #[cfg(not(target_os = "linux"))]
 pub mod portable;
+pub mod stage;
 
 use crate::model::facts::{FileKind, FileStat, FileSystem};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};

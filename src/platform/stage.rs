@@ -1,0 +1,130 @@
+//! What the demo needs of the world: a directory of its own, files as programs leave them, and processes that act.
+//!
+//! Owns: the demo's directory and children, and their end. Never: touches anything outside that directory.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+/// A directory that goes with its owner.
+#[derive(Debug)]
+pub struct Stage {
+    path: PathBuf,
+    actors: Vec<Child>,
+}
+
+impl Stage {
+    /// Makes `lockscope-demo-<pid>` in the temporary directory.
+    pub fn make() -> io::Result<Self> {
+        let base = std::env::temp_dir();
+        for attempt in 0..100 {
+            let path = base.join(format!("lockscope-demo-{}-{attempt}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path, actors: Vec::new() }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name for a demo directory"))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file into it, as if last touched `age` ago.
+    pub fn write(&self, name: &str, content: &[u8], age: Duration) -> io::Result<()> {
+        let path = self.path.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mut file = File::create(&path)?;
+        file.write_all(content)?;
+        file.set_modified(SystemTime::now() - age)
+    }
+
+    /// Starts this very program as an actor. It lives until its standard input ends, so it cannot outlive us, however
+    /// we end.
+    pub fn spawn(&mut self, arguments: &[&str]) -> io::Result<()> {
+        let program = std::env::current_exe()?;
+        let child = Command::new(program)
+            .arg("demo-actor")
+            .args(arguments)
+            .current_dir(&self.path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        self.actors.push(child);
+        Ok(())
+    }
+
+    /// Takes note of actors that have ended, so that no zombie stays; tells how many are left.
+    pub fn reap(&mut self) -> usize {
+        self.actors.retain_mut(|actor| !matches!(actor.try_wait(), Ok(Some(_))));
+        self.actors.len()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for actor in &mut self.actors {
+            drop(actor.stdin.take());
+            let _ = actor.kill();
+            let _ = actor.wait();
+        }
+        // Ours alone: we made it, under a name that nobody else had.
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "the demo's directory could not be removed");
+        }
+    }
+}
+
+/// Ends this process when its standard input does: when whoever started it has ended.
+pub fn end_with_parent() {
+    std::thread::spawn(|| {
+        let mut rest = Vec::new();
+        let _ = io::stdin().lock().read_to_end(&mut rest);
+        std::process::exit(0);
+    });
+}
+
+/// Ends this process as `kill -9` does: no handler, no clean-up.
+pub fn crash() -> ! {
+    std::process::abort()
+}
+
+/// Takes an exclusive kernel lock, waiting as long as it takes; it ends with the file that is given back.
+pub fn take_kernel_lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Takes an existence lock; `AlreadyExists` = somebody has it.
+pub fn take_existence_lock(path: &Path, record: &[u8]) -> io::Result<()> {
+    OpenOptions::new().create_new(true).write(true).open(path)?.write_all(record)
+}
+
+/// Makes a file look as if last touched `age` ago.
+pub fn set_age(path: &Path, age: Duration) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.set_modified(SystemTime::now() - age)
+}
+
+/// Releases an existence lock that this process took.
+pub fn release_existence_lock(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+/// Lets time pass.
+pub fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
+/// This process.
+pub fn own_pid() -> u32 {
+    std::process::id()
+}
