@@ -1,0 +1,151 @@
+//! The engine on real directories and real processes: what it shows, and how soon.
+
+mod support;
+
+use lockscope::engine::Command;
+use lockscope::engine::settings::Settings;
+use lockscope::model::snapshot::{LostReason, Watching};
+use std::ffi::OsStr;
+use std::fs;
+use std::time::Duration;
+use support::{DEAD, Process, Watched, write};
+
+fn watched() -> (tempfile::TempDir, tempfile::TempDir, Watched) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir().expect("a directory");
+    let watched = Watched::start(directory.path(), state.path(), Settings::default());
+    (directory, state, watched)
+}
+
+#[test]
+fn what_appears_changes_and_vanishes_is_shown() {
+    let (directory, _state, watched) = watched();
+    assert_eq!(watched.engine.snapshot().expect("a picture").watching, Watching::Live);
+    write(directory.path(), "a.lock", format!("{DEAD}\n"), 3600);
+    watched.until_verdict("a.lock", "stale");
+    fs::write(directory.path().join("a.lock"), "what is this?\n").expect("writable");
+    watched.until_verdict("a.lock", "unknown");
+    fs::rename(directory.path().join("a.lock"), directory.path().join("b.lock")).expect("renamed");
+    watched.until_gone("a.lock");
+    watched.until_verdict("b.lock", "unknown");
+    fs::remove_file(directory.path().join("b.lock")).expect("removed");
+    watched.until_gone("b.lock");
+}
+
+#[test]
+fn the_death_of_a_holder_is_seen_though_no_file_changes() {
+    let (directory, _state, watched) = watched();
+    let mut holder = Process::shell(directory.path(), "echo ready; exec sleep 1000");
+    write(directory.path(), "a.lock", format!("{}\n", holder.pid()), 0);
+    watched.until_verdict("a.lock", "held");
+    holder.kill();
+    watched.until_verdict("a.lock", "orphaned");
+}
+
+#[test]
+fn a_kernel_lock_is_seen_to_come_and_go_though_it_makes_no_event() {
+    let (directory, _state, watched) = watched();
+    write(directory.path(), "a_memory.lock", "", 100);
+    watched.until_verdict("a_memory.lock", "idle");
+    let mut holder = Process::shell(directory.path(), "exec 9<a_memory.lock; flock 9; echo ready; exec sleep 1000");
+    watched.until_verdict("a_memory.lock", "held");
+    holder.kill();
+    watched.until_verdict("a_memory.lock", "idle");
+}
+
+#[test]
+fn a_locked_file_of_any_name_is_listed() {
+    let (directory, _state, watched) = watched();
+    fs::write(directory.path().join("database"), "data").expect("written");
+    let _holder = Process::shell(directory.path(), "exec 9<database; flock 9; echo ready; exec sleep 1000");
+    watched.until_verdict("database", "held");
+}
+
+#[test]
+fn time_alone_turns_an_orphan_stale() {
+    let (directory, _state, watched) = watched();
+    write(directory.path(), "a.lock", format!("{DEAD}\n"), 0);
+    watched.until_verdict("a.lock", "orphaned");
+    watched.engine.send(Command::SetThreshold(Duration::from_millis(1500)));
+    watched.until_verdict("a.lock", "stale");
+    watched.engine.send(Command::SetThreshold(Duration::from_secs(600)));
+    watched.until_verdict("a.lock", "orphaned");
+}
+
+#[test]
+fn a_directory_that_goes_and_comes_back_is_said_and_followed() {
+    let outer = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir().expect("a directory");
+    let directory = outer.path().join("locks");
+    fs::create_dir(&directory).expect("made");
+    write(&directory, "a.lock", format!("{DEAD}\n"), 3600);
+    let watched = Watched::start(&directory, state.path(), Settings::default());
+    watched.until_verdict("a.lock", "stale");
+    fs::rename(&directory, outer.path().join("moved")).expect("moved");
+    watched.until("it is said", |snapshot| snapshot.watching == Watching::Lost(LostReason::Gone));
+    fs::create_dir(&directory).expect("made again");
+    write(&directory, "b.lock", format!("{DEAD}\n"), 3600);
+    watched.until_verdict("b.lock", "stale");
+    // The new directory is followed by events too.
+    write(&directory, "c.lock", "?", 0);
+    watched.until_verdict("c.lock", "unknown");
+    assert!(watched.engine.snapshot().expect("a picture").find(OsStr::new("a.lock")).is_none());
+}
+
+#[test]
+fn a_directory_that_is_none_or_may_not_be_read_is_said() {
+    let outer = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir().expect("a directory");
+    let watched = Watched::start(&outer.path().join("nowhere"), state.path(), Settings::default());
+    watched.until("it is said", |snapshot| snapshot.watching == Watching::Lost(LostReason::Gone));
+    // A file stands for the directory it is in.
+    let file = write(outer.path(), "a.lock", format!("{DEAD}\n"), 3600);
+    watched.engine.send(Command::Watch(Some(file)));
+    watched.until_verdict("a.lock", "stale");
+}
+
+#[test]
+fn a_flood_of_changes_ends_in_the_true_picture() {
+    let (directory, _state, watched) = watched();
+    for round in 0..6 {
+        for at in 0..1000 {
+            let path = directory.path().join(format!("{at}.lock"));
+            if (at + round) % 2 == 0 {
+                fs::write(path, format!("{DEAD}\n")).expect("written");
+            } else {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+    let there = fs::read_dir(directory.path()).expect("readable").count();
+    watched.until("as many as are there", |snapshot| snapshot.counts.listed() as usize == there);
+    let snapshot = watched.engine.snapshot().expect("a picture");
+    for entry in fs::read_dir(directory.path()).expect("readable").flatten() {
+        assert!(snapshot.find(&entry.file_name()).is_some(), "{:?} is shown", entry.file_name());
+    }
+}
+
+#[test]
+fn the_listing_follows_the_query() {
+    use lockscope::engine::listing::{Query, Row, SortKey};
+    let (directory, _state, watched) = watched();
+    for name in ["b.lock", "a.lock", "c_memory.lock"] {
+        write(directory.path(), name, format!("{DEAD}\n"), 3600);
+        watched.until_verdict(name, "stale");
+    }
+    let query = Query { sort: SortKey::Lock, descending: true, ..Query::default() };
+    watched.engine.send(Command::List(query.clone()));
+    let names = || -> Vec<String> {
+        let snapshot = watched.engine.snapshot().expect("a picture");
+        let listing = watched.engine.listing();
+        if listing.query != query {
+            return Vec::new();
+        }
+        let lock = |row: &Row| match row {
+            Row::Lock(id) => snapshot.lock(*id).map(|lock| lock.display_path().into_owned()),
+            Row::Group(_) => None,
+        };
+        listing.rows.iter().filter_map(lock).collect()
+    };
+    watched.until("sorted by name, downwards", |_| names() == ["c_memory.lock", "b.lock", "a.lock"]);
+}
