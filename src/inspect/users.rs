@@ -46,7 +46,7 @@ impl Looker {
             let relevant = facts.uids.contains(&stat.uid) || facts.uids.contains(&self.sight.uid);
             relevant && !facts.kernel_thread && facts.pid.get() != 1
         };
-        let hidden = |view: &&ProcessView| matters(view) && !(view.files_seen && view.cwd.is_some());
+        let hidden = |view: &&ProcessView| matters(view) && !view.seen;
         let unseen = sweep.processes.iter().filter(hidden).count() as u32;
         Users::Looked { open, works: works.map(reference), unseen }
     }

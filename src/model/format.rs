@@ -93,6 +93,11 @@ impl PartialEq for Format {
 impl Eq for Format {}
 
 impl Format {
+    /// No tool claims it: how such a file locks is likely, not known.
+    pub fn is_generic(&self) -> bool {
+        matches!(self.id, "hand-pid" | "pid-host" | "json-pid" | "unrecognised")
+    }
+
     /// Whether `comm` is a program that takes locks of this format; `None` where any may.
     pub fn fits_program(&self, comm: &str) -> Option<bool> {
         (!self.programs.is_empty()).then(|| self.programs.contains(&comm))

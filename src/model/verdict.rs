@@ -316,7 +316,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
             None => {}
         }
         let seen = matches!(facts.users, Users::Looked { unseen: 0, .. });
-        if reading.mechanism.is_existence() && seen {
+        let known_existence = reading.mechanism.is_existence() && !reading.format.is_generic();
+        if known_existence && seen {
             let untouched = evidence.untouched();
             if untouched >= evidence.threshold {
                 return stated(28, Verdict::Suspect, Likely, Liveness::Unknown);

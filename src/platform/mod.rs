@@ -61,10 +61,10 @@ pub struct OpenFile {
 pub struct ProcessView {
     /// What is known of it.
     pub facts: Arc<ProcessFacts>,
-    /// Its working directory; `None` where it may not be read.
+    /// Its working directory, where it has one that may be read.
     pub cwd: Option<PathBuf>,
-    /// Its open files could be listed.
-    pub files_seen: bool,
+    /// Its open files and its working directory were looked at; one that has exited has none.
+    pub seen: bool,
 }
 
 /// All processes and their open files, at one moment.

@@ -182,8 +182,12 @@ pub(super) fn sweep(users: &UserNames) -> ProcessSweep {
     for pid in all_pids() {
         let (ProcessLook::Running(facts) | ProcessLook::Exited(facts)) = look_at(pid, users) else { continue };
         let files_seen = open_files(pid, &mut sweep.open_files);
-        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).ok();
-        sweep.processes.push(ProcessView { facts: Arc::from(facts), cwd, files_seen });
+        // ENOENT: it has exited, perhaps just now. Only a refusal hides something.
+        let (cwd, cwd_seen) = match std::fs::read_link(format!("/proc/{pid}/cwd")) {
+            Ok(path) => (Some(path), true),
+            Err(error) => (None, error.kind() != io::ErrorKind::PermissionDenied),
+        };
+        sweep.processes.push(ProcessView { facts: Arc::from(facts), cwd, seen: files_seen && cwd_seen });
     }
     sweep
 }
