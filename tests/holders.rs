@@ -6,8 +6,8 @@ use lockscope::model::holder::{HeldBy, Liveness};
 use lockscope::model::verdict::Verdict;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{DEAD, Process, lock, look_at, set_age, verdict, write};
 use std::time::Duration;
+use support::{DEAD, Process, lock, look_at, set_age, verdict, write};
 
 /// The versions that `./dev test` installs: SoftFileLock's record was empty, then two lines, then three.
 const FILELOCKS: [&str; 3] = ["3.20.3", "3.29.7", "4.2.11"];
@@ -178,7 +178,8 @@ fn git_in_its_editor_holds_index_lock_and_killed_leaves_a_suspect() {
     git(directory.path(), &["add", "f"]);
     git(directory.path(), &["commit", "-qm", "1"]);
     std::fs::write(directory.path().join("f"), "2").expect("written");
-    let editor = "git -c user.name=t -c user.email=t@example.org -c core.editor='sh -c \"echo ready; sleep 1000\"' commit -qa";
+    let editor =
+        "git -c user.name=t -c user.email=t@example.org -c core.editor='sh -c \"echo ready; sleep 1000\"' commit -qa";
     let mut commit = Process::shell(directory.path(), &format!("exec {editor}"));
     let repository = directory.path().join(".git");
     let snapshot = look_at(&repository);

@@ -106,9 +106,12 @@ impl Watched {
             config_dir: Some(state.join("config")),
             state_dir: Some(state.join("state")),
         };
-        let engine = Engine::start(options, Arc::new(move || {
-            let _ = wake.try_send(());
-        }));
+        let engine = Engine::start(
+            options,
+            Arc::new(move || {
+                let _ = wake.try_send(());
+            }),
+        );
         engine.send(Command::Watch(Some(directory.to_owned())));
         let watched = Self { engine, wakes };
         watched.until("the first pass is over", |snapshot| {

@@ -1,0 +1,198 @@
+//! The confirm dialog: what will be removed and on what grounds, live while it is open. Cancel has the focus.
+
+use super::display_name::{elided, visible};
+use super::icons::Icon;
+use super::tokens::{self, Palette};
+use super::widgets::{self, count, from_right, hairline, muted};
+use super::window::Window;
+use crate::engine::Command;
+use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::time::say_duration;
+use crate::model::verdict::{Clearing, Verdict};
+use eframe::egui::{
+    self, Align, CornerRadius, Frame, Key, Label, Layout, Margin, RichText, ScrollArea, Stroke, TextEdit, Ui, Vec2,
+};
+use std::sync::Arc;
+
+/// A question that waits for its answer.
+pub(super) struct Confirm {
+    /// What would be cleared, exactly as it was shown.
+    seen: Vec<Arc<Lock>>,
+    /// What a person might expect here and is not touched.
+    left_out: Vec<Arc<Lock>>,
+    typed: String,
+    focused: bool,
+    sent: bool,
+}
+
+/// More rows than this are counted, not listed.
+const MOST_ROWS: usize = 200;
+
+impl Confirm {
+    pub(super) fn of(seen: Vec<Arc<Lock>>, left_out: Vec<Arc<Lock>>) -> Self {
+        Self { seen, left_out, typed: String::new(), focused: false, sent: false }
+    }
+
+    /// The name that must be typed: of a single lock that is not stale.
+    fn name_to_type(&self) -> Option<String> {
+        match &self.seen[..] {
+            [one] if one.judgement.verdict.clearing() == Clearing::ByName => Some(visible(&one.display_path())),
+            _ => None,
+        }
+    }
+}
+
+/// Why a lock that was to be cleared is so no longer; `None` = it is as it was seen.
+fn dropped_out(seen: &Lock, snapshot: &Snapshot) -> Option<String> {
+    let Some(now) = snapshot.lock(seen.id).filter(|now| now.path == seen.path) else {
+        return Some("it is not there any more.".to_owned());
+    };
+    if now.facts.stat != seen.facts.stat || now.facts.content != seen.facts.content {
+        return Some("the file has changed since you looked.".to_owned());
+    }
+    if now.judgement.verdict != seen.judgement.verdict {
+        return Some(format!("it is {} now.", now.judgement.verdict.title().to_lowercase()));
+    }
+    None
+}
+
+impl Window {
+    pub(super) fn confirm_dialog(&mut self, ui: &mut Ui) {
+        let (Some(mut confirm), Some(snapshot)) = (self.confirm.take(), self.snapshot.clone()) else { return };
+        let palette = Palette::of(ui);
+        let frame = Frame::new()
+            .fill(palette.panel)
+            .stroke(Stroke::new(1.0, palette.line))
+            .corner_radius(CornerRadius::same(tokens::DIALOG_RADIUS))
+            .shadow(ui.visuals().window_shadow)
+            .inner_margin(Margin::same(20));
+        let modal = egui::Modal::new(egui::Id::unique("confirm")).frame(frame);
+        let width = 580.0_f32.min(ui.ctx().content_rect().width() - 80.0);
+        let mut open = true;
+        let response = modal.show(ui.ctx(), |ui| {
+            ui.set_width(width);
+            open = self.confirm_content(ui, &mut confirm, &snapshot);
+        });
+        // Escape and a click beside the dialog mean Cancel. While the clear runs the dialog stays to show it.
+        let closed = response.should_close() && !confirm.sent;
+        if open && !closed {
+            self.confirm = Some(confirm);
+        }
+    }
+
+    fn confirm_content(&mut self, ui: &mut Ui, confirm: &mut Confirm, snapshot: &Snapshot) -> bool {
+        let (go, fell): (Vec<_>, Vec<_>) =
+            confirm.seen.iter().map(|lock| (lock, dropped_out(lock, snapshot))).partition(|(_, out)| out.is_none());
+        let repair = matches!(&confirm.seen[..], [one] if one.judgement.verdict == Verdict::Interrupted);
+        let title = match (&confirm.seen[..], repair) {
+            ([_], true) => "Repair this lock?".to_owned(),
+            ([_], false) => "Clear this lock?".to_owned(),
+            (many, _) if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", go.len()),
+            _ => format!("Clear {} locks?", go.len()),
+        };
+        ui.label(RichText::new(title).font(tokens::title()));
+        ui.label(muted(
+            ui,
+            "Everything is checked once more at the moment you confirm. Whatever changed stays. You can undo this.",
+        ));
+        ui.add_space(10.0);
+        let most = (ui.ctx().content_rect().height() - 320.0).max(120.0);
+        ScrollArea::vertical().max_height(most).auto_shrink([false, true]).show(ui, |ui| {
+            for (lock, _) in go.iter().take(MOST_ROWS) {
+                dialog_row(ui, lock, &grounds(lock, snapshot, self), true);
+            }
+            for (lock, why) in &fell {
+                dialog_row(ui, lock, &format!("Left out: {}", why.as_deref().unwrap_or_default()), false);
+            }
+            for lock in confirm.left_out.iter().take(MOST_ROWS) {
+                let now = snapshot.lock(lock.id).filter(|now| now.path == lock.path).unwrap_or(lock);
+                dialog_row(ui, now, &left_out_grounds(now, snapshot, self), false);
+            }
+            let more = go.len().saturating_sub(MOST_ROWS);
+            if more > 0 {
+                ui.label(muted(ui, format!("and {more} more, each with its own check")));
+            }
+        });
+        let mut may = !go.is_empty();
+        if let Some(name) = confirm.name_to_type() {
+            ui.add_space(10.0);
+            ui.label(format!("It is not proved stale. Type its name to clear it all the same: {name}"));
+            let response = ui.add(TextEdit::singleline(&mut confirm.typed).desired_width(f32::INFINITY));
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Name of the lock"));
+            may &= confirm.typed.trim() == name;
+        }
+        ui.add_space(14.0);
+        let mut keep = true;
+        let number = go.len();
+        let seen: Vec<Arc<Lock>> = go.iter().map(|(lock, _)| Arc::clone(lock)).collect();
+        from_right_row(ui, |ui| {
+            if confirm.sent {
+                ui.label(muted(ui, "Checking again and clearing…"));
+                return;
+            }
+            let verb = if repair { "Repair" } else { "Clear" };
+            let clear = widgets::danger_button(ui, None, format!("{verb} {}", count(number, "lock")), may);
+            let cancel = ui.add(egui::Button::new("Cancel").min_size(Vec2::new(70.0, tokens::CONTROL)));
+            if !confirm.focused {
+                // What Enter does by accident is nothing.
+                cancel.request_focus();
+                confirm.focused = true;
+            }
+            if cancel.has_focus() {
+                let ring = Stroke::new(2.0, Palette::of(ui).accent);
+                ui.painter().rect_stroke(cancel.rect.expand(3.0), 8.0, ring, egui::StrokeKind::Middle);
+            }
+            if cancel.clicked() || ui.input(|i| i.key_pressed(Key::Escape)) {
+                keep = false;
+            } else if clear.clicked() {
+                confirm.sent = true;
+                self.engine.send(Command::Clear { seen });
+            }
+        });
+        keep
+    }
+}
+
+fn from_right_row(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+    let size = Vec2::new(ui.available_width(), tokens::CONTROL + 4.0);
+    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), content);
+}
+
+fn dialog_row(ui: &mut Ui, lock: &Lock, text: &str, goes: bool) {
+    let palette = Palette::of(ui);
+    hairline(ui);
+    ui.add_space(7.0);
+    ui.with_layout(Layout::left_to_right(Align::Min), |ui| {
+        let verdict = lock.judgement.verdict;
+        Icon::of(verdict).show(ui, palette.verdict(verdict));
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            ui.horizontal(|ui| {
+                let color = if goes { palette.text } else { palette.muted };
+                let name = elided(&visible(&lock.display_path()), 64);
+                ui.add(Label::new(RichText::new(name).color(color)));
+                if goes {
+                    from_right(ui, |ui| Icon::Check.show(ui, palette.ok));
+                }
+            });
+            ui.add(Label::new(muted(ui, visible(text)).font(tokens::small())).wrap());
+        });
+    });
+    ui.add_space(6.0);
+}
+
+fn grounds(lock: &Lock, snapshot: &Snapshot, window: &Window) -> String {
+    lock.why(&snapshot.moment_at(window.now.0, window.now.1))
+}
+
+fn left_out_grounds(lock: &Lock, snapshot: &Snapshot, window: &Window) -> String {
+    let moment = snapshot.moment_at(window.now.0, window.now.1);
+    match lock.judgement.verdict {
+        Verdict::Orphaned => {
+            let left = snapshot.threshold.saturating_sub(lock.evidence(&moment).untouched());
+            format!("Left out: its owner is gone, but it turns stale only in {}.", say_duration(left))
+        }
+        Verdict::Stale => "Left out: it is another user's; clear it by itself.".to_owned(),
+        _ => format!("Left out: {}", lock.why(&moment)),
+    }
+}

@@ -1,0 +1,292 @@
+//! The side panel: the chosen lock, its sentence, its evidence, its record, and what may be done.
+
+use super::display_name::visible;
+use super::icons::Icon;
+use super::table::PANEL_MARGIN;
+use super::tokens::{self, Palette};
+use super::widgets::{self, hairline, muted};
+use super::window::Window;
+use crate::model::facts::ProcessRef;
+use crate::model::sentence::Bearing;
+use crate::model::snapshot::{Lock, Moment, Snapshot};
+use crate::model::time::say_duration;
+use crate::model::verdict::{Clearing, Verdict};
+use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
+
+impl Window {
+    pub(super) fn detail_panel(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
+        let palette = Palette::of(ui);
+        let narrow = ui.available_width() < tokens::NARROW;
+        if narrow && self.selection.len() == 0 {
+            return;
+        }
+        let width = if narrow { 300.0 } else { tokens::SIDE };
+        let frame = Frame::new().fill(palette.panel).inner_margin(PANEL_MARGIN);
+        egui::Panel::right("detail").default_size(width).size_range(260.0..=520.0).frame(frame).show(ui, |ui| {
+            if self.selection.len() > 1 {
+                self.many(ui, snapshot);
+                return;
+            }
+            let Some(lock) = self.chosen().cloned() else {
+                self.nothing_chosen(ui, snapshot);
+                return;
+            };
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.one(ui, snapshot, &lock));
+        });
+    }
+
+    fn nothing_chosen(&self, ui: &mut Ui, snapshot: &Snapshot) {
+        let stale = snapshot.counts.of(Verdict::Stale);
+        let interrupted = snapshot.counts.of(Verdict::Interrupted);
+        let title = match (stale, interrupted) {
+            (0, 0) => "Nothing is stuck".to_owned(),
+            (0, _) => "A clear was interrupted".to_owned(),
+            (1, _) => "1 lock is stuck".to_owned(),
+            (more, _) => format!("{more} locks are stuck"),
+        };
+        ui.label(RichText::new(title).font(tokens::title()));
+        let text = if stale > 0 {
+            "Their owners are proved gone, and nothing has touched them for longer than the threshold. Choose one to see \
+             why, or clear them together."
+        } else {
+            "Choose a lock to see who has it, how that is known, and what may be done."
+        };
+        ui.add_space(4.0);
+        ui.label(muted(ui, text));
+    }
+
+    fn many(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
+        let ids: Vec<_> = self.selection.ids().collect();
+        ui.label(RichText::new(format!("{} locks chosen", ids.len())).font(tokens::title()));
+        let locks = ids.iter().filter_map(|id| snapshot.lock(*id));
+        let go = locks.filter(|lock| lock.is_bulk_clearable(&snapshot.sight)).count();
+        ui.add_space(4.0);
+        let text = match go {
+            0 => "None of them may be cleared together: only what is stale can.".to_owned(),
+            go => format!("{go} of them {} stale and can be cleared together.", if go == 1 { "is" } else { "are" }),
+        };
+        ui.label(muted(ui, text));
+        ui.add_space(12.0);
+        if go > 0 && widgets::danger_button(ui, Some(Icon::Stale), format!("Clear {go}…"), true).clicked() {
+            self.ask_to_clear(&ids);
+        }
+    }
+
+    fn one(&mut self, ui: &mut Ui, snapshot: &Snapshot, lock: &Lock) {
+        let palette = Palette::of(ui);
+        let moment = snapshot.moment_at(self.now.0, self.now.1);
+        let verdict = lock.judgement.verdict;
+        ui.horizontal(|ui| {
+            Icon::of(verdict).show(ui, palette.verdict(verdict));
+            ui.label(RichText::new(verdict.title()).font(tokens::strong()).color(palette.verdict(verdict)));
+            if let Some(certainty) = lock.judgement.certainty {
+                ui.label(muted(ui, format!("· {}", certainty.id())));
+            }
+        });
+        ui.add_space(4.0);
+        ui.add(Label::new(RichText::new(visible(&lock.display_path())).font(tokens::title())).wrap());
+        ui.label(muted(ui, subtitle(lock)));
+        ui.add_space(10.0);
+        let sentence = RichText::new(visible(&lock.why(&moment))).font(tokens::sentence()).line_height(Some(21.0));
+        ui.add(Label::new(sentence).wrap());
+        ui.add_space(12.0);
+        self.actions(ui, lock);
+        ui.add_space(8.0);
+        evidence(ui, lock, &moment);
+        processes(ui, lock, &moment);
+        self.record(ui, lock);
+        if let Some(command) = lock.facts.reading.format.after_clearing.filter(|_| verdict != Verdict::NotALock) {
+            heading(ui, "After clearing, run");
+            mono_box(ui, command);
+        }
+        heading(ui, "Path");
+        mono_box(ui, &visible(&snapshot.full_path(lock).to_string_lossy()));
+    }
+
+    fn actions(&mut self, ui: &mut Ui, lock: &Lock) {
+        let reason = match lock.judgement.verdict.clearing() {
+            Clearing::Bulk | Clearing::ByName => {
+                if widgets::danger_button(ui, None, "Clear…".to_owned(), true).clicked() {
+                    self.ask_to_clear(&[lock.id]);
+                }
+                return;
+            }
+            Clearing::Repair => {
+                if widgets::danger_button(ui, None, "Repair…".to_owned(), true).clicked() {
+                    self.ask_to_clear(&[lock.id]);
+                }
+                return;
+            }
+            Clearing::ForceOnly => match lock.judgement.verdict {
+                Verdict::Held => "It cannot be cleared: a process has it. End that process, or wait for it.",
+                Verdict::Idle => "There is nothing to clear: it blocks nobody, and deleting it is what lets two in.",
+                Verdict::Foreign => "It cannot be cleared from here: look on the computer that made it.",
+                _ => "It cannot be cleared: what is not known to be dead is left alone.",
+            },
+            Clearing::Never => "There is nothing to clear: it is no lock.",
+        };
+        let palette = Palette::of(ui);
+        Frame::new()
+            .fill(palette.raised)
+            .corner_radius(CornerRadius::same(tokens::RADIUS))
+            .inner_margin(Margin::symmetric(10, 8))
+            .show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                ui.add(Label::new(muted(ui, reason).font(tokens::small())).wrap());
+            });
+    }
+
+    fn record(&mut self, ui: &mut Ui, lock: &Lock) {
+        let size = lock.facts.stat.as_ref().map_or(0, |stat| stat.size);
+        let title = format!("Record · {}, {size} bytes", lock.facts.reading.format.title);
+        ui.add_space(14.0);
+        ui.horizontal(|ui| {
+            ui.label(muted(ui, title).font(tokens::small()));
+            if !lock.bytes.is_empty() {
+                let word = if self.record_as_hex { "Show text" } else { "Show hex" };
+                if widgets::quiet_button(ui, word).clicked() {
+                    self.record_as_hex = !self.record_as_hex;
+                }
+            }
+        });
+        if lock.bytes.is_empty() {
+            ui.label(muted(ui, "Empty: it says nothing about an owner.").font(tokens::small()));
+        } else if self.record_as_hex {
+            mono_box(ui, &hex_dump(&lock.bytes));
+        } else {
+            mono_box(ui, &record_text(&lock.bytes));
+        }
+    }
+}
+
+fn subtitle(lock: &Lock) -> String {
+    let mut parts = Vec::new();
+    let group = lock.group();
+    if !group.is_empty() {
+        parts.push(format!("Group {}", visible(&group)));
+    }
+    let key = lock.key();
+    if !key.is_empty() {
+        parts.push(format!("key {}", visible(&key)));
+    }
+    parts.push(format!("{} lock", lock.facts.reading.mechanism.id()));
+    parts.join(" · ")
+}
+
+fn heading(ui: &mut Ui, text: &str) {
+    ui.add_space(14.0);
+    ui.label(muted(ui, text).font(tokens::small()));
+    ui.add_space(2.0);
+}
+
+fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
+    let palette = Palette::of(ui);
+    for fact in lock.checklist(moment) {
+        hairline(ui);
+        ui.add_space(6.0);
+        let (icon, color, spoken) = match fact.bearing(lock.judgement.verdict) {
+            Bearing::Supports => (Icon::Check, palette.ok, "supports: "),
+            Bearing::Contradicts => (Icon::Cross, palette.verdict(Verdict::Stale), "speaks against it: "),
+            Bearing::Neutral => (Icon::Dash, palette.muted, ""),
+            Bearing::CouldNotLook => (Icon::Unknown, palette.verdict(Verdict::Unknown), "could not look: "),
+        };
+        ui.with_layout(Layout::left_to_right(Align::Min), |ui| {
+            icon.show(ui, color);
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing.y = 1.0;
+                let response = ui.add(Label::new(visible(&fact.text)).wrap());
+                ui.ctx().accesskit_node_builder(response.id, |node| node.set_label(format!("{spoken}{}", fact.text)));
+                ui.label(muted(ui, fact.source).font(tokens::small()));
+            });
+        });
+        ui.add_space(5.0);
+    }
+}
+
+fn processes(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
+    let holder = lock.holder().map(|(process, _)| process);
+    let (title, process) = match (holder, lock.owner_process()) {
+        (Some(holder), _) => ("Holder", Some(holder)),
+        (None, Some(owner)) if owner.facts.is_some() => ("The process that has its PID now", Some(owner)),
+        _ => ("", None),
+    };
+    if let Some(process) = process {
+        heading(ui, title);
+        process_lines(ui, &process, moment);
+    }
+    if !lock.facts.waiters().is_empty() {
+        heading(ui, "Waiting for it");
+        for waiter in lock.facts.waiters().iter().take(50) {
+            process_lines(ui, waiter, moment);
+        }
+    }
+}
+
+fn process_lines(ui: &mut Ui, process: &ProcessRef, moment: &Moment<'_>) {
+    let Some(facts) = &process.facts else {
+        ui.label(format!("PID {} (nothing more may be seen)", process.pid));
+        return;
+    };
+    let user = facts.user.as_deref().unwrap_or("?");
+    let since = moment.now.since(facts.started_at).map(say_duration).unwrap_or_default();
+    let inner = facts.inner_pid.map_or_else(String::new, |pid| format!(", PID {pid} in its container"));
+    ui.label(format!("{} · PID {} · {user} · running for {since}{inner}", visible(facts.name()), process.pid));
+    if !facts.command.is_empty() {
+        mono_box(ui, &visible(&facts.command));
+    }
+}
+
+fn mono_box(ui: &mut Ui, text: &str) {
+    let palette = Palette::of(ui);
+    Frame::new()
+        .fill(palette.background)
+        .stroke(Stroke::new(1.0, palette.line))
+        .corner_radius(CornerRadius::same(tokens::RADIUS))
+        .inner_margin(Margin::symmetric(10, 8))
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.set_min_size(Vec2::new(0.0, 17.0));
+            ui.add(Label::new(RichText::new(text).font(tokens::mono())).wrap());
+        });
+}
+
+/// The record as text: lines as lines, everything else that does not show as an escape.
+fn record_text(bytes: &[u8]) -> String {
+    const MOST_LINES: usize = 24;
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<String> = text.lines().take(MOST_LINES).map(visible).collect();
+    let more = if text.lines().nth(MOST_LINES).is_some() { "\n…" } else { "" };
+    format!("{}{more}", lines.join("\n"))
+}
+
+fn hex_dump(bytes: &[u8]) -> String {
+    const MOST: usize = 256;
+    let mut lines: Vec<String> = bytes
+        .get(..MOST)
+        .unwrap_or(bytes)
+        .chunks(8)
+        .enumerate()
+        .map(|(at, chunk)| {
+            let hex: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text: String =
+                chunk.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' }).collect();
+            format!("{:04x}  {:<23}  {text}", at * 8, hex.join(" "))
+        })
+        .collect();
+    if bytes.len() > MOST {
+        lines.push("…".to_owned());
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_show_as_text_and_as_hex() {
+        assert_eq!(record_text(b"4711\nvm\x00\n"), "4711\nvm\\u{0}");
+        assert_eq!(hex_dump(b"4711\nvm\n"), "0000  34 37 31 31 0a 76 6d 0a  4711.vm.");
+        assert!(hex_dump(&[0; 300]).ends_with('…'));
+    }
+}

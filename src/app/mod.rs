@@ -1,0 +1,97 @@
+//! The window: egui only. Reads what the engine publishes, sends it commands.
+//!
+//! Owns: what is shown and how. Never: touches a file or a process; whatever could take time is the engine's.
+
+mod chips;
+mod confirm;
+mod detail;
+mod dialog;
+mod display_name;
+mod empty;
+mod fonts;
+mod icons;
+mod journal;
+mod selection;
+mod status;
+mod table;
+mod theme;
+mod toast;
+mod tokens;
+mod topbar;
+mod widgets;
+mod window;
+
+pub use display_name::{elided, visible};
+pub use window::{Clock, Window};
+
+use crate::engine::settings::Settings;
+use crate::engine::{Command, Engine};
+use eframe::egui;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Makes the engine, given what wakes the window.
+pub type EngineFactory = Box<dyn FnOnce(Arc<dyn Fn() + Send + Sync>) -> Engine>;
+
+/// What the window opens with.
+pub struct WindowOptions {
+    /// Makes the engine.
+    pub engine: EngineFactory,
+    /// As loaded.
+    pub settings: Settings,
+    /// The directory to open with; `None` = the last one.
+    pub directory: Option<PathBuf>,
+    /// Start the demo.
+    pub demo: bool,
+    /// Things to tell at once, such as settings that were damaged.
+    pub notices: Vec<String>,
+    /// Wall clock and monotonic clock, for ages that go on between snapshots.
+    pub clock: Clock,
+    /// X11 even where Wayland is there: only there can a folder be dropped.
+    pub force_x11: bool,
+}
+
+/// Why there is no window.
+#[derive(Debug, thiserror::Error)]
+#[error("the window could not be opened: {0}")]
+pub struct WindowError(String);
+
+/// Opens the window and runs until it is closed.
+pub fn run(options: WindowOptions) -> Result<(), WindowError> {
+    let (width, height) = options.settings.window_size;
+    let icon = eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icons/lockscope-128.png"));
+    let mut viewport = egui::ViewportBuilder::default()
+        .with_title("Lockscope")
+        .with_app_id("lockscope")
+        .with_inner_size([width.max(720.0), height.max(480.0)])
+        .with_min_inner_size([720.0, 480.0]);
+    if let Ok(icon) = icon {
+        viewport = viewport.with_icon(icon);
+    }
+    #[cfg_attr(not(target_os = "linux"), expect(unused_mut))]
+    let mut native = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
+    #[cfg(target_os = "linux")]
+    if options.force_x11 {
+        native.event_loop_builder = Some(Box::new(|builder| {
+            use winit::platform::x11::EventLoopBuilderExtX11 as _;
+            builder.with_x11();
+        }));
+    }
+    let WindowOptions { engine, settings, directory, demo, notices, clock, .. } = options;
+    let create: eframe::AppCreator<'_> = Box::new(move |cc| {
+        let ctx = cc.egui_ctx.clone();
+        let engine = engine(Arc::new(move || ctx.request_repaint_of(egui::ViewportId::ROOT)));
+        if demo {
+            engine.send(Command::StartDemo);
+        } else {
+            engine.send(Command::Watch(directory.or_else(|| settings.directory.clone())));
+        }
+        let mut window = Window::new(cc, engine, settings, clock);
+        window.follow_desktop_theme(&cc.egui_ctx);
+        for notice in notices {
+            window.tell(notice);
+        }
+        Ok(Box::new(window))
+    });
+    eframe::run_native("lockscope", native, create).map_err(|error| WindowError(error.to_string()))
+}

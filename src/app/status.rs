@@ -1,0 +1,103 @@
+//! The status bar: what is watched, how, and what could not be seen.
+
+use super::tokens::{self, Palette};
+use super::widgets::{self, count, from_right};
+use super::window::Window;
+use crate::engine::Command;
+use crate::model::snapshot::Watching;
+use crate::model::time::{parse_duration, say_duration};
+use eframe::egui::{self, Align, Layout, RichText, TextEdit, Ui};
+
+impl Window {
+    pub(super) fn status_bar(&mut self, ui: &mut Ui) {
+        let palette = Palette::of(ui);
+        let frame = widgets::bar(ui, palette.panel);
+        egui::Panel::bottom("status").exact_size(tokens::STATUS_BAR).frame(frame).show(ui, |ui| {
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.spacing_mut().item_spacing.x = 16.0;
+                ui.spacing_mut().interact_size.y = 20.0;
+                ui.spacing_mut().button_padding = egui::vec2(4.0, 0.0);
+                let say = |ui: &mut Ui, text: String| {
+                    ui.add(egui::Label::new(RichText::new(text).font(tokens::small()).color(palette.muted)).selectable(false))
+                };
+                if let Some(snapshot) = &self.snapshot {
+                    say(ui, count(snapshot.counts.listed() as usize, "lock file"));
+                    let how = match snapshot.watching {
+                        Watching::Live => "events, checked twice a second",
+                        Watching::Polling(_) => "polling",
+                        Watching::Loading(_) => "reading",
+                        Watching::Lost(_) => "trying again",
+                    };
+                    say(ui, how.to_owned());
+                    let sight = &snapshot.sight;
+                    let seen = sight.processes.saturating_sub(sight.processes_denied);
+                    let text = format!("{seen} of {} processes visible", sight.processes);
+                    let response = say(ui, text);
+                    if sight.processes_denied > 0 {
+                        response.on_hover_text(
+                            "The open files of the others may not be seen: a lock that only they could hold is Unknown, \
+                             never free. Root sees more.",
+                        );
+                    }
+                    if !snapshot.problems.is_empty() {
+                        let text = count(snapshot.problems.len(), "problem");
+                        let list: Vec<String> = snapshot
+                            .problems
+                            .iter()
+                            .take(12)
+                            .map(|p| format!("{}: {}", super::visible(&p.path.to_string_lossy()), p.error))
+                            .collect();
+                        say(ui, text).on_hover_text(list.join("\n"));
+                    }
+                }
+                from_right(ui, |ui| {
+                    say(ui, "automatic clearing off".to_owned());
+                    self.threshold_menu(ui);
+                });
+            });
+        });
+    }
+
+    fn threshold_menu(&mut self, ui: &mut Ui) {
+        let palette = Palette::of(ui);
+        let text = format!("stale after {}", say_duration(self.settings.stale_after()));
+        let label = RichText::new(text).font(tokens::small()).color(palette.muted);
+        let response = ui.add(egui::Button::new(label).frame(false));
+        egui::Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+            ui.set_width(300.0);
+            ui.label("A dead owner's lock counts as stale when it has been untouched for:");
+            ui.horizontal(|ui| {
+                for text in ["0s", "1m", "10m", "1h", "1d"] {
+                    if ui.button(text).clicked() {
+                        self.set_threshold(text);
+                        ui.close();
+                    }
+                }
+            });
+            let hint = RichText::new("or e.g. 90s, 2h").color(palette.placeholder);
+            let edit = TextEdit::singleline(&mut self.typed_threshold).hint_text(hint).desired_width(f32::INFINITY);
+            let response = ui.add(edit);
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Stale after"));
+            if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
+                let typed = std::mem::take(&mut self.typed_threshold);
+                self.set_threshold(&typed);
+                ui.close();
+            }
+            ui.label(
+                RichText::new("It is a courtesy, not a proof: age alone never makes a lock clearable.")
+                    .font(tokens::small())
+                    .color(palette.muted),
+            );
+        });
+    }
+
+    fn set_threshold(&mut self, text: &str) {
+        match parse_duration(text) {
+            Ok(threshold) => {
+                self.settings.stale_after_secs = threshold.as_secs();
+                self.engine.send(Command::SetThreshold(threshold));
+            }
+            Err(error) => self.tell(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The toast: what came of a clear or an undo, with Undo while it can be.
+
+use super::display_name::{elided, visible};
+use super::tokens::{self, Palette};
+use super::widgets::{self, count};
+use super::window::Window;
+use crate::engine::{Command, Outcome};
+use eframe::egui::{self, Align2, CornerRadius, Frame, Label, Margin, RichText, Stroke, Ui, Vec2};
+use std::time::Duration;
+
+/// A toast without anything refused goes by itself after this.
+const SHOWN_FOR: Duration = Duration::from_secs(20);
+
+pub(super) struct Toast {
+    text: String,
+    refusals: Vec<String>,
+    undoable: Vec<String>,
+    since: Duration,
+}
+
+impl Toast {
+    pub(super) fn cleared(outcomes: Vec<Outcome>, since: Duration) -> Self {
+        let mut toast = Self { text: String::new(), refusals: Vec::new(), undoable: Vec::new(), since };
+        for outcome in outcomes {
+            match outcome.result {
+                Ok(id) => toast.undoable.push(id),
+                Err(why) => toast.refusals.push(format!("{}: {why}", visible(&outcome.path.to_string_lossy()))),
+            }
+        }
+        toast.text = match (toast.undoable.len(), toast.refusals.len()) {
+            (0, 1) => "Nothing was cleared.".to_owned(),
+            (0, refused) => format!("Nothing was cleared; {refused} were refused."),
+            (1, 0) => "1 lock cleared. It was checked again first.".to_owned(),
+            (cleared, 0) => format!("{} cleared. Each was checked again first.", count(cleared, "lock")),
+            (cleared, refused) => format!("{} cleared, {refused} refused.", count(cleared, "lock")),
+        };
+        toast
+    }
+
+    pub(super) fn undone(outcomes: Vec<Outcome>, since: Duration) -> Self {
+        let (mut back, mut refusals) = (0, Vec::new());
+        for outcome in outcomes {
+            match outcome.result {
+                Ok(_) => back += 1,
+                Err(why) => refusals.push(format!("{}: {why}", visible(&outcome.path.to_string_lossy()))),
+            }
+        }
+        let text = match (back, refusals.len()) {
+            (0, _) => "Nothing was put back.".to_owned(),
+            (back, 0) => format!(
+                "{} put back as {} before.",
+                count(back, "lock"),
+                if back == 1 { "it was" } else { "they were" }
+            ),
+            (back, refused) => format!("{} put back, {refused} refused.", count(back, "lock")),
+        };
+        Self { text, refusals, undoable: Vec::new(), since }
+    }
+
+    pub(super) fn undoable(&self) -> Vec<String> {
+        self.undoable.iter().rev().cloned().collect()
+    }
+}
+
+impl Window {
+    pub(super) fn toast(&mut self, ui: &mut Ui) {
+        let Some(toast) = &self.toast else { return };
+        let shown = self.now.1.saturating_sub(toast.since);
+        if toast.refusals.is_empty() {
+            if shown >= SHOWN_FOR {
+                self.toast = None;
+                return;
+            }
+            ui.ctx().request_repaint_after(SHOWN_FOR - shown);
+        }
+        let palette = Palette::of(ui);
+        let frame = Frame::new()
+            .fill(palette.raised)
+            .stroke(Stroke::new(1.0, palette.line))
+            .corner_radius(CornerRadius::same(8))
+            .shadow(ui.visuals().popup_shadow)
+            .inner_margin(Margin { left: 14, right: 8, top: 8, bottom: 8 });
+        let area = egui::Area::new(egui::Id::unique("toast"))
+            .order(egui::Order::Foreground)
+            .anchor(Align2::CENTER_BOTTOM, Vec2::new(0.0, -(tokens::STATUS_BAR + 24.0)));
+        let (mut undo, mut close) = (false, false);
+        area.show(ui.ctx(), |ui| {
+            frame.show(ui, |ui| {
+                ui.set_max_width(620.0);
+                ui.horizontal(|ui| {
+                    let response = ui.add(Label::new(&toast.text).extend());
+                    ui.ctx().accesskit_node_builder(response.id, |node| {
+                        node.set_role(egui::Role::Alert);
+                        node.set_label(toast.text.as_str());
+                        node.set_live(egui::accesskit::Live::Assertive);
+                    });
+                    ui.add_space(8.0);
+                    if toast.undoable.is_empty() {
+                        close = widgets::quiet_button(ui, "Close").clicked();
+                    } else {
+                        let key = RichText::new("Ctrl Z").font(tokens::small()).color(palette.muted);
+                        undo = ui.add(egui::Button::new("Undo").right_text(key)).clicked();
+                    }
+                });
+                for refusal in toast.refusals.iter().take(6) {
+                    let text = elided(refusal, 220);
+                    ui.add(Label::new(RichText::new(text).font(tokens::small()).color(palette.muted)).wrap());
+                }
+                if toast.refusals.len() > 6 {
+                    let text = format!("and {} more; the journal has them all", toast.refusals.len() - 6);
+                    ui.label(RichText::new(text).font(tokens::small()).color(palette.muted));
+                }
+            });
+        });
+        if undo {
+            let ids = toast.undoable();
+            self.engine.send(Command::Undo { ids });
+            self.toast = None;
+        } else if close {
+            self.toast = None;
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The top bar: which folder, whether it is live, search, and the one red button.
+
+use super::display_name::{elided, short_path};
+use super::icons::Icon;
+use super::tokens::{self, Palette};
+use super::widgets::{self, from_right, muted};
+use super::window::{Window, typed_path};
+use crate::engine::Command;
+use crate::engine::settings::ThemeChoice;
+use crate::model::snapshot::{LostReason, PollingReason, Snapshot, Watching};
+use crate::model::verdict::Verdict;
+use eframe::egui::{self, Align, CornerRadius, Frame, Layout, Margin, RichText, Sense, Stroke, TextEdit, Ui, Vec2};
+
+impl Window {
+    pub(super) fn top_bar(&mut self, ui: &mut Ui) {
+        let palette = Palette::of(ui);
+        egui::Panel::top("top-bar").exact_size(tokens::TOP_BAR).frame(widgets::bar(ui, palette.panel)).show(ui, |ui| {
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                self.folder_field(ui);
+                if let Some(snapshot) = self.snapshot.clone() {
+                    watch_state(ui, &snapshot);
+                }
+                from_right(ui, |ui| {
+                    self.clear_stale_button(ui);
+                    self.theme_menu(ui);
+                    self.search_field(ui);
+                });
+            });
+        });
+    }
+
+    fn folder_field(&mut self, ui: &mut Ui) {
+        let palette = Palette::of(ui);
+        let width = if ui.ctx().content_rect().width() < tokens::NARROW { 220.0 } else { 360.0 };
+        let text = match &self.snapshot {
+            Some(snapshot) => elided(&short_path(&snapshot.directory, self.home.as_deref()), width as usize / 8),
+            None => "No folder chosen".to_owned(),
+        };
+        let (before, name) =
+            text.rsplit_once('/').map_or(("", text.as_str()), |(_, name)| (&text[..text.len() - name.len()], name));
+        let mut job = egui::text::LayoutJob::default();
+        let format =
+            |font, color| egui::TextFormat { font_id: font, color, valign: Align::Center, ..Default::default() };
+        job.append(before, 0.0, format(tokens::body(), palette.muted));
+        let (font, color) =
+            if self.snapshot.is_some() { (tokens::strong(), palette.text) } else { (tokens::body(), palette.muted) };
+        job.append(name, 0.0, format(font, color));
+        let button = egui::Button::image_and_text(Icon::Folder.image(palette.muted), job)
+            .right_text(Icon::ChevronDown.image(palette.muted))
+            .fill(palette.background)
+            .min_size(Vec2::new(width, tokens::CONTROL));
+        let response = ui.add(button);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Folder: {text}")));
+        let response = match &self.snapshot {
+            Some(snapshot) => response.on_hover_text(super::visible(&snapshot.directory.to_string_lossy())),
+            None => response,
+        };
+        egui::Popup::menu(&response)
+            .width(width.max(360.0))
+            .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
+            .show(|ui| self.folder_menu(ui));
+    }
+
+    fn folder_menu(&mut self, ui: &mut Ui) {
+        if self.path_entry(ui) {
+            ui.close();
+        }
+        if ui.button("Open folder…").clicked() {
+            self.dialog.open(ui.ctx(), self.now.1);
+            ui.close();
+        }
+        if ui.button("Try the demo").clicked() {
+            self.engine.send(Command::StartDemo);
+            ui.close();
+        }
+        if !self.settings.recent.is_empty() {
+            ui.add_space(4.0);
+            ui.label(muted(ui, "Recent").font(tokens::small()));
+        }
+        for recent in self.settings.recent.clone() {
+            let text = elided(&short_path(&recent.path, self.home.as_deref()), 52);
+            let button = egui::Button::new(text).frame(false).min_size(Vec2::new(ui.available_width(), 28.0));
+            if ui.add(button).clicked() {
+                self.open(recent.path);
+                ui.close();
+            }
+        }
+    }
+
+    /// A field for a typed path; `true` when one was entered.
+    pub(super) fn path_entry(&mut self, ui: &mut Ui) -> bool {
+        let palette = Palette::of(ui);
+        let hint = RichText::new("Type or paste a path").color(palette.placeholder);
+        let edit = TextEdit::singleline(&mut self.typed_path).hint_text(hint).desired_width(f32::INFINITY);
+        let response = ui.add(edit);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path of a folder"));
+        if self.typing_path {
+            response.request_focus();
+            self.typing_path = false;
+        }
+        let entered = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+        if entered && let Some(path) = typed_path(&self.typed_path) {
+            self.typed_path.clear();
+            self.open(path);
+            return true;
+        }
+        false
+    }
+
+    fn search_field(&mut self, ui: &mut Ui) {
+        let palette = Palette::of(ui);
+        let frame = Frame::new()
+            .fill(palette.background)
+            .stroke(Stroke::new(1.0, palette.line))
+            .corner_radius(CornerRadius::same(tokens::RADIUS))
+            .inner_margin(Margin::symmetric(10, 0));
+        let width = ui.available_width() - 8.0;
+        if width < 60.0 {
+            return;
+        }
+        frame.show(ui, |ui| {
+            ui.set_width(width - 22.0);
+            ui.set_height(tokens::CONTROL - 2.0);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                Icon::Search.show(ui, palette.muted);
+                let hint =
+                    if width > 420.0 { "Search name, PID, command… or verdict:stale pid:4711" } else { "Search" };
+                let edit = TextEdit::singleline(&mut self.query.text)
+                    .hint_text(RichText::new(hint).color(palette.placeholder))
+                    .frame(Frame::NONE)
+                    .desired_width((ui.available_width() - 30.0).max(20.0));
+                let response = ui.add(edit);
+                response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search"));
+                if self.focus_search {
+                    response.request_focus();
+                    self.focus_search = false;
+                }
+                if response.has_focus() && ui.input(|i| i.key_pressed(egui::Key::Escape)) {
+                    self.query.text.clear();
+                    response.surrender_focus();
+                }
+                if self.query.text.is_empty() {
+                    let key = RichText::new("/").font(tokens::mono()).color(palette.placeholder);
+                    Frame::new()
+                        .stroke(Stroke::new(1.0, palette.line))
+                        .corner_radius(CornerRadius::same(3))
+                        .inner_margin(Margin::symmetric(5, 0))
+                        .show(ui, |ui| ui.add(egui::Label::new(key).selectable(false)));
+                } else {
+                    let close = egui::Button::image(Icon::Close.image(palette.muted)).frame(false);
+                    let response = ui.add(close);
+                    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Clear the search"));
+                    if response.clicked() {
+                        self.query.text.clear();
+                    }
+                }
+            });
+        });
+    }
+
+    fn theme_menu(&mut self, ui: &mut Ui) {
+        let response = widgets::quiet_button(ui, "View");
+        egui::Popup::menu(&response).show(|ui| {
+            for (choice, text) in [
+                (ThemeChoice::System, "Theme: as the desktop"),
+                (ThemeChoice::Light, "Theme: light"),
+                (ThemeChoice::Dark, "Theme: dark"),
+            ] {
+                if ui.radio(self.settings.theme == choice, text).clicked() {
+                    self.settings.theme = choice;
+                    self.apply_theme(ui.ctx());
+                    ui.close();
+                }
+            }
+            ui.separator();
+            ui.checkbox(&mut self.settings.grouped, "Grouped by conversation");
+            ui.checkbox(&mut self.query.show_not_locks, "Show what is no lock");
+            ui.checkbox(&mut self.show_journal, "Journal");
+            ui.separator();
+            ui.label(muted(ui, "Columns").font(tokens::small()));
+            self.column_choice(ui);
+        });
+    }
+
+    fn clear_stale_button(&mut self, ui: &mut Ui) {
+        let Some(snapshot) = self.snapshot.clone() else { return };
+        if snapshot.counts.of(Verdict::Stale) == 0 {
+            return;
+        }
+        let stale = snapshot.counts.of(Verdict::Stale);
+        let response = widgets::danger_button(ui, Some(Icon::Stale), format!("Clear stale ({stale})…"), true);
+        if response.clicked() {
+            self.ask_to_clear_stale();
+        }
+    }
+}
+
+/// Whether the picture is live, in a word; why not, on hover.
+fn watch_state(ui: &mut Ui, snapshot: &Snapshot) {
+    let palette = Palette::of(ui);
+    let (color, word, why) = match &snapshot.watching {
+        Watching::Live => (palette.ok, "Live".to_owned(), "The file system tells of each change.".to_owned()),
+        Watching::Polling(reason) => {
+            let why = match reason {
+                PollingReason::OutOfWatches => {
+                    "The system is out of inotify watches (fs.inotify.max_user_watches), so the folder is read again and again."
+                        .to_owned()
+                }
+                PollingReason::FileSystem(name) => {
+                    format!("On {name}, changes made elsewhere are not told, so the folder is read again and again.")
+                }
+                PollingReason::Failed(why) => format!("No events ({why}), so the folder is read again and again."),
+            };
+            (palette.verdict(Verdict::Held), "Polling".to_owned(), why)
+        }
+        Watching::Loading(count) => {
+            (palette.accent, format!("Reading… {count}"), "The first pass is still under way.".to_owned())
+        }
+        Watching::Lost(reason) => (palette.verdict(Verdict::Stale), lost_word(reason).to_owned(), lost_why(reason)),
+    };
+    ui.spacing_mut().item_spacing.x = 6.0;
+    ui.add_space(2.0);
+    let (rect, _) = ui.allocate_exact_size(Vec2::splat(8.0), Sense::hover());
+    ui.painter().circle_filled(rect.center(), 4.0, color);
+    ui.add(egui::Label::new(muted(ui, word)).selectable(false)).on_hover_text(why);
+    ui.add_space(6.0);
+    ui.spacing_mut().item_spacing.x = 8.0;
+}
+
+pub(super) fn lost_word(reason: &LostReason) -> &'static str {
+    match reason {
+        LostReason::Gone => "Folder gone",
+        LostReason::Denied => "Not allowed",
+        LostReason::NotADirectory => "Not a folder",
+        LostReason::NoAnswer => "No answer",
+        LostReason::Failed(_) => "Cannot look",
+    }
+}
+
+pub(super) fn lost_why(reason: &LostReason) -> String {
+    match reason {
+        LostReason::Gone => {
+            "It was deleted, moved or unmounted. Lockscope keeps trying and goes on by itself when it is back."
+                .to_owned()
+        }
+        LostReason::Denied => {
+            "You may not read it. Run Lockscope as its owner or as root, or choose another folder.".to_owned()
+        }
+        LostReason::NotADirectory => "There is something else at this path.".to_owned(),
+        LostReason::NoAnswer => "The file system does not answer. Lockscope keeps trying.".to_owned(),
+        LostReason::Failed(why) => format!("{why}. Lockscope keeps trying."),
+    }
+}

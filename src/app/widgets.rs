@@ -1,0 +1,62 @@
+//! Small pieces that several views share.
+
+use super::icons::Icon;
+use super::tokens::{self, Palette};
+use eframe::egui::{self, Align, Color32, Label, Layout, Response, RichText, Sense, Stroke, Ui, Vec2};
+
+/// A label that is not selectable, cut with an ellipsis and whole on hover.
+pub(super) fn cut(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Response {
+    ui.add(Label::new(text).truncate().selectable(false))
+}
+
+/// Secondary text.
+pub(super) fn muted(ui: &Ui, text: impl Into<String>) -> RichText {
+    RichText::new(text).color(Palette::of(ui).muted)
+}
+
+/// The red button.
+pub(super) fn danger_button(ui: &mut Ui, icon: Option<Icon>, text: String, enabled: bool) -> Response {
+    let palette = Palette::of(ui);
+    let label = RichText::new(text).font(tokens::strong()).color(Color32::WHITE);
+    let button = match icon {
+        Some(icon) => egui::Button::image_and_text(icon.image(Color32::WHITE), label),
+        None => egui::Button::new(label),
+    };
+    let button = button.fill(palette.danger).stroke(Stroke::NONE).min_size(Vec2::new(0.0, tokens::CONTROL));
+    ui.add_enabled(enabled, button)
+}
+
+/// The blue button, for the first thing to do.
+pub(super) fn primary_button(ui: &mut Ui, text: &str) -> Response {
+    let palette = Palette::of(ui);
+    let label = RichText::new(text).font(tokens::strong()).color(palette.background);
+    ui.add(egui::Button::new(label).fill(palette.accent).stroke(Stroke::NONE).min_size(Vec2::new(0.0, tokens::CONTROL)))
+}
+
+/// A button without a frame, for lesser things.
+pub(super) fn quiet_button(ui: &mut Ui, text: &str) -> Response {
+    let color = Palette::of(ui).muted;
+    ui.add(egui::Button::new(RichText::new(text).color(color)).frame(false).min_size(Vec2::new(0.0, tokens::CONTROL)))
+}
+
+/// A hairline over the whole width.
+pub(super) fn hairline(ui: &mut Ui) {
+    let (rect, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), 1.0), Sense::hover());
+    ui.painter().hline(rect.x_range(), rect.center().y, Stroke::new(1.0, Palette::of(ui).line));
+}
+
+/// Lays out from the right.
+pub(super) fn from_right<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.with_layout(Layout::right_to_left(Align::Center), content).inner
+}
+
+/// The frame of a bar.
+pub(super) fn bar(ui: &Ui, fill: Color32) -> egui::Frame {
+    let _ = ui;
+    egui::Frame::new().fill(fill).inner_margin(egui::Margin::symmetric(12, 0))
+}
+
+/// Says a number with its noun: `1 lock`, `3 locks`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

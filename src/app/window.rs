@@ -1,0 +1,494 @@
+//! The window's state and its frame: what is shown where, and what keys do.
+//!
+//! Owns: [`Window`]. The views are in their own files and draw from it. Never: asks a clock or a file itself.
+
+use super::confirm::Confirm;
+use super::dialog::FolderDialog;
+use super::selection::{Reach, Selection};
+use super::toast::Toast;
+use super::tokens::{self, Palette};
+use crate::engine::listing::{Listing, Query};
+use crate::engine::settings::{Settings, ThemeChoice};
+use crate::engine::{Command, Engine, Event};
+use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
+use crate::model::time::Wall;
+use crate::model::verdict::{Clearing, Verdict};
+use crate::platform::environment;
+use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads the wall clock and the monotonic clock.
+pub type Clock = Arc<dyn Fn() -> (Wall, Duration) + Send + Sync>;
+
+/// Settings are written so long after their last change.
+const SAVE_AFTER: Duration = Duration::from_secs(1);
+
+/// The window.
+pub struct Window {
+    pub(super) engine: Engine,
+    pub(super) settings: Settings,
+    saved: Settings,
+    save_due: Option<Duration>,
+    pub(super) clock: Clock,
+    pub(super) home: Option<PathBuf>,
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    pub(super) listing: Arc<Listing>,
+    pub(super) query: Query,
+    sent_query: Option<Query>,
+    pub(super) selection: Selection,
+    pub(super) confirm: Option<Confirm>,
+    pub(super) toast: Option<Toast>,
+    pub(super) notices: Vec<String>,
+    pub(super) typed_path: String,
+    pub(super) typing_path: bool,
+    pub(super) typed_threshold: String,
+    pub(super) dialog: FolderDialog,
+    pub(super) theme_news: Option<crossbeam_channel::Receiver<egui::Theme>>,
+    pub(super) show_journal: bool,
+    pub(super) record_as_hex: bool,
+    pub(super) scroll_to: Option<usize>,
+    pub(super) focus_search: bool,
+    pub(super) now: (Wall, Duration),
+    /// A dropped file is chosen as soon as its directory is shown.
+    wanted: Option<OsString>,
+    title: String,
+}
+
+impl Window {
+    /// A window over an engine.
+    pub fn new(cc: &eframe::CreationContext<'_>, engine: Engine, settings: Settings, clock: Clock) -> Self {
+        egui_extras::install_image_loaders(&cc.egui_ctx);
+        super::fonts::install(&cc.egui_ctx);
+        tokens::install(&cc.egui_ctx);
+        let query = Query {
+            sort: settings.sort,
+            descending: settings.sort_descending,
+            grouped: settings.grouped,
+            ..Query::default()
+        };
+        let now = clock();
+        let mut window = Self {
+            engine,
+            saved: settings.clone(),
+            settings,
+            save_due: None,
+            clock,
+            home: environment::home_dir(),
+            snapshot: None,
+            listing: Arc::default(),
+            query,
+            sent_query: None,
+            selection: Selection::default(),
+            confirm: None,
+            toast: None,
+            notices: Vec::new(),
+            typed_path: String::new(),
+            typing_path: false,
+            typed_threshold: String::new(),
+            dialog: FolderDialog::default(),
+            theme_news: None,
+            show_journal: false,
+            record_as_hex: false,
+            scroll_to: None,
+            focus_search: false,
+            now,
+            wanted: None,
+            title: String::new(),
+        };
+        window.apply_theme(&cc.egui_ctx);
+        window.engine.send(Command::ReadJournal);
+        window.refresh(&cc.egui_ctx);
+        window
+    }
+
+    /// Something to tell the person, above the table, until it is closed.
+    pub fn tell(&mut self, notice: String) {
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+    }
+
+    pub(super) fn apply_theme(&self, ctx: &egui::Context) {
+        match self.settings.theme {
+            ThemeChoice::System => ctx.set_theme(egui::ThemePreference::System),
+            ThemeChoice::Light => ctx.set_theme(egui::Theme::Light),
+            ThemeChoice::Dark => ctx.set_theme(egui::Theme::Dark),
+        }
+    }
+
+    /// Watches a directory, and remembers it. A file stands for the directory it is in.
+    pub(super) fn open(&mut self, path: PathBuf) {
+        self.leave();
+        self.wanted = path.file_name().map(ToOwned::to_owned);
+        self.selection.clear();
+        self.typing_path = false;
+        self.settings.directory = Some(path.clone());
+        self.engine.send(Command::Watch(Some(path)));
+    }
+
+    /// Keeps the counts of the directory that is being left, for the list of recent ones.
+    fn leave(&mut self) {
+        if let Some(snapshot) = &self.snapshot
+            && let Some(recent) = self.settings.recent.iter_mut().find(|recent| *recent.path == *snapshot.directory)
+        {
+            recent.stale = snapshot.counts.of(Verdict::Stale);
+            recent.held = snapshot.counts.of(Verdict::Held);
+        }
+    }
+
+    /// Takes over what the engine has published. Rows keep their places while something is open over them.
+    fn refresh(&mut self, ctx: &egui::Context) {
+        self.now = (self.clock)();
+        let newest = self.engine.snapshot();
+        let frozen = egui::Popup::is_any_open(ctx) || self.confirm.is_some() || ctx.input(|i| i.pointer.any_down());
+        if !frozen || self.listing.rows.is_empty() {
+            self.listing = self.engine.listing();
+        }
+        if let Some(snapshot) = &newest {
+            self.note_directory(snapshot);
+            self.selection.retain(|id| snapshot.lock(id).is_some());
+            if let Some(name) = self.wanted.take() {
+                match snapshot.find(&name) {
+                    Some(lock) => self.selection.choose(lock.id, Reach::Only, &self.listing.rows),
+                    None if matches!(snapshot.watching, Watching::Loading(_)) => self.wanted = Some(name),
+                    None => {}
+                }
+            }
+        }
+        self.snapshot = newest;
+        self.show_title(ctx);
+    }
+
+    /// A directory that could be looked at is a recent one, as the engine calls it.
+    fn note_directory(&mut self, snapshot: &Snapshot) {
+        let lost = matches!(snapshot.watching, Watching::Lost(_));
+        let first = self.settings.recent.first().map(|recent| &recent.path);
+        let is_demo =
+            snapshot.directory.file_name().is_some_and(|n| n.to_string_lossy().starts_with("lockscope-demo-"));
+        if !lost && !is_demo && first.map(PathBuf::as_path) != Some(&*snapshot.directory) {
+            self.settings.remember(snapshot.directory.to_path_buf());
+        }
+        if is_demo && self.settings.directory.as_deref() == Some(&*snapshot.directory) {
+            self.settings.directory = self.settings.recent.first().map(|recent| recent.path.clone());
+        }
+    }
+
+    fn show_title(&mut self, ctx: &egui::Context) {
+        let title = match &self.snapshot {
+            Some(snapshot) => {
+                let name = super::visible(&snapshot.directory.file_name().unwrap_or_default().to_string_lossy());
+                match snapshot.counts.of(Verdict::Stale) {
+                    0 => format!("{name} - Lockscope"),
+                    stale => format!("({stale} stale) {name} - Lockscope"),
+                }
+            }
+            None => "Lockscope".to_owned(),
+        };
+        if title != self.title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+
+    fn hear(&mut self, ctx: &egui::Context) {
+        while let Some(event) = self.engine.next_event() {
+            match event {
+                Event::Cleared { outcomes } => {
+                    self.confirm = None;
+                    self.toast = Some(Toast::cleared(outcomes, self.now.1));
+                    self.engine.send(Command::ReadJournal);
+                }
+                Event::Undone { outcomes } => {
+                    self.toast = Some(Toast::undone(outcomes, self.now.1));
+                    self.engine.send(Command::ReadJournal);
+                }
+                Event::Notice(text) => self.tell(text),
+            }
+        }
+        if let Some(news) = &self.theme_news
+            && let Some(theme) = news.try_iter().last()
+        {
+            ctx.options_mut(|options| options.fallback_theme = theme);
+        }
+        if let Some(answer) = self.dialog.answer(self.now.1) {
+            match answer {
+                super::dialog::Answer::Chosen(path) => self.open(path),
+                super::dialog::Answer::Cancelled => {}
+                super::dialog::Answer::NoDialog => self.tell(
+                    "There is no file dialog on this desktop (neither a portal nor zenity). Type or paste a path instead."
+                        .to_owned(),
+                ),
+            }
+        }
+    }
+
+    /// The lock that the side panel shows.
+    pub(super) fn chosen(&self) -> Option<&Arc<Lock>> {
+        self.snapshot.as_ref()?.lock(self.selection.cursor?)
+    }
+
+    /// Asks to clear these; what may not be cleared together is left out.
+    pub(super) fn ask_to_clear(&mut self, ids: &[LockId]) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let locks: Vec<Arc<Lock>> = ids.iter().filter_map(|id| snapshot.lock(*id).cloned()).collect();
+        self.confirm = match &locks[..] {
+            [] => None,
+            [one] if one.is_clearable() => Some(Confirm::of(vec![Arc::clone(one)], Vec::new())),
+            [_] => None,
+            _ => {
+                let (go, stay): (Vec<_>, Vec<_>) =
+                    locks.into_iter().partition(|lock| lock.is_bulk_clearable(&snapshot.sight));
+                (!go.is_empty()).then(|| Confirm::of(go, stay))
+            }
+        };
+    }
+
+    /// Asks to clear all that is stale; what is orphaned is named as left out.
+    pub(super) fn ask_to_clear_stale(&mut self) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let (mut go, mut stay) = (Vec::new(), Vec::new());
+        for lock in snapshot.locks() {
+            if lock.is_bulk_clearable(&snapshot.sight) {
+                go.push(Arc::clone(lock));
+            } else if lock.judgement.verdict.clearing() == Clearing::Bulk || lock.judgement.verdict == Verdict::Orphaned
+            {
+                stay.push(Arc::clone(lock));
+            }
+        }
+        for locks in [&mut go, &mut stay] {
+            locks.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+        self.confirm = (!go.is_empty()).then(|| Confirm::of(go, stay));
+    }
+
+    pub(super) fn undo_last(&mut self) {
+        if let Some(ids) = self.toast.as_ref().map(Toast::undoable).filter(|ids| !ids.is_empty()) {
+            self.engine.send(Command::Undo { ids });
+            self.toast = None;
+            return;
+        }
+        let journal = self.engine.journal();
+        if let Some(last) = journal.iter().rev().find(|line| super::journal::is_undoable(line)) {
+            self.engine.send(Command::Undo { ids: vec![last.id.clone()] });
+        }
+    }
+
+    fn keys(&mut self, ui: &egui::Ui) {
+        if self.confirm.is_some() {
+            return;
+        }
+        let consume = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
+        if consume(Modifiers::COMMAND, Key::O) {
+            self.dialog.open(ui.ctx(), self.now.1);
+        }
+        if consume(Modifiers::NONE, Key::F5) || consume(Modifiers::COMMAND, Key::R) {
+            self.engine.send(Command::Rescan);
+        }
+        if consume(Modifiers::COMMAND, Key::F) {
+            self.focus_search = true;
+        }
+        if ui.text_edit_focused() || egui::Popup::is_any_open(ui.ctx()) {
+            return;
+        }
+        if consume(Modifiers::COMMAND, Key::Z) {
+            self.undo_last();
+        }
+        if consume(Modifiers::NONE, Key::Slash) {
+            self.focus_search = true;
+        }
+        if consume(Modifiers::NONE, Key::Delete) {
+            let ids: Vec<LockId> = self.selection.ids().collect();
+            self.ask_to_clear(&ids);
+        }
+        if consume(Modifiers::COMMAND, Key::A) {
+            self.selection.all(&self.listing.rows);
+        }
+        if consume(Modifiers::NONE, Key::Escape) {
+            self.selection.clear();
+            self.toast = None;
+        }
+        const ALL: isize = isize::MAX / 2;
+        for (key, by) in [
+            (Key::ArrowDown, 1),
+            (Key::ArrowUp, -1),
+            (Key::PageDown, 15),
+            (Key::PageUp, -15),
+            (Key::End, ALL),
+            (Key::Home, -ALL),
+        ] {
+            let reach = if consume(Modifiers::SHIFT, key) {
+                Reach::Range
+            } else if consume(Modifiers::NONE, key) {
+                Reach::Only
+            } else {
+                continue;
+            };
+            if let Some((id, row)) = self.selection.moved(by, &self.listing.rows) {
+                self.selection.choose(id, reach, &self.listing.rows);
+                self.scroll_to = Some(row);
+            }
+        }
+        let pasted = ui.input(|i| {
+            i.events
+                .iter()
+                .find_map(|event| if let egui::Event::Paste(text) = event { Some(text.clone()) } else { None })
+        });
+        if let Some(path) = pasted.as_deref().and_then(pasted_path) {
+            self.open(path);
+        }
+    }
+
+    fn take_drops(&mut self, ui: &egui::Ui) {
+        let dropped = ui.input(|i| i.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
+        if let Some(path) = dropped.filter(|path| !path.as_os_str().is_empty()) {
+            self.open(path);
+        }
+    }
+
+    fn send_query(&mut self) {
+        self.query.sort = self.settings.sort;
+        self.query.descending = self.settings.sort_descending;
+        self.query.grouped = self.settings.grouped;
+        if self.sent_query.as_ref() != Some(&self.query) {
+            self.engine.send(Command::List(self.query.clone()));
+            self.sent_query = Some(self.query.clone());
+        }
+    }
+
+    fn keep_settings(&mut self, ctx: &egui::Context) {
+        if let Some(size) = ctx.input(|i| i.viewport().inner_rect).map(|rect| rect.size()) {
+            self.settings.window_size = (size.x.round(), size.y.round());
+        }
+        if self.settings == self.saved {
+            return;
+        }
+        let due = *self.save_due.get_or_insert(self.now.1 + SAVE_AFTER);
+        if self.now.1 >= due {
+            self.save();
+        } else {
+            ctx.request_repaint_after(due - self.now.1);
+        }
+    }
+
+    fn save(&mut self) {
+        self.engine.send(Command::SaveSettings(Box::new(self.settings.clone())));
+        self.saved = self.settings.clone();
+        self.save_due = None;
+    }
+
+    fn drop_hint(&self, ui: &egui::Ui) {
+        if ui.input(|i| i.raw.hovered_files.is_empty()) {
+            return;
+        }
+        let palette = Palette::of(ui);
+        let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop-hint"));
+        let painter = ui.ctx().layer_painter(layer);
+        let rect = ui.ctx().content_rect();
+        painter.rect_filled(rect, 0.0, palette.background.gamma_multiply(0.92));
+        let inner = rect.shrink(16.0);
+        painter.rect_stroke(inner, 10.0, egui::Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
+        let center = inner.center();
+        painter.text(center, egui::Align2::CENTER_BOTTOM, "Drop to watch this folder", tokens::title(), palette.text);
+        let hint = "A symbolic-link lock cannot be dropped itself: drop its folder, or paste its path.";
+        painter.text(center + egui::vec2(0.0, 8.0), egui::Align2::CENTER_TOP, hint, tokens::small(), palette.muted);
+    }
+}
+
+/// A pasted path: plain, quoted, or a `file://` URI with percent escapes.
+fn pasted_path(text: &str) -> Option<PathBuf> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let path = match line.strip_prefix("file://") {
+        Some(rest) => percent_decoded(&rest[rest.find('/')?..])?,
+        None => line.trim_matches(['"', '\'']).to_owned(),
+    };
+    let path = match (path.strip_prefix("~/"), environment::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    };
+    path.is_absolute().then_some(path)
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A typed path: `~` stands for the home directory.
+pub(super) fn typed_path(text: &str) -> Option<PathBuf> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    pasted_path(text).or_else(|| Some(environment::absolute(Path::new(text))))
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.refresh(ctx);
+        self.hear(ctx);
+        self.send_query();
+        self.keep_settings(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.keys(ui);
+        self.take_drops(ui);
+        self.top_bar(ui);
+        self.status_bar(ui);
+        match self.snapshot.clone() {
+            None => self.start_screen(ui),
+            Some(snapshot) => {
+                self.chip_bar(ui, &snapshot);
+                self.notice_bars(ui);
+                self.journal_panel(ui);
+                self.detail_panel(ui, &snapshot);
+                self.main_area(ui, &snapshot);
+            }
+        }
+        self.confirm_dialog(ui);
+        self.toast(ui);
+        self.drop_hint(ui);
+        self.send_query();
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.leave();
+        if self.settings != self.saved {
+            self.save();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_pasted_in_the_forms_that_desktops_give() {
+        for (text, path) in [
+            ("/run/lock", Some("/run/lock")),
+            ("  '/run/my locks'\n", Some("/run/my locks")),
+            ("file:///run/my%20locks\r\n", Some("/run/my locks")),
+            ("file://localhost/run", Some("/run")),
+            ("hello", None),
+            ("file:///%zz", None),
+            ("", None),
+        ] {
+            assert_eq!(pasted_path(text), path.map(PathBuf::from), "{text:?}");
+        }
+    }
+}
