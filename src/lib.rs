@@ -1,5 +1,7 @@
 //! Who holds each lock file, whether that holder is alive, and how to clear the stale ones safely.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod engine;
 pub mod inspect;
 pub mod model;
