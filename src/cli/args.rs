@@ -205,7 +205,7 @@ mod tests {
         let Some(Command::Status(status)) = parse(&["status", "--stale-after", "1h30m"]).unwrap().command else {
             panic!("status expected");
         };
-        assert_eq!(status.look.filter.stale_after, Some(Duration::from_secs(5400)));
+        assert_eq!(status.look.filter.stale_after, Some(Duration::from_mins(90)));
         let error = parse(&["status", "--stale-after", "soon"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("write it as 90s, 10m, 2h or 1d"), "{error}");

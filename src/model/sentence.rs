@@ -228,7 +228,7 @@ fn kernel_hold(kernel: &KernelState) -> String {
     match kernel.waiters.len() {
         0 => {}
         1 => sentence.push_str(" One process waits for it."),
-        more => sentence += &format!(" {more} processes wait for it."),
+        more => sentence = format!("{sentence} {more} processes wait for it."),
     }
     sentence
 }
