@@ -132,3 +132,6 @@ pub const NO_DISPLAY: &str =
 
 /// Said where the program was built without the window.
 pub const NO_WINDOW: &str = "built without the window; these commands need none: status, watch, clear, undo, log, wait";
+
+#[cfg(test)]
+mod tests;
