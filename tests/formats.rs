@@ -1,5 +1,6 @@
 //! The formats: each case file under `tests/cases/formats/` against the parser, anything at all against the parser, and
 //! `docs/FORMATS.md` against the catalogue.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use lockscope::model::facts::FileKind;
 use lockscope::model::format::{Candidate, FORMATS, Reading, Record, RecordState, by_id, recognise};

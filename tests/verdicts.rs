@@ -2,6 +2,7 @@
 //!
 //! A case starts from a plain world (a complete `hand-pid` record of PID 4711, an hour old, seen from the host as root)
 //! and says only what is different.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use lockscope::model::facts::*;
 use lockscope::model::format::{Candidate, Reading, Record, RecordState, by_id, recognise};
