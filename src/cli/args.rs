@@ -15,6 +15,7 @@ pub struct Cli {
     /// Open the window on this directory; without it, on the last one.
     ///
     /// A directory that is called like a command is given as ./status.
+    #[arg(value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// What to do instead.
     #[command(subcommand)]
@@ -47,7 +48,7 @@ pub enum Command {
 #[derive(Args, Clone, Debug)]
 pub struct Look {
     /// The directory that the lock files are in.
-    #[arg(default_value = ".")]
+    #[arg(default_value = ".", value_name = "DIR")]
     pub directory: PathBuf,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -99,11 +100,11 @@ pub struct Watch {
 /// `clear`.
 #[derive(Args, Clone, Debug)]
 pub struct Clear {
-    /// The names of the lock files, after their directory if that is another than the current one.
+    /// `[DIR] NAME...`: the lock files, after their directory if that is another than the current one.
     ///
     /// With --stale or --group: the directory alone. A directory that is called like a lock file is written with a
     /// slash at its end.
-    #[arg(value_name = "[DIR] NAME")]
+    #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// All stale locks of the directory.
     #[arg(long, conflicts_with = "group")]
