@@ -4,7 +4,9 @@ use lockscope::cli::{self, Asked, WindowOn};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = match cli::asked() {
+    let asked = cli::asked();
+    cli::log_to_stderr();
+    let exit = match asked {
         Asked::Window(on) => window(&on),
         Asked::Command(command) => command_line(&command),
     };

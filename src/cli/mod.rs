@@ -66,6 +66,14 @@ pub fn asked() -> Asked {
     }
 }
 
+/// Sends what the program notes about itself to stderr, as the variable `LOCKSCOPE_LOG` asks (`debug`, `lockscope=trace`);
+/// without it, errors alone.
+pub fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::from_env("LOCKSCOPE_LOG");
+    // A second start (in a test) keeps the first one's.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+}
+
 /// Runs a command against a world.
 pub fn run(command: &Command, world: &dyn World, io: &mut Io<'_>) -> Exit {
     let result = match command {
