@@ -2,6 +2,8 @@
 
 #[cfg(feature = "gui")]
 pub mod app;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod engine;
 pub mod inspect;
 pub mod model;

@@ -13,7 +13,7 @@ pub struct Pid(NonZeroU32);
 impl Pid {
     /// `None` for 0 (which names nobody: `kill(0, ..)` would hit our own group) and beyond 2^31-1.
     pub fn new(number: u64) -> Option<Self> {
-        let number = u32::try_from(number).ok().filter(|n| *n <= i32::MAX as u32)?;
+        let number = u32::try_from(number).ok().filter(|n| i32::try_from(*n).is_ok())?;
         NonZeroU32::new(number).map(Self)
     }
 

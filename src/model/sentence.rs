@@ -228,7 +228,7 @@ fn kernel_hold(kernel: &KernelState) -> String {
     match kernel.waiters.len() {
         0 => {}
         1 => sentence.push_str(" One process waits for it."),
-        more => sentence.push_str(&format!(" {more} processes wait for it.")),
+        more => sentence = format!("{sentence} {more} processes wait for it."),
     }
     sentence
 }
@@ -423,7 +423,7 @@ fn record_facts(evidence: &Evidence<'_>, add: &mut Add<'_>) {
                 None => format!("{title} record names no process"),
             };
             if let Some(host) = &record.host {
-                text.push_str(&format!(" on {host}"));
+                text = format!("{text} on {host}");
             }
             add("record", true, Weighs::Neither, text);
             if super::verdict::elsewhere(record, sight) {

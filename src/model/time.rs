@@ -111,7 +111,7 @@ pub fn say_duration_changes_in(span: Duration) -> Duration {
         _ => 3600,
     };
     let into = span.as_nanos() % (u128::from(step as u32) * 1_000_000_000);
-    Duration::from_secs(step) - Duration::from_nanos(into as u64)
+    Duration::from_secs(step).saturating_sub(Duration::from_nanos(into as u64))
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ mod tests {
             let span = Duration::from_millis(millis);
             let next = span + say_duration_changes_in(span);
             assert!(next > span);
-            let before = next - Duration::from_nanos(1);
+            let before = next.saturating_sub(Duration::from_nanos(1));
             assert_eq!(say_duration(span), say_duration(before), "at {millis} ms");
         }
     }

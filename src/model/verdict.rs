@@ -177,7 +177,7 @@ pub struct Evidence<'a> {
 /// An mtime further ahead than this is no age at all.
 const AHEAD: Duration = Duration::from_secs(10);
 /// A record that is not whole may be in the middle of being written for this long.
-const BEING_CREATED: Duration = Duration::from_secs(60);
+const BEING_CREATED: Duration = Duration::from_mins(1);
 /// Granularity of file times (2 s on FAT) and 10 s for clocks that are slewed.
 const MARGIN: Duration = Duration::from_secs(12);
 
@@ -197,8 +197,8 @@ impl Evidence<'_> {
         self.age().unwrap_or_else(|| self.monotonic.saturating_sub(self.facts.first_seen))
     }
 
-    fn due_in(&self, span: Duration) -> Option<Wall> {
-        Some(self.now.plus(span))
+    fn due_in(&self, span: Duration) -> Wall {
+        self.now.plus(span)
     }
 }
 
@@ -228,8 +228,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     let record = reading.record();
     let owner = owner_state(evidence, record);
 
-    // 1: a placeholder of ours whose process is gone.
-    if record.is_some_and(|r| r.placeholder) && matches!(owner, Owner::Gone(..)) {
+    // 1: a placeholder of ours whose process is gone. That it is not seen from a sandbox, or elsewhere, is no proof.
+    let placeholder = record.filter(|r| r.placeholder && !elsewhere(r, evidence.sight));
+    if placeholder.is_some_and(|r| sees_owner(Some(r), evidence.sight)) && matches!(owner, Owner::Gone(..)) {
         return stated(1, Verdict::Interrupted, Certain, Liveness::Gone);
     }
     // 2: no lock at all.
@@ -265,22 +266,21 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     }
     // 8: may be in the middle of being written.
     let age = evidence.age();
-    if is_cut_short(evidence, &owner) && age.is_none_or(|age| age < BEING_CREATED) && someone_has_it(facts).is_none() {
-        return Judgement { due: evidence.due_in(BEING_CREATED - age.unwrap_or_default()), ..unknown(8) };
+    if is_cut_short(evidence, owner) && age.is_none_or(|age| age < BEING_CREATED) && someone_has_it(facts).is_none() {
+        return Judgement {
+            due: Some(evidence.due_in(BEING_CREATED.saturating_sub(age.unwrap_or_default()))),
+            ..unknown(8)
+        };
     }
     // 9, 10: elsewhere.
-    if let Some(record) = record {
-        if elsewhere(record, evidence.sight) {
-            return stated(9, Verdict::Foreign, Certain, Liveness::Unknown);
-        }
+    if record.is_some_and(|record| elsewhere(record, evidence.sight)) {
+        return stated(9, Verdict::Foreign, Certain, Liveness::Unknown);
     }
     if evidence.sight.fs.network && record.is_none_or(|r| r.host.is_none() && !is_our_boot(r, evidence.sight)) {
         return stated(10, Verdict::Foreign, Likely, Liveness::Unknown);
     }
     // 11: not all processes can be seen, and the record does not say that it speaks of the ones that can.
-    if !(evidence.sight.host_pid_ns && !evidence.sight.hidden_processes)
-        && !record.is_some_and(|r| r.pid_ns.is_some() && r.pid_ns == evidence.sight.pid_ns)
-    {
+    if !sees_owner(record, evidence.sight) {
         return unknown(11);
     }
     // 12, 16, 17, 18: the owner lives. 13, 14, 15, 19: it is gone.
@@ -296,7 +296,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     if let Some(beat) = &facts.beat {
         let fresh = age.is_some_and(|age| age <= beat.stale_after);
         if beat.moved || fresh {
-            return Judgement { due: evidence.due_in(beat.interval), ..held(23, Strong) };
+            return Judgement { due: Some(evidence.due_in(beat.interval)), ..held(23, Strong) };
         }
         let watched = beat.unchanged_for.is_some_and(|span| span >= beat.interval * 2);
         let judgement = if watched {
@@ -322,7 +322,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
             if untouched >= evidence.threshold {
                 return stated(28, Verdict::Suspect, Likely, Liveness::Unknown);
             }
-            return Judgement { due: evidence.due_in(evidence.threshold - untouched), ..unknown(29) };
+            return Judgement {
+                due: Some(evidence.due_in(evidence.threshold.saturating_sub(untouched))),
+                ..unknown(29)
+            };
         }
     }
     // 29: anything else.
@@ -339,7 +342,8 @@ fn gone(evidence: &Evidence<'_>, how: Gone, certainty: Certainty) -> Judgement {
         gone: Some(how),
         due: None,
     };
-    if someone_has_it(evidence.facts) == Some(Use::WorksUnder) {
+    // Whoever has it open as well does not outweigh the one that works under it.
+    if matches!(evidence.facts.users, Users::Looked { works: Some(_), .. }) {
         return base;
     }
     // A bare PID could also be a kernel-lock file that somebody is about to open.
@@ -350,7 +354,7 @@ fn gone(evidence: &Evidence<'_>, how: Gone, certainty: Certainty) -> Judgement {
     if untouched >= evidence.threshold {
         Judgement { row: 21, verdict: Verdict::Stale, ..base }
     } else {
-        let due = evidence.due_in(evidence.threshold - untouched);
+        let due = Some(evidence.due_in(evidence.threshold.saturating_sub(untouched)));
         Judgement { row: 22, verdict: Verdict::Orphaned, due, ..base }
     }
 }
@@ -433,7 +437,7 @@ fn granted(facts: &Facts) -> Option<Certainty> {
 }
 
 /// Empty or cut short; a bare PID without a newline is whole if its owner lives, or the file is a second old.
-fn is_cut_short(evidence: &Evidence<'_>, owner: &Owner) -> bool {
+fn is_cut_short(evidence: &Evidence<'_>, owner: Owner) -> bool {
     match &evidence.facts.reading.record {
         RecordState::CutShort => true,
         RecordState::Parsed(record) if !record.complete => {
@@ -456,6 +460,12 @@ fn someone_has_it(facts: &Facts) -> Option<Use> {
         Users::Looked { works: Some(_), .. } => Some(Use::WorksUnder),
         _ => None,
     }
+}
+
+/// All processes can be seen, or the record says that it speaks of those that can.
+fn sees_owner(record: Option<&Record>, sight: &Sight) -> bool {
+    (sight.host_pid_ns && !sight.hidden_processes)
+        || record.is_some_and(|r| r.pid_ns.is_some() && r.pid_ns == sight.pid_ns)
 }
 
 /// The record carries this very boot's id: it was written on this machine, whatever host name it gives.

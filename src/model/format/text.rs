@@ -61,7 +61,7 @@ pub(super) fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
         Ok(pid) => pid,
         Err(state) => return Some(state),
     };
-    let token = token.and_then(|t| decimal_token(t));
+    let token = token.and_then(decimal_token);
     Some(RecordState::Parsed(Box::new(Record {
         pid,
         host: Some(name.into()),

@@ -1,0 +1,231 @@
+//! What may be written on the command line.
+//!
+//! Owns: the clap types. Never: does anything.
+
+use crate::inspect::LookOptions;
+use crate::model::time::parse_duration;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shows who holds each lock file in a directory, whether that holder is alive, and clears the stale ones safely.
+#[derive(Debug, Parser)]
+#[command(name = "lockscope", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Open the window on this directory; without it, on the last one.
+    ///
+    /// A directory that is called like a command is given as ./status.
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
+    Exit codes: 0 done, 1 refused, still held or timed out, 2 wrong usage, 3 could not look or act.";
+
+/// The commands. Without one, the window opens.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The window on a made-up directory, with real processes coming and going.
+    Demo,
+    /// Show each lock file of a directory: verdict, holder, age, why.
+    Status(Status),
+    /// Print a line for each change, until interrupted.
+    Watch(Watch),
+    /// Take stale lock files away, after a recheck; `undo` puts them back.
+    Clear(Clear),
+    /// Put back what a clear took away.
+    Undo(Undo),
+    /// Show the journal: every clear, refusal and undo.
+    Log(Log),
+    /// Wait until lock files are released.
+    Wait(Wait),
+}
+
+/// Where and how to look.
+#[derive(Args, Clone, Debug)]
+pub struct Look {
+    /// The directory that the lock files are in.
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub filter: Filter,
+}
+
+/// What to show of it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Filter {
+    /// Only the locks of this group.
+    #[arg(long, value_name = "ID")]
+    pub group: Option<String>,
+    /// Subdirectories too.
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Also what is called like a lock and is none.
+    #[arg(long, short)]
+    pub all: bool,
+    /// The age from which a dead owner's lock counts as stale [default: 10m, or as set].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub stale_after: Option<Duration>,
+}
+
+/// `status`.
+#[derive(Args, Clone, Debug)]
+pub struct Status {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub look: Look,
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Only the counts: a line for each verdict, then the total.
+    #[arg(long, conflicts_with = "json")]
+    pub summary: bool,
+}
+
+/// `watch`.
+#[derive(Args, Clone, Debug)]
+pub struct Watch {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub look: Look,
+    /// As one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `clear`.
+#[derive(Args, Clone, Debug)]
+pub struct Clear {
+    /// `[DIR] NAME...`: the lock files, after their directory if that is another than the current one.
+    ///
+    /// With --stale or --group: the directory alone. A directory that is called like a lock file is written with a
+    /// slash at its end.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// All stale locks of the directory.
+    #[arg(long, conflicts_with = "group")]
+    pub stale: bool,
+    /// The stale locks of this group.
+    #[arg(long, value_name = "ID")]
+    pub group: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Only say what would be cleared.
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// First wait this long at most for those that are held to be released.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub wait: Option<Duration>,
+    /// The age from which a dead owner's lock counts as stale [default: 10m, or as set].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub stale_after: Option<Duration>,
+    /// Clear what is not proved stale.
+    #[arg(long, requires = "reason")]
+    pub force: bool,
+    /// Why; kept in the journal.
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    pub reason: Option<String>,
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `undo`.
+#[derive(Args, Clone, Debug)]
+pub struct Undo {
+    /// The journal entry to undo; without it, the last clear.
+    pub id: Option<String>,
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `log`.
+#[derive(Args, Clone, Debug)]
+pub struct Log {
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wait`.
+#[derive(Args, Clone, Debug)]
+pub struct Wait {
+    /// The lock files.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Give up after this long.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+impl Filter {
+    /// How to look, on top of what the settings say.
+    pub fn options(&self, settings: LookOptions) -> LookOptions {
+        LookOptions {
+            threshold: self.stale_after.unwrap_or(settings.threshold),
+            recursive: self.recursive || settings.recursive,
+            ..settings
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"lockscope").chain(line))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_directory_and_the_commands_live_side_by_side() {
+        assert!(parse(&[]).is_ok_and(|cli| cli.directory.is_none() && cli.command.is_none()));
+        let window = parse(&["./status"]).unwrap();
+        assert_eq!(window.directory, Some("./status".into()));
+        let window = parse(&["locks"]).unwrap();
+        assert_eq!(window.directory, Some("locks".into()));
+        assert!(matches!(parse(&["status", "status"]).unwrap().command, Some(Command::Status(_))));
+        assert!(matches!(parse(&["demo"]).unwrap().command, Some(Command::Demo)));
+        assert!(parse(&["locks", "status"]).is_err());
+    }
+
+    #[test]
+    fn durations_are_checked_while_parsing() {
+        let Some(Command::Status(status)) = parse(&["status", "--stale-after", "1h30m"]).unwrap().command else {
+            panic!("status expected");
+        };
+        assert_eq!(status.look.filter.stale_after, Some(Duration::from_mins(90)));
+        let error = parse(&["status", "--stale-after", "soon"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("write it as 90s, 10m, 2h or 1d"), "{error}");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_wrong_usage() {
+        for line in [
+            &["status", "--json", "--summary"][..],
+            &["clear", "--stale", "--group", "a"],
+            &["clear", "x.lock", "--force"],
+            &["clear", "x.lock", "--reason", "because"],
+            &["wait"],
+            &["run", "--lock", "x", "--", "true"],
+            &["status", "--nonsense"],
+        ] {
+            let result = parse(line);
+            // `run` is no command yet: it is taken for a directory, and what follows it is too much.
+            assert_eq!(result.map_err(|error| error.exit_code()).err(), Some(2), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! `clear`: what is meant, what may go, one question, and what came of each.
+//!
+//! Owns: the selection and the question. Never: removes a file; each one goes through [`World::clear`], which rechecks it.
+
+use super::args::Clear;
+use super::exit::{Exit, Failure};
+use super::output::json::{ClearReport, Done, Errors, PathText, Refused};
+use super::output::{json, table, text};
+use super::wait::{is_taken, split};
+use super::world::{Outcome, World};
+use super::{Io, world};
+use crate::inspect::{LookError, LookOptions};
+use crate::model::format::is_listed_name;
+use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::verdict::{Clearing, Verdict};
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often held locks are looked at again with `--wait`.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// What the person means.
+enum Meant {
+    /// All stale ones.
+    Stale(PathBuf),
+    /// Those of one group.
+    Group(PathBuf, String),
+    /// These: as given, the directory each stands in, its name there.
+    Named(Vec<(PathBuf, PathBuf, OsString)>),
+}
+
+/// One lock that may go, with the picture it was seen in.
+struct Candidate {
+    path: OsString,
+    lock: Arc<Lock>,
+    snapshot: Arc<Snapshot>,
+    options: LookOptions,
+}
+
+/// What was found of what is meant.
+#[derive(Default)]
+struct Found {
+    go: Vec<Candidate>,
+    report: ClearReport,
+    /// Some of it is held now.
+    held: bool,
+}
+
+/// Clears what is asked for.
+pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let meant = meant(world, args)?;
+    let mut found = find(world, &meant, args)?;
+    if let Some(longest) = args.wait {
+        let start = world.monotonic();
+        while found.held {
+            let rest = longest.saturating_sub(world.monotonic().saturating_sub(start));
+            if rest.is_zero() {
+                break;
+            }
+            world.pause(meant.directory(), rest.min(EVERY));
+            found = find(world, &meant, args)?;
+        }
+    }
+    let Found { go, mut report, .. } = found;
+    report.dry_run = args.dry_run;
+    if args.force {
+        refuse_all(&mut report, &go, "Force is not available yet; nothing was done.");
+    } else if args.dry_run {
+        report.cleared = go.iter().map(|one| Done { path: PathText::of(&one.path), id: None }).collect();
+    } else if !go.is_empty() {
+        match if args.yes { Some(true) } else { (io.ask)(&question(&go))? } {
+            Some(true) => take_away(world, &go, &mut report),
+            Some(false) => refuse_all(&mut report, &go, "You did not confirm."),
+            None => refuse_all(&mut report, &go, "Not confirmed: there is no terminal to ask on; --yes confirms."),
+        }
+    }
+    if args.json {
+        json::clear(io.out, &report)?;
+    } else {
+        table::clear(io.out, &report)?;
+    }
+    Ok(if !report.errors.is_empty() {
+        Exit::Failed
+    } else if !report.refused.is_empty() {
+        Exit::Refused
+    } else {
+        Exit::Done
+    })
+}
+
+fn take_away(world: &dyn World, go: &[Candidate], report: &mut ClearReport) {
+    for one in go {
+        let path = PathText::of(&one.path);
+        match world.clear(&one.lock, &one.snapshot, &one.options) {
+            Outcome::Cleared(id) => report.cleared.push(Done { path, id: Some(id) }),
+            Outcome::Refused { verdict, why } => report.refused.push(Refused { path, verdict: Some(verdict), why }),
+            Outcome::Failed(error) => report.errors.push(Errors { path, error }),
+        }
+    }
+}
+
+fn refuse_all(report: &mut ClearReport, go: &[Candidate], why: &str) {
+    for one in go {
+        let verdict = Some(one.lock.judgement.verdict.id());
+        report.refused.push(Refused { path: PathText::of(&one.path), verdict, why: why.to_owned() });
+    }
+}
+
+/// What will be removed, and on what grounds.
+fn question(go: &[Candidate]) -> String {
+    let mut question = String::new();
+    for one in go {
+        let why = one.lock.why(&one.snapshot.moment());
+        let verdict = one.lock.judgement.verdict.id();
+        let _ = writeln!(question, "  {}  {verdict}: {}", text::name(&one.path), text::line(&why));
+    }
+    let _ = match go.len() {
+        1 => write!(question, "Clear 1 lock?"),
+        count => write!(question, "Clear {count} locks?"),
+    };
+    question
+}
+
+impl Meant {
+    fn directory(&self) -> &Path {
+        match self {
+            Self::Stale(directory) | Self::Group(directory, _) => directory,
+            Self::Named(names) => names.first().map_or(Path::new("."), |(_, directory, _)| directory),
+        }
+    }
+}
+
+fn meant(world: &dyn World, args: &Clear) -> Result<Meant, Failure> {
+    if args.stale || args.group.is_some() {
+        let directory = match &args.paths[..] {
+            [] => PathBuf::from("."),
+            [directory] => directory.clone(),
+            [_, name, ..] => {
+                let name = text::name(name.as_os_str());
+                return Err(Failure::Usage(format!("give --stale, --group or names, not several: {name}")));
+            }
+        };
+        return Ok(match &args.group {
+            Some(group) => Meant::Group(directory, group.clone()),
+            None => Meant::Stale(directory),
+        });
+    }
+    let nothing = || Failure::Usage("say what to clear: --stale, --group ID, or the names of lock files".into());
+    let (first, rest) = args.paths.split_first().ok_or_else(nothing)?;
+    let (base, names) = if is_directory(world, first)? {
+        if rest.is_empty() {
+            return Err(nothing());
+        }
+        (Some(first), rest)
+    } else {
+        (None, &args.paths[..])
+    };
+    let mut named = Vec::new();
+    for name in names {
+        let path = base.map_or_else(|| name.clone(), |base| base.join(name));
+        let (directory, base_name) = split(&path)?;
+        named.push((name.clone(), directory, base_name));
+    }
+    Ok(Meant::Named(named))
+}
+
+/// Whether the first argument is the directory, not a name. A lock may be a directory too: what is called like a lock is
+/// one, unless a slash ends it.
+fn is_directory(world: &dyn World, path: &Path) -> Result<bool, Failure> {
+    let slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let like_a_lock = path.file_name().is_some_and(|name| is_listed_name(name.as_encoded_bytes()));
+    if like_a_lock && !slash {
+        return Ok(false);
+    }
+    match world.look(path, &LookOptions::default()) {
+        Ok(_) => Ok(true),
+        Err(LookError::NotFound(_) | LookError::NotADirectory(_)) if !slash => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn find(world: &dyn World, meant: &Meant, args: &Clear) -> Result<Found, Failure> {
+    let settings = world.settings();
+    let options = |directory: &Path| {
+        let options = world::options(&settings, directory);
+        LookOptions { threshold: args.stale_after.unwrap_or(options.threshold), ..options }
+    };
+    let mut found = Found::default();
+    match meant {
+        Meant::Stale(directory) => {
+            let options = options(directory);
+            let snapshot = Arc::new(world.look(directory, &options)?);
+            for lock in sorted(&snapshot) {
+                found.held |= is_taken(&lock);
+                if lock.is_stale() {
+                    bulk(&mut found, lock, &snapshot, &options);
+                }
+            }
+        }
+        Meant::Group(directory, group) => {
+            let options = options(directory);
+            let snapshot = Arc::new(world.look(directory, &options)?);
+            for lock in sorted(&snapshot).into_iter().filter(|lock| lock.group() == *group) {
+                found.held |= is_taken(&lock);
+                match lock.judgement.verdict {
+                    Verdict::Stale => bulk(&mut found, lock, &snapshot, &options),
+                    // These block nobody: there is nothing to clear, and nothing to refuse.
+                    Verdict::Idle | Verdict::NotALock => {}
+                    _ => refuse(&mut found.report, &lock.path, &lock, &snapshot),
+                }
+            }
+        }
+        Meant::Named(names) => {
+            for (given, directory, name) in names {
+                let options = options(directory);
+                match world.look_at_one(directory, name, &options)? {
+                    Some((lock, snapshot)) => {
+                        found.held |= is_taken(&lock);
+                        named(&mut found, given.as_os_str(), lock, snapshot, options);
+                    }
+                    // After waiting for its release, its being gone is what was waited for.
+                    None if args.wait.is_some() => {}
+                    None => found
+                        .report
+                        .errors
+                        .push(Errors { path: PathText::of(given.as_os_str()), error: "no such file".to_owned() }),
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn sorted(snapshot: &Snapshot) -> Vec<Arc<Lock>> {
+    let mut locks: Vec<_> = snapshot.locks().cloned().collect();
+    locks.sort_by(|a, b| a.path.as_encoded_bytes().cmp(b.path.as_encoded_bytes()));
+    locks
+}
+
+fn bulk(found: &mut Found, lock: Arc<Lock>, snapshot: &Arc<Snapshot>, options: &LookOptions) {
+    if lock.is_bulk_clearable(&snapshot.sight) {
+        let (path, snapshot, options) = (lock.path.to_os_string(), Arc::clone(snapshot), options.clone());
+        found.go.push(Candidate { path, lock, snapshot, options });
+    } else {
+        let why = "It belongs to another user, so it is cleared by name only.".to_owned();
+        let verdict = Some(lock.judgement.verdict.id());
+        found.report.refused.push(Refused { path: PathText::of(&lock.path), verdict, why });
+    }
+}
+
+fn named(found: &mut Found, given: &OsStr, lock: Arc<Lock>, snapshot: Snapshot, options: LookOptions) {
+    match lock.judgement.verdict.clearing() {
+        Clearing::Bulk | Clearing::ByName | Clearing::Repair => {
+            found.go.push(Candidate { path: given.to_owned(), lock, snapshot: Arc::new(snapshot), options });
+        }
+        Clearing::ForceOnly | Clearing::Never => refuse(&mut found.report, given, &lock, &snapshot),
+    }
+}
+
+fn refuse(report: &mut ClearReport, given: &OsStr, lock: &Lock, snapshot: &Snapshot) {
+    let why = lock.why(&snapshot.moment());
+    let verdict = Some(lock.judgement.verdict.id());
+    report.refused.push(Refused { path: PathText::of(given), verdict, why });
+}

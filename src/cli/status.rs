@@ -1,0 +1,111 @@
+//! `status` and `watch`.
+//!
+//! Owns: comparing one picture with the next. Never: changes anything.
+
+use super::args::{Look, Status, Watch};
+use super::exit::{Exit, Failure};
+use super::output::{Shown, json, table};
+use super::world::World;
+use super::{Io, world};
+use crate::inspect::LookOptions;
+use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::verdict::Verdict;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn shown(look: &Look) -> Shown {
+    Shown { group: look.filter.group.clone(), all: look.filter.all }
+}
+
+fn options(world: &dyn World, look: &Look) -> LookOptions {
+    look.filter.options(world::options(&world.settings(), &look.directory))
+}
+
+/// Shows a directory once.
+pub fn status(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let snapshot = world.look(&args.look.directory, &options(world, &args.look))?;
+    let shown = shown(&args.look);
+    match (args.json, args.summary) {
+        (true, _) => json::status(io.out, &snapshot, &shown)?,
+        (_, true) => table::summary(io.out, &snapshot, &shown)?,
+        _ => table::status(io.out, &snapshot, &shown, io.screen)?,
+    }
+    Ok(Exit::Done)
+}
+
+/// What a line is printed for, if it changes.
+fn state(lock: &Lock) -> impl PartialEq + use<> {
+    let holder = lock.holder().map(|(process, by)| (process.pid, by.id()));
+    let waiters: Vec<_> = lock.facts.waiters().iter().map(|process| process.pid).collect();
+    let inode = lock.facts.stat.map(|stat| (stat.dev, stat.ino, stat.kind));
+    let judgement = &lock.judgement;
+    let said =
+        (judgement.verdict, judgement.row, judgement.liveness, lock.facts.danger.map(crate::model::facts::Danger::id));
+    (said, holder, waiters, inode, lock.facts.content)
+}
+
+/// What happened between two pictures, in the order of the paths.
+pub fn changes<'a>(before: &'a Snapshot, after: &'a Snapshot, shown: &Shown) -> Vec<(&'static str, &'a Arc<Lock>)> {
+    let by_path = |snapshot: &'a Snapshot| -> BTreeMap<&'a OsStr, &'a Arc<Lock>> {
+        shown.locks(snapshot).into_iter().map(|lock| (&*lock.path, lock)).collect()
+    };
+    let (old, new) = (by_path(before), by_path(after));
+    let mut changes: BTreeMap<&OsStr, (&'static str, &Arc<Lock>)> = BTreeMap::new();
+    for (path, lock) in &new {
+        match old.get(path) {
+            None => drop(changes.insert(path, ("appeared", *lock))),
+            Some(earlier) if state(earlier) != state(lock) => drop(changes.insert(path, ("changed", *lock))),
+            Some(_) => {}
+        }
+    }
+    for (path, lock) in old.iter().filter(|(path, _)| !new.contains_key(*path)) {
+        changes.insert(path, ("vanished", *lock));
+    }
+    changes.into_values().collect()
+}
+
+/// Prints a line for each change, until interrupted or nobody reads on.
+pub fn watch(world: &dyn World, args: &Watch, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    const SHORTEST: Duration = Duration::from_millis(200);
+    let (options, shown) = (options(world, &args.look), shown(&args.look));
+    let directory = &args.look.directory;
+    let mut before = world.look(directory, &options)?;
+    let held = shown.counts(&before)[Verdict::Held as usize].1;
+    writeln!(
+        io.err,
+        "Watching {}: {} lock files, {held} held.",
+        super::output::text::name(before.directory.as_os_str()),
+        shown.locks(&before).len()
+    )?;
+    let mut lost = false;
+    let mut took = Duration::ZERO;
+    loop {
+        // A look at a large directory costs; a tenth of the time at most goes into looking.
+        world.pause(directory, SHORTEST.max(took * 9));
+        let start = world.monotonic();
+        let after = match world.look(directory, &options) {
+            Ok(after) => after,
+            Err(error) => {
+                if !std::mem::replace(&mut lost, true) {
+                    writeln!(io.err, "lockscope: {error}; watching for it to come back")?;
+                }
+                continue;
+            }
+        };
+        took = world.monotonic().saturating_sub(start);
+        if std::mem::replace(&mut lost, false) {
+            writeln!(io.err, "lockscope: the directory is back")?;
+        }
+        for (change, lock) in changes(&before, &after, &shown) {
+            let at = after.moment();
+            if args.json {
+                json::change(io.out, change, lock, &at)?;
+            } else {
+                table::change(io.out, change, lock, &at, io.screen)?;
+            }
+        }
+        before = after;
+    }
+}
