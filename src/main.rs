@@ -1,33 +1,77 @@
 //! The program: the command line, and the window where none of its commands is asked for.
 
-use lockscope::cli::{self, Asked, WindowOn};
+use lockscope::cli::exit::Exit;
+use lockscope::cli::machine::Machine;
+use lockscope::cli::{self, Asked};
+use lockscope::engine::settings::Settings;
+use lockscope::platform;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let asked = cli::asked();
     cli::log_to_stderr();
     let exit = match asked {
-        Asked::Window(on) => window(&on),
-        Asked::Command(command) => command_line(&command),
+        Asked::Window(on) => window::open(on),
+        Asked::Actor(part) => cli::act(&part),
+        Asked::Command(command) => {
+            let world = Machine::new(platform::this_machine(), Settings::default());
+            cli::run_here(&command, &world)
+        }
     };
     ExitCode::from(exit.code())
 }
 
-fn command_line(_command: &cli::args::Command) -> cli::exit::Exit {
-    // WIRE: cli::run_here(command, &Machine::new(system, settings))
-    cli::complain(&mut std::io::stderr(), "no way to look at this machine is part of this build");
-    cli::exit::Exit::Failed
+#[cfg(not(feature = "gui"))]
+mod window {
+    use super::{Exit, cli};
+
+    pub(super) fn open(_on: cli::WindowOn) -> Exit {
+        cli::complain(&mut std::io::stderr(), cli::NO_WINDOW);
+        Exit::Failed
+    }
 }
 
-fn window(_on: &WindowOn) -> cli::exit::Exit {
-    let why = if !cfg!(feature = "gui") {
-        cli::NO_WINDOW
-    } else if !lockscope::platform::environment::has_display() {
-        cli::NO_DISPLAY
-    } else {
-        // WIRE: lockscope::app::run(on)
-        "the window is not part of this build"
-    };
-    cli::complain(&mut std::io::stderr(), why);
-    cli::exit::Exit::Failed
+#[cfg(feature = "gui")]
+mod window {
+    use super::{Exit, Settings, cli, platform};
+    use lockscope::app::{self, WindowOptions};
+    use lockscope::engine::{Engine, EngineOptions};
+    use platform::environment;
+    use std::sync::Arc;
+
+    pub(super) fn open(on: cli::WindowOn) -> Exit {
+        if !environment::has_display() {
+            cli::complain(&mut std::io::stderr(), cli::NO_DISPLAY);
+            return Exit::Failed;
+        }
+        let system = platform::this_machine();
+        let clock = Arc::clone(&system);
+        let settings = Settings::default();
+        let engine_options = EngineOptions {
+            system,
+            settings: settings.clone(),
+            config_dir: environment::config_dir(),
+            state_dir: environment::state_dir(),
+        };
+        let (directory, demo) = match on.shows {
+            cli::Shows::Directory(directory) => (directory, false),
+            cli::Shows::Demo => (None, true),
+        };
+        let options = WindowOptions {
+            engine: Box::new(move |wake| Engine::start(engine_options, wake)),
+            settings,
+            directory: directory.map(|path| environment::absolute(&path)),
+            demo,
+            notices: Vec::new(),
+            clock: Arc::new(move || (clock.wall(), clock.monotonic())),
+            force_x11: on.x11,
+        };
+        match app::run(options) {
+            Ok(()) => Exit::Done,
+            Err(error) => {
+                cli::complain(&mut std::io::stderr(), &format!("{error}; {}", cli::WITHOUT_WINDOW));
+                Exit::Failed
+            }
+        }
+    }
 }

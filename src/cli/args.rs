@@ -17,6 +17,9 @@ pub struct Cli {
     /// A directory that is called like a command is given as ./status.
     #[arg(value_name = "DIR")]
     pub directory: Option<PathBuf>,
+    /// Use X11 even under Wayland: only there can a folder be dropped on the window.
+    #[arg(long)]
+    pub x11: bool,
     /// What to do instead.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -29,7 +32,13 @@ const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The window on a made-up directory, with real processes coming and going.
-    Demo,
+    Demo(Demo),
+    /// One part of the demo, in a process of its own.
+    #[command(hide = true)]
+    DemoActor {
+        /// Role, file, and seconds.
+        part: Vec<String>,
+    },
     /// Show each lock file of a directory: verdict, holder, age, why.
     Status(Status),
     /// Print a line for each change, until interrupted.
@@ -42,6 +51,14 @@ pub enum Command {
     Log(Log),
     /// Wait until lock files are released.
     Wait(Wait),
+}
+
+/// `demo`.
+#[derive(Args, Clone, Debug)]
+pub struct Demo {
+    /// Use X11 even under Wayland: only there can a folder be dropped on the window.
+    #[arg(long)]
+    pub x11: bool,
 }
 
 /// Where and how to look.
@@ -197,7 +214,7 @@ mod tests {
         let window = parse(&["locks"]).unwrap();
         assert_eq!(window.directory, Some("locks".into()));
         assert!(matches!(parse(&["status", "status"]).unwrap().command, Some(Command::Status(_))));
-        assert!(matches!(parse(&["demo"]).unwrap().command, Some(Command::Demo)));
+        assert!(matches!(parse(&["demo"]).unwrap().command, Some(Command::Demo(_))));
         assert!(parse(&["locks", "status"]).is_err());
     }
 

@@ -38,13 +38,22 @@ impl std::fmt::Debug for Io<'_> {
     }
 }
 
-/// What the window opens on.
+/// What the window shows first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WindowOn {
+pub enum Shows {
     /// This directory, or the last one.
     Directory(Option<PathBuf>),
     /// The demo.
     Demo,
+}
+
+/// What the window opens with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowOn {
+    /// What it shows.
+    pub shows: Shows,
+    /// X11 even under Wayland.
+    pub x11: bool,
 }
 
 /// What is to be done.
@@ -52,6 +61,8 @@ pub enum WindowOn {
 pub enum Asked {
     /// Open the window.
     Window(WindowOn),
+    /// Play a part of the demo.
+    Actor(Vec<String>),
     /// Run a command that needs none.
     Command(Command),
 }
@@ -60,9 +71,21 @@ pub enum Asked {
 pub fn asked() -> Asked {
     let cli = Cli::parse();
     match cli.command {
-        None => Asked::Window(WindowOn::Directory(cli.directory)),
-        Some(Command::Demo) => Asked::Window(WindowOn::Demo),
+        None => Asked::Window(WindowOn { shows: Shows::Directory(cli.directory), x11: cli.x11 }),
+        Some(Command::Demo(demo)) => Asked::Window(WindowOn { shows: Shows::Demo, x11: demo.x11 }),
+        Some(Command::DemoActor { part }) => Asked::Actor(part),
         Some(command) => Asked::Command(command),
+    }
+}
+
+/// Plays a part of the demo, until whoever started it ends.
+pub fn act(part: &[String]) -> Exit {
+    match crate::engine::demo::act(&*crate::platform::this_machine(), part) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            complain(&mut io::stderr(), &error.to_string());
+            Exit::Failed
+        }
     }
 }
 
@@ -77,7 +100,7 @@ pub fn log_to_stderr() {
 /// Runs a command against a world.
 pub fn run(command: &Command, world: &dyn World, io: &mut Io<'_>) -> Exit {
     let result = match command {
-        Command::Demo => Err(Failure::Usage("the demo opens a window".into())),
+        Command::Demo(_) | Command::DemoActor { .. } => Err(Failure::Usage("the demo opens a window".into())),
         Command::Status(args) => status::status(world, args, io),
         Command::Watch(args) => status::watch(world, args, io),
         Command::Clear(args) => clear::clear(world, args, io),
@@ -133,6 +156,9 @@ fn ask_here(question: &str) -> io::Result<Option<bool>> {
 pub fn complain(err: &mut dyn Write, message: &str) {
     let _ = writeln!(err, "lockscope: {}", output::text::line(message));
 }
+
+/// What works without a window.
+pub const WITHOUT_WINDOW: &str = "these commands need none: status, watch, clear, undo, log, wait";
 
 /// Said where a window is asked for and none can be shown.
 pub const NO_DISPLAY: &str =
