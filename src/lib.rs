@@ -2,9 +2,11 @@
 
 #[cfg(feature = "gui")]
 pub mod app;
+pub mod clear;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod engine;
 pub mod inspect;
+pub mod lock;
 pub mod model;
 pub mod platform;

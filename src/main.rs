@@ -14,11 +14,23 @@ fn main() -> ExitCode {
         Asked::Window(on) => window::open(on),
         Asked::Actor(part) => cli::act(&part),
         Asked::Command(command) => {
-            let world = Machine::new(platform::this_machine(), Settings::default());
+            let world = Machine::new(platform::this_machine(), settings().0);
             cli::run_here(&command, &world)
         }
     };
     ExitCode::from(exit.code())
+}
+
+/// What is remembered, and what a person must be told about it.
+fn settings() -> (Settings, Vec<String>) {
+    let Some(directory) = platform::environment::config_dir() else {
+        return (Settings::default(), vec!["There is no home directory, so nothing will be remembered.".to_owned()]);
+    };
+    let (settings, notice) = lockscope::engine::settings::load(&directory);
+    if let Some(notice) = &notice {
+        cli::complain(&mut std::io::stderr(), notice);
+    }
+    (settings, notice.into_iter().collect())
 }
 
 #[cfg(not(feature = "gui"))]
@@ -33,7 +45,7 @@ mod window {
 
 #[cfg(feature = "gui")]
 mod window {
-    use super::{Exit, Settings, cli, platform};
+    use super::{Exit, cli, platform};
     use lockscope::app::{self, WindowOptions};
     use lockscope::engine::{Engine, EngineOptions};
     use platform::environment;
@@ -46,7 +58,7 @@ mod window {
         }
         let system = platform::this_machine();
         let clock = Arc::clone(&system);
-        let settings = Settings::default();
+        let (settings, notices) = super::settings();
         let engine_options = EngineOptions {
             system,
             settings: settings.clone(),
@@ -62,7 +74,7 @@ mod window {
             settings,
             directory: directory.map(|path| environment::absolute(&path)),
             demo,
-            notices: Vec::new(),
+            notices,
             clock: Arc::new(move || (clock.wall(), clock.monotonic())),
             force_x11: on.x11,
         };

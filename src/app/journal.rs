@@ -10,7 +10,7 @@ use eframe::egui::{self, Frame, Label, Margin, RichText, ScrollArea, Ui};
 
 /// Whether an entry took something away that is still to be had back.
 pub(super) fn is_undoable(line: &JournalLine) -> bool {
-    matches!(line.what.as_str(), "clear" | "force" | "sweep") && line.outcome == "done"
+    line.undoable
 }
 
 impl Window {

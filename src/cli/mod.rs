@@ -80,7 +80,7 @@ pub fn asked() -> Asked {
 
 /// Plays a part of the demo, until whoever started it ends.
 pub fn act(part: &[String]) -> Exit {
-    match crate::engine::demo::act(&*crate::platform::this_machine(), part) {
+    match crate::engine::demo::act(&crate::platform::this_machine(), part) {
         Ok(()) => Exit::Done,
         Err(error) => {
             complain(&mut io::stderr(), &error.to_string());

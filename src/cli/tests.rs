@@ -200,6 +200,7 @@ impl World for Made {
 
     fn journal(&self) -> Result<Vec<JournalLine>, String> {
         Ok(vec![JournalLine {
+            undoable: true,
             id: "t1".into(),
             at: "2026-11-21T03:00:00.000Z".into(),
             what: "clear".into(),

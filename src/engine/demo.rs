@@ -3,9 +3,11 @@
 //! Owns: the play and its actors. The records it writes carry start token and PID namespace, so that they can be judged
 //! inside a container too. Never: runs unless asked for, and leaves nothing behind.
 
+use crate::clear;
+use crate::inspect::{LookOptions, look_at_one};
 use crate::model::holder::{Pid, ProcessLook};
-use crate::platform::System;
 use crate::platform::stage::{self, Stage};
+use crate::platform::{System, environment};
 use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -76,6 +78,8 @@ const CAST: &[&[&str]] = &[
     &["crash-soft", "b7702_uploaded_documents_list.lock", "41"],
     &["crash-marker", "b7702_message_operations.lock", "0"],
     &["crash-pid", "import.lock", "4"],
+    // A clear of ours that a power cut ends: its placeholder stays where the lock was.
+    &["interrupt", "export.lock", "30"],
 ];
 
 /// What stands there already when the curtain rises.
@@ -94,13 +98,7 @@ fn set_scene(stage: &Stage, system: &dyn System) -> io::Result<()> {
     });
     stage.write("nightly-sync.lock", format!("{elsewhere}\n").as_bytes(), 300 * MINUTE)?;
     // Nobody knows.
-    stage.write("build.lock", b"locked by the nightly build, ask Kim\n", 2 * 24 * 60 * MINUTE)?;
-    // A clear of ours that a power cut ended: its placeholder stands where the lock was.
-    let marker = json!({
-        "pid": i32::MAX, "host": &*host.name, "pid_ns": host.pid_ns, "boot_id": boot_id(&host), "start_token": 1,
-        "command": "lockscope clear", "created": system.wall().minus(8 * MINUTE).rfc3339(), "placeholder": true,
-    });
-    stage.write("export.lock/lockscope-demo.json", format!("{marker}\n").as_bytes(), 8 * MINUTE)
+    stage.write("build.lock", b"locked by the nightly build, ask Kim\n", 2 * 24 * 60 * MINUTE)
 }
 
 fn boot_id(host: &crate::platform::Host) -> String {
@@ -124,8 +122,10 @@ pub enum ActorError {
 }
 
 /// Plays one part; called in a process of its own, in the demo's directory. Ends with its parent.
-pub fn act(system: &dyn System, part: &[String]) -> Result<(), ActorError> {
+pub fn act(system: &Arc<dyn System>, part: &[String]) -> Result<(), ActorError> {
     stage::end_with_parent();
+    let machine = system;
+    let system = &**machine;
     let number = |at: usize| part.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
     let (Some(role), Some(name)) = (part.first(), part.get(1)) else {
         return Err(ActorError::NoSuchPart(part.join(" ")));
@@ -136,6 +136,10 @@ pub fn act(system: &dyn System, part: &[String]) -> Result<(), ActorError> {
         stage::take_existence_lock(path, &record(system, kind, &format!("worker --job {name}"))?).map_err(failed)?;
         stage::set_age(path, MINUTE * number(2) as u32).map_err(failed)?;
         stage::crash();
+    }
+    if role == "interrupt" {
+        interrupt(machine, path, MINUTE * number(2) as u32);
+        return Ok(());
     }
     let (hold, rest) = (Duration::from_secs(number(2)), Duration::from_secs(number(3)));
     loop {
@@ -154,6 +158,27 @@ pub fn act(system: &dyn System, part: &[String]) -> Result<(), ActorError> {
             }
         }
         stage::pause(rest);
+    }
+}
+
+/// Leaves a stale lock and is killed in the middle of clearing it.
+fn interrupt(system: &Arc<dyn System>, path: &Path, age: Duration) {
+    let host = system.host();
+    let dead = json!({
+        "pid": i32::MAX, "host": &*host.name, "pid_ns": host.pid_ns, "boot_id": boot_id(&host), "start_token": 1,
+        "command": "export --all", "created": system.wall().minus(age).rfc3339(),
+    });
+    let made =
+        stage::take_existence_lock(path, format!("{dead}\n").as_bytes()).and_then(|()| stage::set_age(path, age));
+    let Some(workplace) = clear::Workplace::usual(Arc::clone(system)).filter(|_| made.is_ok()) else { return };
+    let directory = environment::absolute(Path::new("."));
+    let options = LookOptions::default();
+    let Ok(Some((lock, _))) = look_at_one(system, &directory, path.as_os_str(), &options) else { return };
+    match clear::recheck(&workplace, &directory, &lock, &options, clear::Consent::ByName) {
+        Ok(permit) => {
+            let _ = clear::clear_and_crash(permit);
+        }
+        Err(refusal) => tracing::warn!(%refusal, "the demo shows no interrupted clear"),
     }
 }
 

@@ -41,9 +41,10 @@ pub(super) struct Front {
 impl Front {
     pub(super) fn new(
         options: EngineOptions, shared: Arc<Shared>, events: Sender<Event>, wake: Arc<dyn Fn() + Send + Sync>,
+        life: (Sender<Command>, Sender<()>),
     ) -> Self {
         let wish = Arc::new((Mutex::new(Wish::default()), Condvar::new()));
-        let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake));
+        let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
         let front = Self {
             system: options.system,
             settings: options.settings,

@@ -12,6 +12,9 @@ mod store;
 mod watch;
 mod worker;
 
+pub use worker::clear_one;
+
+use crate::clear;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::platform::System;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -101,6 +104,26 @@ pub struct JournalLine {
     pub why: String,
     /// What came of it.
     pub outcome: String,
+    /// Undo can be tried.
+    #[serde(skip)]
+    pub undoable: bool,
+}
+
+impl From<clear::Entry> for JournalLine {
+    fn from(entry: clear::Entry) -> Self {
+        Self {
+            undoable: entry.can_be_undone(),
+            id: entry.id,
+            at: entry.at,
+            what: entry.what,
+            directory: entry.directory.to_string_lossy().into_owned(),
+            path: entry.path.to_string_lossy().into_owned(),
+            who: entry.who,
+            verdict: entry.verdict,
+            why: entry.why,
+            outcome: entry.outcome,
+        }
+    }
 }
 
 /// What the engine publishes, read without waiting.
@@ -117,7 +140,13 @@ pub struct Engine {
     shared: Arc<Shared>,
     commands: Sender<Command>,
     events: Receiver<Event>,
+    /// Disconnected when the working thread has ended.
+    ended: Option<Receiver<()>>,
 }
+
+/// At the end we wait so long for the working thread to finish what it is at and to clean up after the demo. A file
+/// system that hangs must not keep the program from ending.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// An engine without threads, that shows `snapshot` and hands over the commands it gets: for tests of what stands above.
@@ -129,7 +158,7 @@ impl Engine {
         }
         let (commands, received) = unbounded();
         let (told, events) = unbounded();
-        (Self { shared, commands, events }, received, told)
+        (Self { shared, commands, events, ended: None }, received, told)
     }
 
     /// The newest picture; `None` while no directory is chosen.
@@ -165,12 +194,13 @@ impl Engine {
         let shared = Arc::new(Shared::default());
         let (commands, received) = unbounded();
         let (told, events) = unbounded();
-        let front = front::Front::new(options, Arc::clone(&shared), told, wake);
+        let (alive, ended) = unbounded();
+        let front = front::Front::new(options, Arc::clone(&shared), told, wake, (commands.clone(), alive));
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || front.run(&received));
         if let Err(error) = thread {
             tracing::error!(%error, "the engine's thread could not be started");
         }
-        Self { shared, commands, events }
+        Self { shared, commands, events, ended: Some(ended) }
     }
 }
 
@@ -189,5 +219,8 @@ pub struct EngineOptions {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.send(Command::Shutdown);
+        if let Some(ended) = &self.ended {
+            let _ = ended.recv_timeout(LAST_PATIENCE);
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! What is remembered between runs: `settings.json` in the configuration directory.
+//!
+//! Owns: its shape, and reading and writing it under one lock, so that two Lockscopes never lose each other's writes.
+//! Never: drops a damaged file; that is kept aside, and said.
 
+use crate::lock::json::{self, JsonError};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::listing::SortKey;
@@ -123,4 +127,21 @@ impl Settings {
         self.recent.truncate(12);
         self.directory = Some(path);
     }
+}
+
+/// Another Lockscope that writes its settings holds their lock for milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads the settings; a missing file gives the defaults. The second value is what a person must be told: a damaged file
+/// was kept aside, and where.
+pub fn load(directory: &Path) -> (Settings, Option<String>) {
+    match json::read(&directory.join("settings.json"), PATIENCE) {
+        Ok(settings) => (settings, None),
+        Err(error) => (Settings::default(), Some(format!("Settings: {error}"))),
+    }
+}
+
+/// Writes the settings.
+pub fn save(directory: &Path, settings: &Settings) -> Result<(), JsonError> {
+    json::update(&directory.join("settings.json"), PATIENCE, |kept: &mut Settings| kept.clone_from(settings))
 }

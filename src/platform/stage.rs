@@ -54,6 +54,8 @@ impl Stage {
             .arg("demo-actor")
             .args(arguments)
             .current_dir(&self.path)
+            // What an actor does in Lockscope's own name must not end up among the person's own things.
+            .env("LOCKSCOPE_STATE_DIR", self.path.join(".lockscope-demo-state"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

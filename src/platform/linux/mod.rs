@@ -3,6 +3,7 @@
 //! Owns: the [`System`] of a Linux machine. Never: takes a lock to find out about locks (a probe would make another
 //! program's try-lock fail), and never follows a link out of a directory.
 
+pub mod change;
 mod directory;
 mod host;
 mod mounts;
