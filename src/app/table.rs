@@ -96,6 +96,8 @@ impl Window {
     }
 
     fn table(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
+        // The lines between columns show only under the pointer: rows are what is read here.
+        ui.visuals_mut().widgets.noninteractive.bg_stroke = Stroke::NONE;
         let mut columns = self.shown_columns();
         columns.retain(|setting| setting.shown);
         let rest: f32 = columns.iter().filter(|s| s.column != Column::Lock).map(|s| s.width).sum();
