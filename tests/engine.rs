@@ -68,7 +68,7 @@ fn time_alone_turns_an_orphan_stale() {
     watched.until_verdict("a.lock", "orphaned");
     watched.engine.send(Command::SetThreshold(Duration::from_millis(1500)));
     watched.until_verdict("a.lock", "stale");
-    watched.engine.send(Command::SetThreshold(Duration::from_secs(600)));
+    watched.engine.send(Command::SetThreshold(Duration::from_mins(10)));
     watched.until_verdict("a.lock", "orphaned");
 }
 

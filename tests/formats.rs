@@ -126,7 +126,7 @@ impl Case {
         }
         let none = Record::default();
         let record = reading.record().unwrap_or(&none);
-        compare("pid", format!("{:?}", record.pid.map(|pid| pid.get())), format!("{:?}", self.pid));
+        compare("pid", format!("{:?}", record.pid.map(lockscope::model::holder::Pid::get)), format!("{:?}", self.pid));
         compare("host", format!("{:?}", record.host.as_deref()), format!("{:?}", self.host));
         compare("pid_ns", format!("{:?}", record.pid_ns), format!("{:?}", self.pid_ns));
         compare("user", format!("{:?}", record.user.as_deref()), format!("{:?}", self.user));
@@ -134,7 +134,7 @@ impl Case {
         compare("ticks", format!("{:?}", record.token.map(|token| token.ticks)), format!("{:?}", self.ticks));
         let boot = record.token.and_then(|token| token.boot_id).map(|boot| format!("{boot:032x}"));
         compare("boot_id", format!("{boot:?}"), format!("{:?}", self.boot_id));
-        let started = record.started_at.map(|at| at.rfc3339());
+        let started = record.started_at.map(lockscope::model::time::Wall::rfc3339);
         compare("started_at", format!("{started:?}"), format!("{:?}", self.started_at));
         if self.state == "record" {
             compare("complete", record.complete.to_string(), self.complete.unwrap_or(true).to_string());
@@ -291,6 +291,6 @@ proptest! {
             bytes: text.as_bytes(),
             known_key: false,
         });
-        prop_assert_eq!(reading.record().and_then(|record| record.pid).map(|found| found.get()), Some(pid));
+        prop_assert_eq!(reading.record().and_then(|record| record.pid).map(lockscope::model::holder::Pid::get), Some(pid));
     }
 }

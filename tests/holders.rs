@@ -60,7 +60,7 @@ fn pythons_soft_lock_is_held_then_orphaned_then_stale() {
         assert_eq!(named, holder.pid(), "filelock {version}");
         holder.kill();
         let (orphan, why) = verdict(&look_at(directory.path()), "job.lock");
-        set_age(&directory.path().join("job.lock"), Duration::from_secs(840));
+        set_age(&directory.path().join("job.lock"), Duration::from_mins(14));
         let (stale, later) = verdict(&look_at(directory.path()), "job.lock");
         if version == "3.20.3" {
             // Its record is empty: nobody can tell whose it was, and Unknown is never dead.
@@ -190,7 +190,7 @@ fn git_in_its_editor_holds_index_lock_and_killed_leaves_a_suspect() {
     commit.kill();
     let (young, why) = verdict(&look_at(&repository), "index.lock");
     assert_eq!(young, "unknown", "{why}");
-    set_age(&repository.join("index.lock"), Duration::from_secs(1500));
+    set_age(&repository.join("index.lock"), Duration::from_mins(25));
     let snapshot = look_at(&repository);
     let (verdict, why) = verdict(&snapshot, "index.lock");
     assert_eq!(verdict, "suspect", "{why}");
@@ -244,7 +244,7 @@ fn looking_leaves_no_trace() {
     let path = write(directory.path(), "a.lock", format!("{DEAD}\n"), 90_000);
     let old = std::fs::FileTimes::new()
         .set_accessed(std::time::SystemTime::now() - Duration::from_secs(200_000))
-        .set_modified(std::time::SystemTime::now() - Duration::from_secs(90_000));
+        .set_modified(std::time::SystemTime::now() - Duration::from_hours(25));
     std::fs::File::options().write(true).open(&path).and_then(|file| file.set_times(old)).expect("times set");
     let times = |path: &Path| {
         let stat = std::fs::metadata(path).expect("there");

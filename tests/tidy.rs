@@ -11,14 +11,18 @@ const LAYERS: [&str; 8] = ["model", "platform", "inspect", "clear", "lock", "eng
 
 /// What only some layers may say, and which. Tests inside the layers may say it too.
 const BANS: [(&str, &[&str]); 9] = [
-    ("std::fs", &["platform"]),
+    // `clear` and `lock` keep files of Lockscope's own: journal, intents, settings. What is not ours they touch through
+    // `platform` alone.
+    ("std::fs", &["platform", "clear", "lock"]),
     ("std::process", &["platform"]),
     ("std::env", &["platform"]),
     ("SystemTime::now", &["platform"]),
-    ("Instant::now", &["platform", "app"]),
-    ("std::thread", &["platform", "inspect", "engine", "app", "cli"]),
+    // How long to wait for a lock of our own; ages and verdicts are given the time.
+    ("Instant::now", &["platform", "clear", "lock"]),
+    ("std::thread", &["platform", "inspect", "clear", "lock", "engine", "app", "cli"]),
     ("rustix::", &["platform"]),
-    ("libc::", &["platform"]),
+    // The names of errnos.
+    ("libc::", &["platform", "clear"]),
     ("eframe::", &["app"]),
 ];
 
@@ -67,7 +71,7 @@ fn code(file: &str, text: &str) -> String {
     if file.ends_with("/tests.rs") || file.contains("/tests/") {
         return String::new();
     }
-    let text = text.find("#[cfg(test)]\nmod ").map_or(text, |at| &text[..at]);
+    let text = text.find("#[cfg(test)]\nmod tests {").map_or(text, |at| &text[..at]);
     let mut code = String::with_capacity(text.len());
     for line in text.lines() {
         let mut quoted = false;
@@ -151,7 +155,12 @@ fn breaks_ban(file: &str, text: &str) -> Vec<String> {
 /// only that nobody deletes trees.
 fn breaks_removal(file: &str, text: &str) -> Vec<String> {
     let says = code(file, text).contains("remove_dir_all");
-    if says && layer(file).is_some() { vec![format!("{file}: nothing of ours removes a tree")] } else { Vec::new() }
+    // The demo's directory is its own, made under a name that nobody else had.
+    if says && layer(file).is_some() && file != "src/platform/stage.rs" {
+        vec![format!("{file}: nothing of ours removes a tree")]
+    } else {
+        Vec::new()
+    }
 }
 
 fn breaks_form(file: &str, text: &str) -> Vec<String> {
@@ -245,7 +254,7 @@ fn self_test_bans() {
     for (file, text) in [
         ("src/cli/x.rs", "use std::fs;\n"),
         ("src/engine/x.rs", "let x = std::env::var(\"X\");\n"),
-        ("src/clear/x.rs", "use std::fs::File;\n"),
+        ("src/clear/x.rs", "let me = std::process::id();\n"),
         ("src/model/x.rs", "let now = std::time::Instant::now();\n"),
         ("src/inspect/x.rs", "let now = SystemTime::now();\n"),
         ("src/model/x.rs", "std::thread::spawn(f);\n"),
@@ -253,7 +262,7 @@ fn self_test_bans() {
         ("src/cli/x.rs", "use std::{env, fmt};\n"),
         ("src/engine/x.rs", "use eframe::egui;\n"),
         ("src/model/x.rs", "use std::io;\n"),
-        ("src/lock/x.rs", "let quote = '\"'; std::fs::read(p); let other = '\"';\n"),
+        ("src/lock/x.rs", "let quote = '\"'; std::env::var(p); let other = '\"';\n"),
     ] {
         assert_eq!(breaks_ban(file, text).len(), 1, "{file}: {text}");
     }

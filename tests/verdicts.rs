@@ -355,7 +355,7 @@ impl Case {
         };
         compare("row", judgement.row.to_string(), self.row.to_string());
         compare("verdict", judgement.verdict.id().to_owned(), self.verdict.clone());
-        let certainty = judgement.certainty.map(|certainty| certainty.id());
+        let certainty = judgement.certainty.map(lockscope::model::verdict::Certainty::id);
         compare("certainty", format!("{certainty:?}"), format!("{:?}", self.certainty));
         compare("liveness", judgement.liveness.id().to_owned(), self.liveness.clone());
         compare("sentence", why(&evidence, &judgement), self.why.clone());

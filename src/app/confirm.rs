@@ -73,8 +73,9 @@ impl Window {
             ui.set_width(width);
             open = self.confirm_content(ui, &mut confirm, &snapshot);
         });
-        // Escape and a click beside the dialog mean Cancel. While the clear runs the dialog stays to show it.
-        let closed = response.should_close() && !confirm.sent;
+        // Escape and a click beside the dialog mean Cancel; once the clear runs they only close the dialog, and its end is
+        // told all the same.
+        let closed = response.should_close();
         if open && !closed {
             self.confirm = Some(confirm);
         }
@@ -119,7 +120,7 @@ impl Window {
             ui.label(format!("It is not proved stale. Type its name to clear it all the same: {name}"));
             let response = ui.add(TextEdit::singleline(&mut confirm.typed).desired_width(f32::INFINITY));
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Name of the lock"));
-            may &= confirm.typed.trim() == name;
+            may &= confirm.typed == name || confirm.typed.trim() == name;
         }
         ui.add_space(14.0);
         let mut keep = true;
@@ -146,7 +147,7 @@ impl Window {
                 keep = false;
             } else if clear.clicked() {
                 confirm.sent = true;
-                self.engine.send(Command::Clear { seen });
+                self.engine.send(Command::Clear { directory: Arc::clone(&snapshot.directory), seen });
             }
         });
         keep

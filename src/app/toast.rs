@@ -4,7 +4,7 @@ use super::display_name::{elided, visible};
 use super::tokens::{self, Palette};
 use super::widgets::{self, count};
 use super::window::Window;
-use crate::engine::{Command, Outcome};
+use crate::engine::Outcome;
 use eframe::egui::{self, Align2, CornerRadius, Frame, Label, Margin, RichText, Stroke, Ui, Vec2};
 use std::time::Duration;
 
@@ -35,6 +35,11 @@ impl Toast {
             (cleared, refused) => format!("{} cleared, {refused} refused.", count(cleared, "lock")),
         };
         toast
+    }
+
+    /// A word about why nothing happens.
+    pub(super) fn said(text: String, since: Duration) -> Self {
+        Self { text, refusals: Vec::new(), undoable: Vec::new(), since }
     }
 
     pub(super) fn undone(outcomes: Vec<Outcome>, since: Duration) -> Self {
@@ -113,9 +118,7 @@ impl Window {
             });
         });
         if undo {
-            let ids = toast.undoable();
-            self.engine.send(Command::Undo { ids });
-            self.toast = None;
+            self.undo_last();
         } else if close {
             self.toast = None;
         }

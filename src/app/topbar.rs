@@ -184,11 +184,10 @@ impl Window {
     }
 
     fn clear_stale_button(&mut self, ui: &mut Ui) {
-        let Some(snapshot) = self.snapshot.clone() else { return };
-        if snapshot.counts.of(Verdict::Stale) == 0 {
+        let stale = self.bulk_clearable;
+        if self.snapshot.is_none() || stale == 0 {
             return;
         }
-        let stale = snapshot.counts.of(Verdict::Stale);
         let response = widgets::danger_button(ui, Some(Icon::Stale), format!("Clear stale ({stale})…"), true);
         if response.clicked() {
             self.ask_to_clear_stale();

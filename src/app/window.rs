@@ -7,7 +7,7 @@ use super::dialog::FolderDialog;
 use super::selection::{Reach, Selection};
 use super::toast::Toast;
 use super::tokens::{self, Palette};
-use crate::engine::listing::{Listing, Query};
+use crate::engine::listing::{Listing, Query, Row};
 use crate::engine::settings::{Settings, ThemeChoice};
 use crate::engine::{Command, Engine, Event};
 use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
@@ -52,8 +52,12 @@ pub struct Window {
     pub(super) scroll_to: Option<usize>,
     pub(super) focus_search: bool,
     pub(super) now: (Wall, Duration),
-    /// A dropped file is chosen as soon as its directory is shown.
-    wanted: Option<OsString>,
+    /// A dropped file is chosen as soon as its directory is shown: that directory, and the name.
+    wanted: Option<(PathBuf, OsString)>,
+    /// What the last clear took away, for Ctrl+Z after its toast has gone.
+    pub(super) last_cleared: Vec<String>,
+    /// How many locks may be cleared together; counted once a snapshot.
+    pub(super) bulk_clearable: u32,
     title: String,
 }
 
@@ -96,6 +100,8 @@ impl Window {
             focus_search: false,
             now,
             wanted: None,
+            last_cleared: Vec::new(),
+            bulk_clearable: 0,
             title: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
@@ -122,7 +128,9 @@ impl Window {
     /// Watches a directory, and remembers it. A file stands for the directory it is in.
     pub(super) fn open(&mut self, path: PathBuf) {
         self.leave();
-        self.wanted = path.file_name().map(ToOwned::to_owned);
+        self.wanted = path.parent().zip(path.file_name()).map(|(parent, name)| (parent.to_owned(), name.to_owned()));
+        // A question about another directory's locks is void.
+        self.confirm = None;
         self.selection.clear();
         self.typing_path = false;
         self.settings.directory = Some(path.clone());
@@ -148,18 +156,41 @@ impl Window {
             self.listing = self.engine.listing();
         }
         if let Some(snapshot) = &newest {
-            self.note_directory(snapshot);
-            self.selection.retain(|id| snapshot.lock(id).is_some());
-            if let Some(name) = self.wanted.take() {
-                match snapshot.find(&name) {
-                    Some(lock) => self.selection.choose(lock.id, Reach::Only, &self.listing.rows),
-                    None if matches!(snapshot.watching, Watching::Loading(_)) => self.wanted = Some(name),
-                    None => {}
-                }
+            let news = self.snapshot.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, snapshot));
+            if news {
+                self.note_directory(snapshot);
+                self.selection.retain(|id| snapshot.lock(id).is_some());
+                let bulk = snapshot.locks().filter(|lock| lock.is_bulk_clearable(&snapshot.sight));
+                self.bulk_clearable = bulk.count() as u32;
             }
+            self.choose_wanted(snapshot);
         }
         self.snapshot = newest;
         self.show_title(ctx);
+    }
+
+    /// Chooses the file that was dropped, once its own directory is shown.
+    fn choose_wanted(&mut self, snapshot: &Snapshot) {
+        let Some((directory, name)) = self.wanted.take() else { return };
+        if *snapshot.directory != *directory {
+            // Still the directory before, or it was a directory itself that was dropped.
+            let is_itself = snapshot.directory.parent() == Some(&*directory)
+                && snapshot.directory.file_name() == Some(name.as_os_str());
+            self.wanted = (!is_itself).then_some((directory, name));
+            return;
+        }
+        let found = snapshot.find(&name).map(|lock| lock.id);
+        let row = self.listing.rows.iter().position(|row| Some(row) == found.map(Row::Lock).as_ref());
+        match (found, row) {
+            (Some(id), Some(row)) => {
+                self.selection.choose(id, Reach::Only, &self.listing.rows);
+                self.scroll_to = Some(row);
+            }
+            // Not listed yet.
+            _ if self.listing.generation < snapshot.generation => self.wanted = Some((directory, name)),
+            _ if matches!(snapshot.watching, Watching::Loading(_)) => self.wanted = Some((directory, name)),
+            _ => {}
+        }
     }
 
     /// A directory that could be looked at is a recent one, as the engine calls it.
@@ -198,7 +229,9 @@ impl Window {
             match event {
                 Event::Cleared { outcomes } => {
                     self.confirm = None;
-                    self.toast = Some(Toast::cleared(outcomes, self.now.1));
+                    let toast = Toast::cleared(outcomes, self.now.1);
+                    self.last_cleared = toast.undoable();
+                    self.toast = Some(toast);
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Undone { outcomes } => {
@@ -237,10 +270,19 @@ impl Window {
         self.confirm = match &locks[..] {
             [] => None,
             [one] if one.is_clearable() => Some(Confirm::of(vec![Arc::clone(one)], Vec::new())),
-            [_] => None,
+            [one] => {
+                let name = super::visible(&one.display_path());
+                let verdict = one.judgement.verdict.title().to_lowercase();
+                self.toast = Some(Toast::said(format!("{name} is {verdict}: it cannot be cleared."), self.now.1));
+                None
+            }
             _ => {
                 let (go, stay): (Vec<_>, Vec<_>) =
                     locks.into_iter().partition(|lock| lock.is_bulk_clearable(&snapshot.sight));
+                if go.is_empty() {
+                    let text = "None of these may be cleared together: only what is stale can.".to_owned();
+                    self.toast = Some(Toast::said(text, self.now.1));
+                }
                 (!go.is_empty()).then(|| Confirm::of(go, stay))
             }
         };
@@ -265,15 +307,14 @@ impl Window {
     }
 
     pub(super) fn undo_last(&mut self) {
-        if let Some(ids) = self.toast.as_ref().map(Toast::undoable).filter(|ids| !ids.is_empty()) {
-            self.engine.send(Command::Undo { ids });
-            self.toast = None;
+        let ids = std::mem::take(&mut self.last_cleared);
+        if ids.is_empty() {
+            // What an earlier session cleared is undone from the journal, where a person sees what it was.
+            self.show_journal = true;
             return;
         }
-        let journal = self.engine.journal();
-        if let Some(last) = journal.iter().rev().find(|line| super::journal::is_undoable(line)) {
-            self.engine.send(Command::Undo { ids: vec![last.id.clone()] });
-        }
+        self.engine.send(Command::Undo { ids });
+        self.toast = None;
     }
 
     fn keys(&mut self, ui: &egui::Ui) {

@@ -289,7 +289,8 @@ impl Journal {
         let mut file = File::options().create(true).read(true).append(true).open(&path)?;
         let mut length = file.metadata()?.len();
         if length > part {
-            let closed = self.directory.join(format!("journal-{}.jsonl", new_id(now())?));
+            let closed =
+                self.directory.join(format!("journal-{}.jsonl", new_id(crate::platform::environment::wall())?));
             std::fs::rename(&path, closed)?;
             file = File::options().create(true).read(true).append(true).open(&path)?;
             length = 0;
@@ -314,11 +315,6 @@ fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     file.seek(io::SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
-}
-
-fn now() -> Wall {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Wall::default().plus(since)
 }
 
 /// A new id: UTC to the microsecond, and random bits against two in the same one. Sorts by time.

@@ -80,9 +80,8 @@ impl Workplace {
 
     /// Who acts, for the journal.
     pub(crate) fn who(&self) -> String {
-        let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
-        let user = user.unwrap_or_else(|| effective_uid().to_string());
-        format!("{user}@{} PID {}", self.system.host().name, std::process::id())
+        let user = environment::user().unwrap_or_else(|| effective_uid().to_string());
+        format!("{user}@{} PID {}", self.system.host().name, crate::platform::environment::own_pid())
     }
 
     /// A refusal is on record too. Where it cannot be written the refusal stands all the same.

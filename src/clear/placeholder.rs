@@ -94,7 +94,7 @@ impl Maker {
     /// This process.
     pub(crate) fn ourselves(system: &dyn System) -> Self {
         let host = system.host();
-        let pid = std::process::id();
+        let pid = crate::platform::environment::own_pid();
         let look = Pid::new(pid.into()).map(|pid| system.look_at(pid));
         let start_token = match look {
             Some(ProcessLook::Running(facts)) => Some(facts.start_ticks),
@@ -127,7 +127,7 @@ impl Maker {
             ProcessLook::Running(facts) => match self.start_token {
                 Some(ticks) if ticks != facts.start_ticks => true,
                 // Ourselves: gone if no clear of ours is at work under that name any more (a thread that panicked).
-                _ => self.pid == std::process::id() && !active().contains(txn),
+                _ => self.pid == crate::platform::environment::own_pid() && !active().contains(txn),
             },
             ProcessLook::Hidden | ProcessLook::Unknown(_) => false,
         }

@@ -47,7 +47,7 @@ pub fn recover_all(workplace: &Workplace) -> io::Result<usize> {
         match recovered {
             Ok(count) => repaired += count,
             Err(error) => {
-                tracing::warn!(directory = %parent.display(), %error, "an interrupted clear is left as it is")
+                tracing::warn!(directory = %parent.display(), %error, "an interrupted clear is left as it is");
             }
         }
         seen.push(parent);

@@ -110,7 +110,7 @@ fn put_back(workplace: &Workplace, entry: &Entry) -> Result<Restored, UndoRefusa
                 by_link(&there, &in_there, &place, &name).map_err(|error| match error.kind() {
                     io::ErrorKind::AlreadyExists => UndoRefusal::Taken { path: path.clone(), kept: kept.clone() },
                     _ => failed("putting it back", error),
-                })?
+                })?;
             }
             _ => return Err(failed("putting it back", error)),
         },

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A demo under way; it ends when this is dropped.
 #[derive(Debug)]
@@ -84,7 +84,6 @@ const CAST: &[&[&str]] = &[
 
 /// What stands there already when the curtain rises.
 fn set_scene(stage: &Stage, system: &dyn System) -> io::Result<()> {
-    let host = system.host();
     // Kernel-lock files that nobody holds.
     stage.write("a41f9.lock", b"", 120 * MINUTE)?;
     stage.write("b7702.lock", b"", 24 * 60 * MINUTE)?;
@@ -183,7 +182,7 @@ fn interrupt(system: &Arc<dyn System>, path: &Path, age: Duration) {
 }
 
 fn record(system: &dyn System, kind: &str, command: &str) -> Result<Vec<u8>, ActorError> {
-    let pid = stage::own_pid();
+    let pid = environment::own_pid();
     let host = system.host();
     let text = match kind {
         "pid" => format!("{pid}\n"),

@@ -75,12 +75,9 @@ impl Front {
                     wish.dirty |= wish.query != query;
                     wish.query = query;
                 }),
-                Command::Clear { seen } => {
-                    if let (Some(snapshot), Some(session)) = (self.shared.snapshot.load_full(), &self.session) {
-                        let options = self.look_options(&snapshot.directory);
-                        let directory = Arc::clone(&snapshot.directory);
-                        self.work(Job::Clear { directory, seen, options, session: session.clone() });
-                    }
+                Command::Clear { directory, seen } => {
+                    let options = self.look_options(&directory);
+                    self.work(Job::Clear { directory, seen, options, session: self.session.clone() });
                 }
                 Command::Undo { ids } => self.work(Job::Undo { ids, session: self.session.clone() }),
                 Command::ReadJournal => self.work(Job::ReadJournal),

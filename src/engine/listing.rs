@@ -148,7 +148,10 @@ fn compare(a: &Lock, b: &Lock, key: SortKey, moment: &Moment<'_>) -> Ordering {
 
 /// Nobody sorts last, going up.
 fn holder_pid(lock: &Lock) -> u32 {
-    lock.holder().map(|(p, _)| p.pid).or_else(|| lock.facts.reading.record()?.pid).map_or(u32::MAX, |pid| pid.get())
+    lock.holder()
+        .map(|(p, _)| p.pid)
+        .or_else(|| lock.facts.reading.record()?.pid)
+        .map_or(u32::MAX, super::super::model::holder::Pid::get)
 }
 
 /// Groups stand where their first lock would; locks that share their group with no other come last, under one heading.

@@ -22,7 +22,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
 use settings::Settings;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub enum Command {
     List(Query),
     /// Recheck and clear these, as the person saw them. Answered by [`Event::Cleared`].
     Clear {
+        /// The directory that they were shown in.
+        directory: Arc<Path>,
         /// Each exactly as it was shown.
         seen: Vec<Arc<Lock>>,
     },

@@ -128,7 +128,7 @@ impl Session {
         match opened {
             Err(LookError::NotADirectory(path)) => match path.parent() {
                 Some(parent) => {
-                    self.path = parent.to_owned();
+                    parent.clone_into(&mut self.path);
                     self.system.open_directory(parent).map_err(|error| lost_reason(LookError::of(parent, error)))
                 }
                 None => Err(LostReason::NotADirectory),
@@ -245,7 +245,7 @@ impl Session {
             let bytes = path.as_encoded_bytes();
             let name = Path::new(&path).file_name().unwrap_or_default();
             // A new subdirectory may hold locks already; what has gone may have been one.
-            if self.options.recursive && (live.names.directories.contains(&path) || self.is_directory(live, &path)) {
+            if self.options.recursive && (live.names.directories.contains(&path) || is_directory(live, &path)) {
                 return self.full_pass(live, &looker, false);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
@@ -260,24 +260,17 @@ impl Session {
         None
     }
 
-    fn is_directory(&self, live: &Live, path: &OsString) -> bool {
-        use crate::model::facts::FileKind;
-        let mut openings = Openings::below(&*live.directory);
-        openings
-            .parent(path)
-            .and_then(|(parent, name)| parent.stat(name).ok())
-            .is_some_and(|stat| stat.kind == FileKind::Directory)
-    }
-
     fn look_at_paths(&self, live: &mut Live, looker: &Looker, paths: impl IntoIterator<Item = OsString>) {
         let mut openings = Openings::below(&*live.directory);
         for path in paths {
             let id = live.store.id_for(&path);
             let all = &live.names.all;
             let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options);
-            live.dirty |= match lock {
-                Some(lock) => live.store.put(lock),
-                None => live.store.remove(&path).is_some(),
+            live.dirty |= if let Some(lock) = lock {
+                live.store.put(lock)
+            } else {
+                live.names.all.remove(path.as_encoded_bytes());
+                live.store.remove(&path).is_some()
             };
         }
         live.learned = looker.learned();
@@ -380,7 +373,7 @@ impl Session {
                 again.extend(live.store.locks_of(pid));
             }
         }
-        if live.ticks % USERS_TICK == 0 {
+        if live.ticks.is_multiple_of(USERS_TICK) {
             again.extend(&live.store.asks_users);
         }
         let mut paths: Vec<OsString> =
@@ -437,6 +430,15 @@ impl Session {
             chunks: Vec::new(),
         });
     }
+}
+
+fn is_directory(live: &Live, path: &OsString) -> bool {
+    use crate::model::facts::FileKind;
+    let mut openings = Openings::below(&*live.directory);
+    openings
+        .parent(path)
+        .and_then(|(parent, name)| parent.stat(name).ok())
+        .is_some_and(|stat| stat.kind == FileKind::Directory)
 }
 
 /// By how much the two clocks differ, in nanoseconds: a jump means that the wall clock was set.

@@ -51,10 +51,6 @@ impl Store {
         self.by_path.keys()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.by_path.len()
-    }
-
     /// An id for a path that may be new.
     pub(super) fn id_for(&mut self, path: &OsStr) -> LockId {
         if let Some(id) = self.id_of(path) {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// One thing to do.
 pub(super) enum Job {
-    Clear { directory: Arc<Path>, seen: Vec<Arc<Lock>>, options: LookOptions, session: Sender<Word> },
+    Clear { directory: Arc<Path>, seen: Vec<Arc<Lock>>, options: LookOptions, session: Option<Sender<Word>> },
     Undo { ids: Vec<String>, session: Option<Sender<Word>> },
     ReadJournal,
     SaveSettings(Box<Settings>),
@@ -68,7 +68,9 @@ impl Worker {
         match job {
             Job::Clear { directory, seen, options, session } => {
                 let outcomes = self.clear(&directory, &seen, &options);
-                let _ = session.send(Word::Look(outcomes.iter().map(|outcome| outcome.path.clone()).collect()));
+                if let Some(session) = session {
+                    let _ = session.send(Word::Look(outcomes.iter().map(|outcome| outcome.path.clone()).collect()));
+                }
                 self.tell(Event::Cleared { outcomes });
             }
             Job::Undo { ids, session } => {

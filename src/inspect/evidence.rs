@@ -36,6 +36,9 @@ pub struct Look {
     pub bytes: Box<[u8]>,
 }
 
+/// By mount: the device in the kernel's table, and whether several file systems share it.
+type Devices = HashMap<u64, Option<(u32, u32, bool)>>;
+
 /// One pass's view of the machine.
 pub struct Looker {
     pub(super) system: Arc<dyn System>,
@@ -50,7 +53,7 @@ pub struct Looker {
     /// Name patterns on which kernel locks have been seen in this directory; grows as they are.
     learned: RefCell<HashSet<Box<[u8]>>>,
     processes: RefCell<HashMap<Pid, Arc<ProcessLook>>>,
-    devices: RefCell<HashMap<u64, Option<(u32, u32, bool)>>>,
+    devices: RefCell<Devices>,
     sweep: OnceCell<ProcessSweep>,
 }
 
@@ -136,7 +139,7 @@ impl Looker {
             Err(error) if is_gone(&error) => return None,
             Err(error) => return Some(self.unseen(None, trouble(&error))),
         };
-        let (stat, bytes, trouble) = match self.content(directory, name, &stat) {
+        let (stat, bytes, trouble) = match content(directory, name, &stat) {
             Ok((stat, bytes)) => (stat, bytes, None),
             Err(error) if is_gone(&error) => return None,
             Err(error) => (stat, Vec::new(), Some(trouble(&error))),
@@ -157,7 +160,7 @@ impl Looker {
         let kernel = self.kernel_state(&stat);
         let kernel_rule = self.apply_kernel_rule(&mut reading, &stat, kernel.as_deref(), pattern);
         let owner = self.owner(reading.record());
-        let users = if self.needs_users(&reading, &owner, kernel_rule, kernel.is_some(), &stat) {
+        let users = if needs_users(&reading, &owner, kernel_rule, kernel.is_some(), &stat) {
             self.users(directory, &stat, reading.format)
         } else {
             Users::NotLooked
@@ -177,16 +180,6 @@ impl Looker {
         };
         let shown = bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into();
         Some(Look { facts, bytes: shown })
-    }
-
-    /// The content that a format is recognised by; the stat from after the read, where there was one.
-    fn content(&self, directory: &dyn Directory, name: &OsStr, stat: &FileStat) -> io::Result<(FileStat, Vec<u8>)> {
-        match stat.kind {
-            FileKind::Regular if stat.size > 0 => directory.read(name, READ_LIMIT),
-            FileKind::Symlink => Ok((*stat, directory.read_link(name)?.into_encoded_bytes())),
-            FileKind::Directory => Ok((*stat, placeholder_marker(directory, name)?)),
-            _ => Ok((*stat, Vec::new())),
-        }
     }
 
     fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
@@ -264,22 +257,6 @@ impl Looker {
         OwnerState::Looked(self.process(pid))
     }
 
-    /// Open files cost a walk through all processes: only where the verdict hangs on them.
-    fn needs_users(
-        &self, reading: &Reading, owner: &OwnerState, kernel_rule: bool, kernel_locked: bool, stat: &FileStat,
-    ) -> bool {
-        if kernel_rule || kernel_locked || stat.kind != FileKind::Regular || stat.mount_root {
-            return false;
-        }
-        match owner {
-            OwnerState::NotNamed => {
-                reading.format.id != "dependency-lockfile" && !matches!(reading.record, RecordState::Malformed(_))
-            }
-            OwnerState::NotLooked => false,
-            OwnerState::Looked(_) => !reading.format.programs.is_empty(),
-        }
-    }
-
     /// Looks at a process, once a pass.
     pub(super) fn process(&self, pid: Pid) -> Arc<ProcessLook> {
         let mut known = self.processes.borrow_mut();
@@ -307,6 +284,30 @@ impl Looker {
     /// cautious answer is yes, as it makes a file count as open.
     pub(super) fn same_device(&self, theirs: u64, ours: u64) -> bool {
         theirs == ours || self.lock_device(theirs).is_none_or(|device| Some(device) == self.lock_device(ours))
+    }
+}
+
+/// The content that a format is recognised by; the stat from after the read, where there was one.
+fn content(directory: &dyn Directory, name: &OsStr, stat: &FileStat) -> io::Result<(FileStat, Vec<u8>)> {
+    match stat.kind {
+        FileKind::Regular if stat.size > 0 => directory.read(name, READ_LIMIT),
+        FileKind::Symlink => Ok((*stat, directory.read_link(name)?.into_encoded_bytes())),
+        FileKind::Directory => Ok((*stat, placeholder_marker(directory, name)?)),
+        _ => Ok((*stat, Vec::new())),
+    }
+}
+
+/// Open files cost a walk through all processes: only where the verdict hangs on them.
+fn needs_users(reading: &Reading, owner: &OwnerState, kernel_rule: bool, kernel_locked: bool, stat: &FileStat) -> bool {
+    if kernel_rule || kernel_locked || stat.kind != FileKind::Regular || stat.mount_root {
+        return false;
+    }
+    match owner {
+        OwnerState::NotNamed => {
+            reading.format.id != "dependency-lockfile" && !matches!(reading.record, RecordState::Malformed(_))
+        }
+        OwnerState::NotLooked => false,
+        OwnerState::Looked(_) => !reading.format.programs.is_empty(),
     }
 }
 

@@ -44,7 +44,7 @@ pub struct LookOptions {
 impl Default for LookOptions {
     fn default() -> Self {
         Self {
-            threshold: Duration::from_secs(600),
+            threshold: Duration::from_mins(10),
             recursive: false,
             patterns: NamePatterns::default(),
             empty_files: EmptyFiles::default(),

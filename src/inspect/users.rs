@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Our own processes are no evidence: we read these files.
 fn is_ourselves(view: &ProcessView) -> bool {
-    view.facts.pid.get() == std::process::id()
+    view.facts.pid.get() == crate::platform::environment::own_pid()
 }
 
 impl Looker {

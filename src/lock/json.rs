@@ -33,14 +33,12 @@ pub enum JsonError {
 /// Reads the file; missing = the default. A broken file is moved aside and told of, once.
 pub fn read<T: DeserializeOwned + Default>(path: &Path, timeout: Duration) -> Result<T, JsonError> {
     // A plain read needs no lock: writers rename whole files into place.
-    match parse(path)? {
-        Ok(value) => Ok(value),
-        // Moving aside does: two readers must not move two different files, nor one a file that was just written anew.
-        Err(_) => {
-            let _lock = lock(path, timeout)?;
-            parse(path)?.map_err(|error| aside(path, error))
-        }
+    if let Ok(value) = parse(path)? {
+        return Ok(value);
     }
+    // Moving aside does: two readers must not move two different files, nor one a file that was just written anew.
+    let _lock = lock(path, timeout)?;
+    parse(path)?.map_err(|error| aside(path, error))
 }
 
 /// Reads, changes and writes the file under one lock scope, so that no other update is lost. Gives what `change` gives.
@@ -80,11 +78,11 @@ fn parse<T: DeserializeOwned + Default>(path: &Path) -> Result<Result<T, serde_j
 }
 
 fn aside(path: &Path, error: serde_json::Error) -> JsonError {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let mut kept = beside(path, &format!(".broken-{}", since.as_secs()));
+    let secs = crate::platform::environment::wall().secs();
+    let mut kept = beside(path, &format!(".broken-{}", secs));
     let mut number = 1;
     while kept.symlink_metadata().is_ok() {
-        kept = beside(path, &format!(".broken-{}-{number}", since.as_secs()));
+        kept = beside(path, &format!(".broken-{}-{number}", secs));
         number += 1;
     }
     match std::fs::rename(path, &kept) {

@@ -34,7 +34,7 @@ impl FlockLock {
             if waited >= timeout {
                 return Err(LockError::TimedOut { path: path.to_owned(), waited });
             }
-            std::thread::sleep(pause.min(timeout - waited));
+            std::thread::sleep(pause.min(timeout.saturating_sub(waited)));
             pause = (pause * 2).min(Duration::from_millis(50));
         }
     }

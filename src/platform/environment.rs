@@ -1,5 +1,6 @@
 //! Where Lockscope keeps its own things: XDG directories, overridable by two environment variables.
 
+use crate::model::time::Wall;
 use std::path::{Path, PathBuf};
 
 fn from_variable(name: &str) -> Option<PathBuf> {
@@ -44,4 +45,20 @@ pub fn is_wayland() -> bool {
 /// The path made absolute by the working directory, links left as they are.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// This process.
+pub fn own_pid() -> u32 {
+    std::process::id()
+}
+
+/// The user's name, as the login session gives it.
+pub fn user() -> Option<String> {
+    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+}
+
+/// The wall clock, for what has no [`super::System`] at hand: names of files of our own.
+pub fn wall() -> Wall {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Wall::default().plus(since)
 }

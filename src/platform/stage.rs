@@ -125,8 +125,3 @@ pub fn release_existence_lock(path: &Path) -> io::Result<()> {
 pub fn pause(span: Duration) {
     std::thread::sleep(span);
 }
-
-/// This process.
-pub fn own_pid() -> u32 {
-    std::process::id()
-}

@@ -128,9 +128,11 @@ impl Watched {
                 return start.elapsed();
             }
             let left = DEADLINE.checked_sub(start.elapsed()).unwrap_or_default();
-            if self.wakes.recv_timeout(left).is_err() {
-                panic!("not within {DEADLINE:?}: {what}; the picture is {:#?}", self.engine.snapshot());
-            }
+            assert!(
+                self.wakes.recv_timeout(left).is_ok(),
+                "not within {DEADLINE:?}: {what}; the picture is {:#?}",
+                self.engine.snapshot()
+            );
         }
     }
 
