@@ -70,6 +70,9 @@ impl System for Machine {
     fn sweep(&self) -> ProcessSweep {
         ProcessSweep::default()
     }
+    fn open_paths(&self, _pid: Pid) -> Option<Vec<PathBuf>> {
+        None
+    }
     fn open_directory(&self, _path: &Path) -> io::Result<Box<dyn Directory>> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -92,8 +95,12 @@ impl Scene {
     fn at(root: &Path, locks: &Path) -> Self {
         let dir = locks.join("locks");
         std::fs::create_dir_all(&dir).unwrap();
-        let workplace =
-            Workplace { system: Arc::new(Machine), state_dir: root.join("state"), runtime_dir: root.join("run") };
+        let workplace = Workplace {
+            system: Arc::new(Machine),
+            state_dir: root.join("state"),
+            runtime_dir: root.join("run"),
+            batch: None,
+        };
         Self { _base: None, dir, workplace }
     }
 
