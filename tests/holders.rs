@@ -9,11 +9,12 @@ use std::process::Command;
 use std::time::Duration;
 use support::{DEAD, Process, lock, look_at, set_age, verdict, write};
 
-/// The versions that `./dev test` installs: SoftFileLock's record was empty, then two lines, then three.
-const FILELOCKS: [&str; 3] = ["3.20.3", "3.29.7", "4.2.11"];
+/// What `./dev test` installs: SoftFileLock's record was empty in 3.20.3, two lines in 3.29.7, and is three in the newest.
+const FILELOCKS: [&str; 3] = ["3.20.3", "3.29.7", "newest"];
 
 fn python(version: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".venv/filelock-{version}/bin/python"));
+    let directory = if version == "newest" { ".venv".to_owned() } else { format!(".venv-{version}") };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory).join("bin/python");
     assert!(path.exists(), "{} is missing; ./dev test installs it", path.display());
     path
 }
@@ -75,7 +76,7 @@ fn pythons_soft_lock_is_held_then_orphaned_then_stale() {
 #[test]
 fn a_start_token_that_differs_proves_another_process() {
     let directory = directory();
-    let holder = filelock(directory.path(), "4.2.11", "SoftFileLock", "job.lock");
+    let holder = filelock(directory.path(), "newest", "SoftFileLock", "job.lock");
     let path = directory.path().join("job.lock");
     let record = std::fs::read_to_string(&path).expect("readable");
     let held = lock(&look_at(directory.path()), "job.lock");

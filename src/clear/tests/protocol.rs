@@ -202,7 +202,6 @@ const STEPS: [Step; 12] = [
 
 /// Not a test by itself: the process that [`s32_a_crash_at_every_step_is_recovered_from`] starts and that dies at a step.
 #[test]
-#[ignore = "started by the crash test"]
 fn crash_child() {
     let Some(root) = std::env::var_os("LOCKSCOPE_TEST_CRASH_ROOT") else { return };
     let step = STEPS[std::env::var("LOCKSCOPE_TEST_CRASH_STEP").unwrap().parse::<usize>().unwrap()];
@@ -223,7 +222,7 @@ fn s32_a_crash_at_every_step_is_recovered_from() {
         let scene = Scene::at(base.path(), base.path());
         let stale = scene.make_lock();
         let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "clear::tests::protocol::crash_child", "--ignored"])
+            .args(["--exact", "clear::tests::protocol::crash_child"])
             .env("LOCKSCOPE_TEST_CRASH_ROOT", base.path())
             .env("LOCKSCOPE_TEST_CRASH_STEP", number.to_string())
             .stdout(std::process::Stdio::null())
