@@ -28,31 +28,11 @@ impl Window {
                 return;
             }
             let Some(lock) = self.chosen().cloned() else {
-                self.nothing_chosen(ui, snapshot);
+                nothing_chosen(ui, snapshot);
                 return;
             };
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.one(ui, snapshot, &lock));
         });
-    }
-
-    fn nothing_chosen(&self, ui: &mut Ui, snapshot: &Snapshot) {
-        let stale = snapshot.counts.of(Verdict::Stale);
-        let interrupted = snapshot.counts.of(Verdict::Interrupted);
-        let title = match (stale, interrupted) {
-            (0, 0) => "Nothing is stuck".to_owned(),
-            (0, _) => "A clear was interrupted".to_owned(),
-            (1, _) => "1 lock is stuck".to_owned(),
-            (more, _) => format!("{more} locks are stuck"),
-        };
-        ui.label(RichText::new(title).font(tokens::title()));
-        let text = if stale > 0 {
-            "Their owners are proved gone, and nothing has touched them for longer than the threshold. Choose one to see \
-             why, or clear them together."
-        } else {
-            "Choose a lock to see who has it, how that is known, and what may be done."
-        };
-        ui.add_space(4.0);
-        ui.label(muted(ui, text));
     }
 
     fn many(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
@@ -157,6 +137,26 @@ impl Window {
             mono_box(ui, &record_text(&lock.bytes));
         }
     }
+}
+
+fn nothing_chosen(ui: &mut Ui, snapshot: &Snapshot) {
+    let stale = snapshot.counts.of(Verdict::Stale);
+    let interrupted = snapshot.counts.of(Verdict::Interrupted);
+    let title = match (stale, interrupted) {
+        (0, 0) => "Nothing is stuck".to_owned(),
+        (0, _) => "A clear was interrupted".to_owned(),
+        (1, _) => "1 lock is stuck".to_owned(),
+        (more, _) => format!("{more} locks are stuck"),
+    };
+    ui.label(RichText::new(title).font(tokens::title()));
+    let text = if stale > 0 {
+        "Their owners are proved gone, and nothing has touched them for longer than the threshold. Choose one to see \
+         why, or clear them together."
+    } else {
+        "Choose a lock to see who has it, how that is known, and what may be done."
+    };
+    ui.add_space(4.0);
+    ui.label(muted(ui, text));
 }
 
 fn subtitle(lock: &Lock) -> String {

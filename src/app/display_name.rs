@@ -8,7 +8,7 @@ pub fn visible(text: &str) -> String {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            c if is_hidden(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c if is_hidden(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }
@@ -41,7 +41,7 @@ pub fn elided(text: &str, most: usize) -> String {
 }
 
 /// A path with the home directory as `~`, escaped.
-pub fn short_path(path: &std::path::Path, home: Option<&std::path::Path>) -> String {
+pub(super) fn short_path(path: &std::path::Path, home: Option<&std::path::Path>) -> String {
     let text = match home.and_then(|home| path.strip_prefix(home).ok()) {
         Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
         Some(rest) => format!("~/{}", rest.to_string_lossy()),

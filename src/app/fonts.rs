@@ -5,7 +5,7 @@ use eframe::egui::{self, FontData, FontDefinitions, FontFamily};
 use std::sync::Arc;
 
 /// Sets the fonts; egui's own stay behind them for glyphs that ours lack.
-pub fn install(ctx: &egui::Context) {
+pub(super) fn install(ctx: &egui::Context) {
     let mut fonts = FontDefinitions::default();
     let bundled: [(&str, &[u8]); 3] = [
         ("inter", include_bytes!("../../assets/fonts/Inter-Regular.ttf")),

@@ -8,7 +8,7 @@ macro_rules! icons {
     ($($name:ident = $file:literal,)*) => {
         /// An icon.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Icon { $(#[doc = $file] $name,)* }
+        pub(super) enum Icon { $(#[doc = $file] $name,)* }
 
         impl Icon {
             fn source(self) -> egui::ImageSource<'static> {
@@ -41,12 +41,11 @@ icons! {
     ChevronRight = "chevron-right",
     Close = "close",
     Warning = "warning",
-    Lockscope = "lockscope",
 }
 
 impl Icon {
     /// The icon of a verdict: a shape of its own, so that colour never stands alone.
-    pub fn of(verdict: Verdict) -> Self {
+    pub(super) fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Held => Self::Held,
             Verdict::Stale => Self::Stale,
@@ -61,17 +60,17 @@ impl Icon {
     }
 
     /// As an image of the usual size. The word beside it says what it means, so it is hidden from screen readers.
-    pub fn image(self, color: Color32) -> Image<'static> {
+    pub(super) fn image(self, color: Color32) -> Image<'static> {
         self.sized(tokens::ICON, color)
     }
 
     /// As an image of a given size in points.
-    pub fn sized(self, size: f32, color: Color32) -> Image<'static> {
+    pub(super) fn sized(self, size: f32, color: Color32) -> Image<'static> {
         Image::new(self.source()).fit_to_exact_size(Vec2::splat(size)).tint(color).alt_text(self.name())
     }
 
     /// Draws it where the layout stands.
-    pub fn show(self, ui: &mut egui::Ui, color: Color32) {
+    pub(super) fn show(self, ui: &mut egui::Ui, color: Color32) {
         let (rect, _) = ui.allocate_exact_size(Vec2::splat(tokens::ICON), egui::Sense::hover());
         self.image(color).paint_at(ui, rect);
     }

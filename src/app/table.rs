@@ -459,9 +459,11 @@ fn holder_cell(ui: &mut Ui, lock: &Lock) {
         let mut text = pid.to_string();
         let host = record.host.as_deref().filter(|_| lock.judgement.verdict == Verdict::Foreign);
         if let Some(host) = host {
-            text.push_str(&format!(" · on {}", visible(host)));
+            text += " · on ";
+            text += &visible(host);
         } else if let Some(word) = record.command.as_deref().and_then(|command| command.split_whitespace().next()) {
-            text.push_str(&format!(" · {}", visible(word)));
+            text += " · ";
+            text += &visible(word);
         }
         cut(ui, RichText::new(text).color(palette.muted));
     } else {

@@ -76,7 +76,7 @@ impl Window {
                 self.toast = None;
                 return;
             }
-            ui.ctx().request_repaint_after(SHOWN_FOR - shown);
+            ui.ctx().request_repaint_after(SHOWN_FOR.saturating_sub(shown));
         }
         let palette = Palette::of(ui);
         let frame = Frame::new()

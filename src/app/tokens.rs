@@ -9,7 +9,7 @@ use eframe::egui::{
 
 /// The colours of one theme.
 #[derive(Clone, Copy, Debug)]
-pub struct Palette {
+pub(super) struct Palette {
     /// Behind the table.
     pub background: Color32,
     /// Bars, side panel, dialogs.
@@ -43,7 +43,7 @@ const fn rgb(hex: u32) -> Color32 {
 }
 
 /// The dark theme.
-pub const DARK: Palette = Palette {
+pub(super) const DARK: Palette = Palette {
     background: rgb(0x14_161b),
     panel: rgb(0x1a_1d24),
     raised: rgb(0x22_2630),
@@ -70,7 +70,7 @@ pub const DARK: Palette = Palette {
 };
 
 /// The light theme.
-pub const LIGHT: Palette = Palette {
+pub(super) const LIGHT: Palette = Palette {
     background: rgb(0xf4_f5f7),
     panel: rgb(0xff_ffff),
     raised: rgb(0xf1_f3f6),
@@ -98,76 +98,76 @@ pub const LIGHT: Palette = Palette {
 
 impl Palette {
     /// The palette in force.
-    pub fn of(ui: &egui::Ui) -> &'static Self {
+    pub(super) fn of(ui: &egui::Ui) -> &'static Self {
         if ui.visuals().dark_mode { &DARK } else { &LIGHT }
     }
 
     /// The colour of a verdict.
-    pub fn verdict(&self, verdict: Verdict) -> Color32 {
+    pub(super) fn verdict(&self, verdict: Verdict) -> Color32 {
         self.verdicts[verdict as usize]
     }
 }
 
 /// Heights of bars and rows, in points.
-pub const TOP_BAR: f32 = 48.0;
+pub(super) const TOP_BAR: f32 = 48.0;
 /// The chips.
-pub const CHIP_BAR: f32 = 44.0;
+pub(super) const CHIP_BAR: f32 = 44.0;
 /// The status bar.
-pub const STATUS_BAR: f32 = 24.0;
+pub(super) const STATUS_BAR: f32 = 24.0;
 /// One lock.
-pub const ROW: f32 = 32.0;
+pub(super) const ROW: f32 = 32.0;
 /// The column titles.
-pub const HEADER: f32 = 30.0;
+pub(super) const HEADER: f32 = 30.0;
 /// Buttons and fields.
-pub const CONTROL: f32 = 32.0;
+pub(super) const CONTROL: f32 = 32.0;
 /// The side panel.
-pub const SIDE: f32 = 372.0;
+pub(super) const SIDE: f32 = 372.0;
 /// Below this width the side panel steps back.
-pub const NARROW: f32 = 980.0;
+pub(super) const NARROW: f32 = 980.0;
 /// Icons.
-pub const ICON: f32 = 15.0;
+pub(super) const ICON: f32 = 15.0;
 /// Corners.
-pub const RADIUS: u8 = 6;
+pub(super) const RADIUS: u8 = 6;
 /// Corners of dialogs.
-pub const DIALOG_RADIUS: u8 = 10;
+pub(super) const DIALOG_RADIUS: u8 = 10;
 
 /// Semi-bold, for what heads a block.
-pub fn strong_family() -> FontFamily {
+pub(super) fn strong_family() -> FontFamily {
     FontFamily::Name("strong".into())
 }
 
 /// 16 pt semi-bold.
-pub fn title() -> FontId {
+pub(super) fn title() -> FontId {
     FontId::new(16.0, strong_family())
 }
 
 /// 13 pt semi-bold.
-pub fn strong() -> FontId {
+pub(super) fn strong() -> FontId {
     FontId::new(13.0, strong_family())
 }
 
 /// 13 pt.
-pub fn body() -> FontId {
+pub(super) fn body() -> FontId {
     FontId::new(13.0, FontFamily::Proportional)
 }
 
 /// 12 pt.
-pub fn small() -> FontId {
+pub(super) fn small() -> FontId {
     FontId::new(12.0, FontFamily::Proportional)
 }
 
 /// 14 pt, for the sentence.
-pub fn sentence() -> FontId {
+pub(super) fn sentence() -> FontId {
     FontId::new(14.0, FontFamily::Proportional)
 }
 
 /// 12 pt monospace, for records.
-pub fn mono() -> FontId {
+pub(super) fn mono() -> FontId {
     FontId::new(12.0, FontFamily::Monospace)
 }
 
 /// Sets both themes' styles.
-pub fn install(ctx: &egui::Context) {
+pub(super) fn install(ctx: &egui::Context) {
     for (theme, palette) in [(Theme::Dark, &DARK), (Theme::Light, &LIGHT)] {
         ctx.set_style_of(theme, style(theme, palette));
     }

@@ -128,7 +128,7 @@ impl Window {
                 let edit = TextEdit::singleline(&mut self.query.text)
                     .hint_text(RichText::new(hint).color(palette.placeholder))
                     .frame(Frame::NONE)
-                    .vertical_align(Align::Center)
+                    .align(egui::Align2::LEFT_CENTER)
                     .desired_width((ui.available_width() - 30.0).max(20.0));
                 let response = ui.add(edit);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search"));

@@ -410,7 +410,7 @@ impl Window {
         if self.now.1 >= due {
             self.save();
         } else {
-            ctx.request_repaint_after(due - self.now.1);
+            ctx.request_repaint_after(due.saturating_sub(self.now.1));
         }
     }
 
@@ -419,23 +419,24 @@ impl Window {
         self.saved = self.settings.clone();
         self.save_due = None;
     }
+}
 
-    fn drop_hint(&self, ui: &egui::Ui) {
-        if ui.input(|i| i.raw.hovered_files.is_empty()) {
-            return;
-        }
-        let palette = Palette::of(ui);
-        let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop-hint"));
-        let painter = ui.ctx().layer_painter(layer);
-        let rect = ui.ctx().content_rect();
-        painter.rect_filled(rect, 0.0, palette.background.gamma_multiply(0.92));
-        let inner = rect.shrink(16.0);
-        painter.rect_stroke(inner, 10.0, egui::Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
-        let center = inner.center();
-        painter.text(center, egui::Align2::CENTER_BOTTOM, "Drop to watch this folder", tokens::title(), palette.text);
-        let hint = "A symbolic-link lock cannot be dropped itself: drop its folder, or paste its path.";
-        painter.text(center + egui::vec2(0.0, 8.0), egui::Align2::CENTER_TOP, hint, tokens::small(), palette.muted);
+/// Over the whole window while something is dragged over it.
+fn drop_hint(ui: &egui::Ui) {
+    if ui.input(|i| i.raw.hovered_files.is_empty()) {
+        return;
     }
+    let palette = Palette::of(ui);
+    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop-hint"));
+    let painter = ui.ctx().layer_painter(layer);
+    let rect = ui.ctx().content_rect();
+    painter.rect_filled(rect, 0.0, palette.background.gamma_multiply(0.92));
+    let inner = rect.shrink(16.0);
+    painter.rect_stroke(inner, 10.0, egui::Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
+    let center = inner.center();
+    painter.text(center, egui::Align2::CENTER_BOTTOM, "Drop to watch this folder", tokens::title(), palette.text);
+    let hint = "A symbolic-link lock cannot be dropped itself: drop its folder, or paste its path.";
+    painter.text(center + egui::vec2(0.0, 8.0), egui::Align2::CENTER_TOP, hint, tokens::small(), palette.muted);
 }
 
 /// A pasted path: plain, quoted, or a `file://` URI with percent escapes.
@@ -500,7 +501,7 @@ impl eframe::App for Window {
         }
         self.confirm_dialog(ui);
         self.toast(ui);
-        self.drop_hint(ui);
+        drop_hint(ui);
         self.send_query();
     }
 }

@@ -79,10 +79,10 @@ fn parse<T: DeserializeOwned + Default>(path: &Path) -> Result<Result<T, serde_j
 
 fn aside(path: &Path, error: serde_json::Error) -> JsonError {
     let secs = crate::platform::environment::wall().secs();
-    let mut kept = beside(path, &format!(".broken-{}", secs));
+    let mut kept = beside(path, &format!(".broken-{secs}"));
     let mut number = 1;
     while kept.symlink_metadata().is_ok() {
-        kept = beside(path, &format!(".broken-{}-{number}", secs));
+        kept = beside(path, &format!(".broken-{secs}-{number}"));
         number += 1;
     }
     match std::fs::rename(path, &kept) {

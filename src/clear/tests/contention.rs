@@ -123,6 +123,7 @@ fn seen(scene: &Scene, verdict: Verdict) -> Lock {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // the shape that the recheck looks through
 fn look(scene: &Scene, verdict: Verdict) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
     let sight = Sight {
         host: "testhost".into(),

@@ -20,7 +20,7 @@ fn s10_a_stale_lock_goes_and_undo_brings_the_same_inode_back() {
     let entry = scene.last();
     assert_eq!((entry.state, entry.verdict.as_str()), (State::Done, "stale"));
     assert_eq!(ino(entry.quarantine.as_ref().unwrap()), stale);
-    assert_eq!(last_clear_ids(&scene.workplace).unwrap(), [cleared.id.clone()]);
+    assert_eq!(last_clear_ids(&scene.workplace).unwrap(), std::slice::from_ref(&cleared.id));
     let restored = undo(&scene.workplace, &cleared.id).unwrap();
     assert_eq!((restored.path.file_name(), ino(&scene.lock())), (scene.lock().file_name(), stale));
     let again = undo(&scene.workplace, &cleared.id);
