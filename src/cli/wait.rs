@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::output::text;
 use super::world::World;
 use super::{Io, world};
-use crate::inspect::LookOptions;
+use crate::inspect::{EmptyFiles, LookOptions};
 use crate::model::snapshot::{Lock, Moment};
 use crate::model::verdict::Verdict;
 use std::ffi::{OsStr, OsString};
@@ -34,8 +34,16 @@ pub fn split(path: &Path) -> Result<(PathBuf, OsString), Failure> {
 }
 
 /// Whether it is still taken, and by whom; `None` = released or not there.
-fn taken(world: &dyn World, directory: &Path, name: &OsStr, options: &LookOptions) -> Result<Option<String>, Failure> {
+///
+/// A kernel lock that was seen on it says what its being empty means afterwards: a meeting point, not a lock that is just
+/// being made.
+fn taken(
+    world: &dyn World, directory: &Path, name: &OsStr, options: &mut LookOptions,
+) -> Result<Option<String>, Failure> {
     let Some((lock, snapshot)) = world.look_at_one(directory, name, options)? else { return Ok(None) };
+    if lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted()) {
+        options.empty_files = EmptyFiles::KernelLocks;
+    }
     let at: Moment<'_> = snapshot.moment();
     Ok(is_taken(&lock).then(|| lock.why(&at)))
 }
@@ -52,7 +60,7 @@ pub fn wait(world: &dyn World, args: &Wait, io: &mut Io<'_>) -> Result<Exit, Fai
     let start = world.monotonic();
     loop {
         let mut still = Vec::new();
-        for (path, directory, name, options) in &left {
+        for (path, directory, name, options) in &mut left {
             if let Some(why) = taken(world, directory, name, options)? {
                 still.push((*path, why));
             }
