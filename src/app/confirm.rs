@@ -137,7 +137,8 @@ impl Window {
             if !confirm.focused {
                 // What Enter does by accident is nothing.
                 cancel.request_focus();
-                confirm.focused = true;
+                // In its first frame a modal may not have the focus yet.
+                confirm.focused = cancel.has_focus();
             }
             if cancel.has_focus() {
                 let ring = Stroke::new(2.0, Palette::of(ui).accent);
@@ -168,6 +169,7 @@ fn dialog_row(ui: &mut Ui, lock: &Lock, text: &str, goes: bool) {
         Icon::of(verdict).show(ui, palette.verdict(verdict));
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 1.0;
+            ui.spacing_mut().interact_size.y = 18.0;
             ui.horizontal(|ui| {
                 let color = if goes { palette.text } else { palette.muted };
                 let name = elided(&visible(&lock.display_path()), 64);
