@@ -23,6 +23,12 @@ pub(super) struct Confirm {
     typed: String,
     focused: bool,
     sent: bool,
+    /// The generation of the snapshot that the two lists below were made from.
+    generation: Option<u64>,
+    /// What is still as it was seen.
+    go: Vec<Arc<Lock>>,
+    /// What is so no longer, and why.
+    fell: Vec<(Arc<Lock>, String)>,
 }
 
 /// More rows than this are counted, not listed.
@@ -30,7 +36,31 @@ const MOST_ROWS: usize = 200;
 
 impl Confirm {
     pub(super) fn of(seen: Vec<Arc<Lock>>, left_out: Vec<Arc<Lock>>) -> Self {
-        Self { seen, left_out, typed: String::new(), focused: false, sent: false }
+        Self {
+            seen,
+            left_out,
+            typed: String::new(),
+            focused: false,
+            sent: false,
+            generation: None,
+            go: Vec::new(),
+            fell: Vec::new(),
+        }
+    }
+
+    /// Compares what was seen with the newest picture, once a picture and not once a frame.
+    fn compare(&mut self, snapshot: &Snapshot) {
+        if self.generation == Some(snapshot.generation) {
+            return;
+        }
+        self.generation = Some(snapshot.generation);
+        (self.go, self.fell) = (Vec::new(), Vec::new());
+        for lock in &self.seen {
+            match dropped_out(lock, snapshot) {
+                None => self.go.push(Arc::clone(lock)),
+                Some(why) => self.fell.push((Arc::clone(lock), why)),
+            }
+        }
     }
 
     /// The name that must be typed: of a single lock that is not stale.
@@ -82,14 +112,13 @@ impl Window {
     }
 
     fn confirm_content(&mut self, ui: &mut Ui, confirm: &mut Confirm, snapshot: &Snapshot) -> bool {
-        let (go, fell): (Vec<_>, Vec<_>) =
-            confirm.seen.iter().map(|lock| (lock, dropped_out(lock, snapshot))).partition(|(_, out)| out.is_none());
+        confirm.compare(snapshot);
         let repair = matches!(&confirm.seen[..], [one] if one.judgement.verdict == Verdict::Interrupted);
         let title = match (&confirm.seen[..], repair) {
             ([_], true) => "Repair this lock?".to_owned(),
             ([_], false) => "Clear this lock?".to_owned(),
-            (many, _) if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", go.len()),
-            _ => format!("Clear {} locks?", go.len()),
+            (many, _) if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", confirm.go.len()),
+            _ => format!("Clear {} locks?", confirm.go.len()),
         };
         ui.label(RichText::new(title).font(tokens::title()));
         ui.label(muted(
@@ -99,22 +128,22 @@ impl Window {
         ui.add_space(10.0);
         let most = (ui.ctx().content_rect().height() - 320.0).max(120.0);
         ScrollArea::vertical().max_height(most).auto_shrink([false, true]).show(ui, |ui| {
-            for (lock, _) in go.iter().take(MOST_ROWS) {
+            for lock in confirm.go.iter().take(MOST_ROWS) {
                 dialog_row(ui, lock, &grounds(lock, snapshot, self), true);
             }
-            for (lock, why) in &fell {
-                dialog_row(ui, lock, &format!("Left out: {}", why.as_deref().unwrap_or_default()), false);
+            for (lock, why) in confirm.fell.iter().take(MOST_ROWS) {
+                dialog_row(ui, lock, &format!("Left out: {why}"), false);
             }
             for lock in confirm.left_out.iter().take(MOST_ROWS) {
                 let now = snapshot.lock(lock.id).filter(|now| now.path == lock.path).unwrap_or(lock);
                 dialog_row(ui, now, &left_out_grounds(now, snapshot, self), false);
             }
-            let more = go.len().saturating_sub(MOST_ROWS);
+            let more = confirm.go.len().saturating_sub(MOST_ROWS);
             if more > 0 {
                 ui.label(muted(ui, format!("and {more} more, each with its own check")));
             }
         });
-        let mut may = !go.is_empty();
+        let mut may = !confirm.go.is_empty();
         if let Some(name) = confirm.name_to_type() {
             ui.add_space(10.0);
             ui.label(format!("It is not proved stale. Type its name to clear it all the same: {name}"));
@@ -124,8 +153,7 @@ impl Window {
         }
         ui.add_space(14.0);
         let mut keep = true;
-        let number = go.len();
-        let seen: Vec<Arc<Lock>> = go.iter().map(|(lock, _)| Arc::clone(lock)).collect();
+        let number = confirm.go.len();
         from_right_row(ui, |ui| {
             if confirm.sent {
                 ui.label(muted(ui, "Checking again and clearing…"));
@@ -148,7 +176,8 @@ impl Window {
                 keep = false;
             } else if clear.clicked() {
                 confirm.sent = true;
-                self.engine.send(Command::Clear { directory: Arc::clone(&snapshot.directory), seen });
+                let (directory, seen) = (Arc::clone(&snapshot.directory), confirm.go.clone());
+                self.engine.send(Command::Clear { directory, seen });
             }
         });
         keep
