@@ -111,6 +111,9 @@ fn the_demo_opens_shows_and_leaves_nothing_behind() {
         assert!(start.elapsed() < DEADLINE, "the demo's processes outlive it");
         std::thread::yield_now();
     }
+    let left = std::fs::read_dir(std::env::temp_dir()).expect("readable").flatten();
+    let ours = format!("lockscope-demo-{}-", program.id());
+    assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&ours)), "nor its directory");
 }
 
 /// The command lines in the README's code blocks, without what is said about them.

@@ -94,6 +94,25 @@ pub fn end_with_parent() {
     });
 }
 
+/// Waits for the end of whoever started it, then removes the demo's directory: the program may have been killed, and had
+/// no time to do so itself.
+pub fn clean_up_after_parent(directory: &Path) {
+    const TRIES: u32 = 100;
+    let named_by_us = directory.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lockscope-demo-"));
+    if !named_by_us {
+        return;
+    }
+    let mut rest = Vec::new();
+    let _ = io::stdin().lock().read_to_end(&mut rest);
+    for _ in 0..TRIES {
+        // The actors end at the same moment; one may still make a file while the tree is being removed.
+        match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => pause(Duration::from_millis(20)),
+            _ => return,
+        }
+    }
+}
+
 /// Ends this process as `kill -9` does: no handler, no clean-up.
 pub fn crash() -> ! {
     std::process::abort()
