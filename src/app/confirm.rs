@@ -10,7 +10,7 @@ use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::time::say_duration;
 use crate::model::verdict::{Clearing, Verdict};
 use eframe::egui::{
-    self, Align, CornerRadius, Frame, Key, Label, Layout, Margin, RichText, ScrollArea, Stroke, TextEdit, Ui, Vec2,
+    self, Align, CornerRadius, Frame, Key, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2,
 };
 use std::sync::Arc;
 
@@ -147,7 +147,7 @@ impl Window {
         if let Some(name) = confirm.name_to_type() {
             ui.add_space(10.0);
             ui.label(format!("It is not proved stale. Type its name to clear it all the same: {name}"));
-            let response = ui.add(TextEdit::singleline(&mut confirm.typed).desired_width(f32::INFINITY));
+            let response = ui.add(widgets::field(&mut confirm.typed));
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Name of the lock"));
             may &= confirm.typed == name || confirm.typed.trim() == name;
         }

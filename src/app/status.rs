@@ -6,7 +6,7 @@ use super::window::Window;
 use crate::engine::Command;
 use crate::model::snapshot::Watching;
 use crate::model::time::{parse_duration, say_duration};
-use eframe::egui::{self, Align, Layout, RichText, TextEdit, Ui};
+use eframe::egui::{self, Align, Layout, RichText, Ui};
 
 impl Window {
     pub(super) fn status_bar(&mut self, ui: &mut Ui) {
@@ -75,8 +75,7 @@ impl Window {
                 }
             });
             let hint = RichText::new("or e.g. 90s, 2h").color(palette.placeholder);
-            let edit = TextEdit::singleline(&mut self.typed_threshold).hint_text(hint).desired_width(f32::INFINITY);
-            let response = ui.add(edit);
+            let response = ui.add(widgets::field(&mut self.typed_threshold).hint_text(hint));
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Stale after"));
             if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
                 let typed = std::mem::take(&mut self.typed_threshold);

@@ -91,8 +91,7 @@ impl Window {
     pub(super) fn path_entry(&mut self, ui: &mut Ui) -> bool {
         let palette = Palette::of(ui);
         let hint = RichText::new("Type or paste a path").color(palette.placeholder);
-        let edit = TextEdit::singleline(&mut self.typed_path).hint_text(hint).desired_width(f32::INFINITY);
-        let response = ui.add(edit);
+        let response = ui.add(widgets::field(&mut self.typed_path).hint_text(hint));
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path of a folder"));
         if self.typing_path {
             response.request_focus();

@@ -39,6 +39,14 @@ pub(super) fn quiet_button(ui: &mut Ui, text: &str) -> Response {
     ui.add(egui::Button::new(RichText::new(text).color(color)).frame(false).min_size(Vec2::new(0.0, tokens::CONTROL)))
 }
 
+/// A field for one line of text, as high as a button.
+pub(super) fn field(text: &mut String) -> egui::TextEdit<'_> {
+    egui::TextEdit::singleline(text)
+        .align(egui::Align2::LEFT_CENTER)
+        .margin(egui::Margin::symmetric(10, 7))
+        .desired_width(f32::INFINITY)
+}
+
 /// A hairline over the whole width.
 pub(super) fn hairline(ui: &mut Ui) {
     let (rect, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), 1.0), Sense::hover());

@@ -50,7 +50,11 @@ impl Stage {
     /// we end.
     pub fn spawn(&mut self, arguments: &[&str]) -> io::Result<()> {
         let program = std::env::current_exe()?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        // Ctrl-C in the terminal is for us; the actors end by our end, and one of them cleans up after it.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command
             .arg("demo-actor")
             .args(arguments)
             .current_dir(&self.path)
