@@ -1,1 +1,315 @@
+//! The window over a picture that stands still: what each control shows, and what it asks the engine for.
 
+mod support;
+
+use crossbeam_channel::{Receiver, Sender};
+use eframe::egui::{self, Key, Modifiers, Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use lockscope::app::Window;
+use lockscope::engine::listing::{Query, SortKey};
+use lockscope::engine::settings::{Recent, Settings};
+use lockscope::engine::{Command, Engine, Event, Outcome};
+use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watching};
+use lockscope::model::verdict::Verdict;
+use std::path::Path;
+use std::sync::Arc;
+use support::{DEAD, look_at, write};
+
+struct Stage {
+    harness: Harness<'static, Window>,
+    commands: Receiver<Command>,
+    tell: Sender<Event>,
+}
+
+impl Stage {
+    fn with(snapshot: Option<Snapshot>, settings: Settings, size: [f32; 2]) -> Self {
+        let query = Query { grouped: settings.grouped, sort: settings.sort, ..Query::default() };
+        let now = snapshot.as_ref().map_or_else(Default::default, |s| (s.taken_at, s.taken_monotonic));
+        let (engine, commands, tell) = Engine::detached(snapshot, &query);
+        let harness = Harness::builder()
+            .with_size(size)
+            .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(move || now)));
+        let mut stage = Self { harness, commands, tell };
+        stage.harness.run_steps(2);
+        stage
+    }
+
+    fn on(snapshot: Snapshot) -> Self {
+        Self::with(Some(snapshot), Settings::default(), [1280.0, 800.0])
+    }
+
+    fn shows(&self, label: &str) -> bool {
+        self.harness.query_all_by_label_contains(label).next().is_some()
+    }
+
+    fn button(&self, label: &str) -> bool {
+        self.harness.query_by_role_and_label(Role::Button, label).is_some()
+    }
+
+    fn click(&mut self, role: Role, label: &str) {
+        self.harness.get_by_role_and_label(role, label).click();
+        self.harness.run_steps(2);
+    }
+
+    /// Clicks the row whose label begins so.
+    fn click_row(&mut self, start: &str) {
+        let rows = self.harness.get_all_by_role(Role::Row);
+        let row =
+            rows.into_iter().find(|row| row.accesskit_node().label().is_some_and(|label| label.starts_with(start)));
+        row.unwrap_or_else(|| panic!("there is a row {start}")).click();
+        self.harness.run_steps(2);
+    }
+
+    fn press(&mut self, key: Key) {
+        self.harness.key_press(key);
+        self.harness.run_steps(2);
+    }
+
+    /// The commands since the last time.
+    fn asked(&self) -> Vec<Command> {
+        self.commands.try_iter().collect()
+    }
+
+    fn last_query(&self) -> Option<Query> {
+        self.asked()
+            .into_iter()
+            .rev()
+            .find_map(|command| if let Command::List(query) = command { Some(query) } else { None })
+    }
+}
+
+/// A directory with a lock of each kind, as it is looked at.
+fn locks(directory: &Path) -> Snapshot {
+    write(directory, "a_memory.lock", format!("{DEAD}\n"), 840);
+    write(directory, "a_all.lock", format!("{DEAD}\n"), 7200);
+    write(directory, "a_messages.lock", "", 100);
+    write(directory, "young.lock", format!("{DEAD}\n"), 60);
+    write(directory, "far.lock", "{\"pid\": 812, \"host\": \"nas2\"}", 7200);
+    write(directory, "garbage.lock", "what is this\n", 7200);
+    write(directory, "mine.pid", format!("{}\n", std::process::id()), 0);
+    look_at(directory)
+}
+
+fn stage() -> (tempfile::TempDir, Stage) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let snapshot = locks(directory.path());
+    (directory, Stage::on(snapshot))
+}
+
+#[test]
+fn chips_count_and_filter() {
+    let (_directory, mut stage) = stage();
+    stage.asked();
+    for (word, count) in [("All", 7), ("Stale", 2), ("Orphaned", 1), ("Idle", 1), ("Elsewhere", 1), ("Unknown", 1)] {
+        assert!(stage.button(&format!("{word} {count}")), "{word} {count}");
+    }
+    stage.click(Role::Button, "Stale 2");
+    assert_eq!(stage.last_query().expect("asked for").verdicts, [Verdict::Stale]);
+    stage.click(Role::Button, "Stale 2");
+    assert!(stage.last_query().expect("asked for").verdicts.is_empty(), "a second click shows all again");
+}
+
+#[test]
+fn headers_sort_and_the_search_searches() {
+    let (_directory, mut stage) = stage();
+    stage.asked();
+    stage.click(Role::ColumnHeader, "Lock");
+    let query = stage.last_query().expect("asked for");
+    assert_eq!((query.sort, query.descending), (SortKey::Lock, false));
+    stage.click(Role::ColumnHeader, "Lock");
+    assert!(stage.last_query().expect("asked for").descending);
+    stage.press(Key::Slash);
+    stage.harness.get_by_role_and_label(Role::TextInput, "Search").type_text("verdict:stale");
+    stage.harness.run_steps(2);
+    assert_eq!(stage.last_query().expect("asked for").text, "verdict:stale");
+}
+
+#[test]
+fn a_chosen_lock_tells_why_and_what_may_be_done() {
+    let (_directory, mut stage) = stage();
+    stage.click_row("Stale, a_memory.lock");
+    assert!(
+        stage.shows(&format!("Owner PID {DEAD} is gone: no such process. Untouched for 14 min, stale after 10 min."))
+    );
+    assert!(stage.button("Clear…"));
+    for (row, reason) in [
+        ("Held, mine.pid", "a process has it"),
+        ("Idle, a_messages.lock", "it blocks nobody"),
+        ("Elsewhere, far.lock", "look on the computer that made it"),
+        ("Unknown, garbage.lock", "what is not known to be dead is left alone"),
+    ] {
+        stage.click_row(row);
+        assert!(stage.shows(reason), "{row}");
+        assert!(!stage.button("Clear…"), "{row} has no button to clear it");
+    }
+}
+
+#[test]
+fn cancel_has_the_focus_and_enter_destroys_nothing() {
+    let (_directory, mut stage) = stage();
+    stage.click(Role::Button, "Clear stale (2)…");
+    let cancel = stage.harness.get_by_role_and_label(Role::Button, "Cancel");
+    assert!(cancel.accesskit_node().is_focused());
+    stage.asked();
+    stage.press(Key::Enter);
+    assert!(!stage.button("Cancel"), "the dialog is closed");
+    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Clear { .. })));
+}
+
+#[test]
+fn what_is_confirmed_is_exactly_what_was_shown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let snapshot = locks(directory.path());
+    let shown: Vec<Arc<Lock>> = snapshot.locks().filter(|lock| lock.is_stale()).cloned().collect();
+    let mut stage = Stage::on(snapshot);
+    stage.click(Role::Button, "Clear stale (2)…");
+    assert!(stage.shows("Left out: its owner is gone, but it turns stale only in"), "the orphan is named");
+    stage.click(Role::Button, "Clear 2 locks");
+    let seen = stage
+        .asked()
+        .into_iter()
+        .find_map(|command| if let Command::Clear { seen, .. } = command { Some(seen) } else { None });
+    let seen = seen.expect("a clear was asked for");
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|lock| shown.iter().any(|shown| Arc::ptr_eq(lock, shown))));
+
+    let outcome = |name: &str, result: Result<&str, &str>| Outcome {
+        path: name.into(),
+        result: result.map(str::to_owned).map_err(str::to_owned),
+    };
+    let outcomes = vec![outcome("a_all.lock", Ok("1")), outcome("a_memory.lock", Ok("2"))];
+    stage.tell.send(Event::Cleared { outcomes }).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows("2 locks cleared. Each was checked again first."));
+    stage.asked();
+    stage.harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    stage.harness.run_steps(2);
+    let undone = stage
+        .asked()
+        .into_iter()
+        .find_map(|command| if let Command::Undo { ids } = command { Some(ids) } else { None });
+    assert_eq!(undone.expect("an undo was asked for"), ["2", "1"], "newest first");
+}
+
+#[test]
+fn a_refusal_is_told_with_its_reason() {
+    let (_directory, mut stage) = stage();
+    let result = Err("the file has changed since you looked".to_owned());
+    stage.tell.send(Event::Cleared { outcomes: vec![Outcome { path: "a.lock".into(), result }] }).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows("Nothing was cleared.") && stage.shows("a.lock: the file has changed since you looked"));
+}
+
+#[test]
+fn what_is_not_proved_stale_wants_its_name_typed() {
+    let (_directory, mut stage) = stage();
+    stage.click_row("Orphaned, young.lock");
+    stage.click(Role::Button, "Clear…");
+    stage.asked();
+    stage.click(Role::Button, "Clear 1 lock");
+    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Clear { .. })), "not yet");
+    stage.harness.get_by_role_and_label(Role::TextInput, "Name of the lock").focus();
+    stage.harness.run_steps(1);
+    stage.harness.get_by_role_and_label(Role::TextInput, "Name of the lock").type_text("young.lock");
+    stage.harness.run_steps(2);
+    stage.click(Role::Button, "Clear 1 lock");
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::Clear { .. })));
+}
+
+#[test]
+fn keys_move_choose_and_ask() {
+    let (_directory, mut stage) = stage();
+    stage.press(Key::ArrowDown);
+    stage.press(Key::Delete);
+    assert!(stage.shows("Clear this lock?"), "the first row is a stale one");
+    stage.press(Key::Escape);
+    assert!(!stage.shows("Clear this lock?"));
+    stage.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    stage.harness.run_steps(2);
+    assert!(stage.shows("7 locks chosen") && stage.shows("2 of them are stale"));
+    stage.press(Key::Escape);
+    assert!(!stage.shows("7 locks chosen"));
+}
+
+#[test]
+fn no_name_can_disguise_itself() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(directory.path(), "evil\u{202e}kcol.lock", format!("{DEAD}\n"), 3600);
+    write(directory.path(), "two\nlines.lock", format!("{DEAD}\n"), 3600);
+    let stage = Stage::on(look_at(directory.path()));
+    assert!(stage.shows("evil\\u{202e}kcol.lock") && stage.shows("two\\nlines.lock"));
+    assert!(!stage.shows("\u{202e}") && !stage.shows("\n"));
+}
+
+#[test]
+fn each_empty_state_says_what_is_so() {
+    let recent = Recent { path: "/srv/locks".into(), stale: 3, held: 1 };
+    let settings = Settings { recent: vec![recent], ..Settings::default() };
+    let mut start = Stage::with(None, settings, [1280.0, 800.0]);
+    assert!(start.shows("Drop a folder with lock files here") && start.button("Open folder…"));
+    assert!(start.shows("3 stale · 1 held"));
+    start.asked();
+    start.click(Role::Button, "Recent: /srv/locks");
+    assert!(start.asked().iter().any(|c| matches!(c, Command::Watch(Some(path)) if path == Path::new("/srv/locks"))));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let empty = look_at(directory.path());
+    assert!(Stage::on(empty.clone()).shows("No lock files here"));
+    let lost = Snapshot { watching: Watching::Lost(LostReason::Gone), ..empty.clone() };
+    assert!(Stage::on(lost).shows("Folder gone"));
+    let loading = Snapshot { watching: Watching::Loading(512), ..empty };
+    assert!(Stage::on(loading).shows("Reading the folder"));
+}
+
+/// The same lock many times over, under other names.
+fn many(count: u32) -> Snapshot {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(directory.path(), "0.lock", format!("{DEAD}\n"), 3600);
+    let mut snapshot = look_at(directory.path());
+    let one = Lock::clone(&support::lock(&snapshot, "0.lock"));
+    let lock = |at: u32| {
+        Some(Arc::new(Lock {
+            id: LockId(at),
+            path: std::ffi::OsStr::new(&format!("{at:06}.lock")).into(),
+            ..one.clone()
+        }))
+    };
+    let ids: Vec<u32> = (0..count).collect();
+    snapshot.chunks = ids.chunks(CHUNK).map(|part| Arc::new(part.iter().map(|at| lock(*at)).collect())).collect();
+    (1..count).for_each(|_| snapshot.counts.add(Verdict::Stale));
+    snapshot
+}
+
+#[test]
+fn a_hundred_thousand_locks_cost_a_screenful() {
+    let mut stage = Stage::on(many(100_000));
+    let rows = stage.harness.get_all_by_role(Role::Row).count();
+    assert!((10..60).contains(&rows), "{rows} rows are drawn");
+    assert!(stage.button("Clear stale (100000)…"));
+    stage.press(Key::End);
+    stage.harness.run_steps(30); // scrolling is animated
+    assert!(stage.shows("099999.lock"), "the last one is scrolled to");
+}
+
+#[test]
+fn an_idle_window_asks_for_no_frame_but_for_its_ages() {
+    let (_directory, mut stage) = stage();
+    // `run` draws for as long as frames are asked for at once, and panics if that does not end.
+    stage.harness.run();
+    assert_eq!(stage.harness.run(), 1, "one frame, and no wish for another");
+}
+
+#[test]
+fn the_smallest_window_and_both_themes_hold_everything() {
+    use lockscope::engine::settings::ThemeChoice;
+    for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let settings = Settings { theme, ..Settings::default() };
+        let stage = Stage::with(Some(locks(directory.path())), settings, [720.0, 480.0]);
+        let button = stage.harness.get_by_role_and_label(Role::Button, "Clear stale (2)…");
+        let window = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(720.0, 480.0));
+        assert!(window.contains_rect(button.rect()), "{:?}", button.rect());
+        assert!(stage.shows("Stale, a_memory.lock"));
+    }
+}

@@ -86,8 +86,9 @@ impl Selection {
         let now = self.cursor.and_then(|id| places.iter().position(|(_, known)| *known == id));
         let next = match now {
             Some(now) => now.saturating_add_signed(by).min(last),
-            None if by < 0 => last,
-            None => 0,
+            // From nowhere, one down is the first row and one up the last.
+            None if by > 0 => usize::try_from(by - 1).unwrap_or(0).min(last),
+            None => last.saturating_add_signed(by + 1),
         };
         places.get(next).map(|(at, id)| (*id, *at))
     }
@@ -116,6 +117,10 @@ mod tests {
         assert_eq!(selection.moved(100, &rows()), Some((LockId(5), 4)));
         assert_eq!(selection.moved(-100, &rows()), Some((LockId(7), 1)));
         assert_eq!(selection.moved(1, &[]), None);
+        let nowhere = Selection::default();
+        assert_eq!(nowhere.moved(-1, &rows()), Some((LockId(5), 4)));
+        assert_eq!(nowhere.moved(100, &rows()), Some((LockId(5), 4)));
+        assert_eq!(nowhere.moved(-100, &rows()), Some((LockId(7), 1)));
     }
 
     #[test]
