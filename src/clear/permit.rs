@@ -78,11 +78,6 @@ impl<'w> ClearPermit<'w> {
         *self.grounds
     }
 
-    #[cfg(test)]
-    pub(super) fn content(&self) -> &[u8] {
-        &self.grounds.pinned.content
-    }
-
     /// The full path of the lock.
     pub fn path(&self) -> &Path {
         &self.grounds.full

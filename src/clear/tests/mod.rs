@@ -1,177 +1,214 @@
-//! The protocol on real files, with others getting in between at chosen steps.
+//! The protocol with others in between: a closure runs at a given step, so that every interleaving is forced.
 
-mod contention;
-mod protocol;
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::permit::{Consent, Grounds, Pinned};
-use super::placeholder::Form;
-use super::protocol::{Step, Steps, Straight};
-use super::*;
-use crate::model::facts::FileSystem;
-use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
-use crate::model::kernel::KernelLock;
-use crate::model::time::Wall;
-use crate::platform::linux::change::{Name, Place};
-use crate::platform::{Directory, Host, ProcessSweep};
-use std::io;
-use std::time::Duration;
+mod crash;
+mod interleave;
+mod plain;
 
-/// This machine's processes, as far as markers need them.
-struct Machine;
+use super::journal::{Entry, State};
+use super::permit::{ClearPermit, Consent, recheck};
+use super::protocol::{Step, Steps, run};
+use super::{ClearError, Cleared, Workplace};
+use crate::inspect::{LookOptions, look_at_one};
+use crate::model::snapshot::Lock;
+use crate::platform::this_machine;
+use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
 
-impl System for Machine {
-    fn wall(&self) -> Wall {
-        Wall::default().plus(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap())
-    }
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn host(&self) -> Host {
-        Host {
-            name: "testhost".into(),
-            machine_id: None,
-            boot_id: Some(7),
-            boot_floor: None,
-            clock_step: None,
-            pid_ns: Some(1),
-            host_pid_ns: true,
-            hidden_processes: false,
-            uid: effective_uid(),
-        }
-    }
-    fn file_system(&self, _mount: u64) -> FileSystem {
-        FileSystem { name: "ext4".into(), network: false, shows_locks: true }
-    }
-    fn lock_device(&self, _mount: u64) -> Option<(u32, u32, bool)> {
-        None
-    }
-    fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {
-        Ok(Vec::new())
-    }
-    fn look_at(&self, pid: Pid) -> ProcessLook {
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return ProcessLook::NoSuchProcess };
-        let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
-        let facts = Box::new(ProcessFacts {
-            pid,
-            start_ticks: fields[19].parse().unwrap(),
-            started_at: Wall(0),
-            uids: [0; 4],
-            user: None,
-            comm: "test".into(),
-            command: "test".into(),
-            kernel_thread: false,
-            inner_pid: None,
-        });
-        if fields[0] == "Z" { ProcessLook::Exited(facts) } else { ProcessLook::Running(facts) }
-    }
-    fn count_processes(&self) -> (u32, u32) {
-        (0, 0)
-    }
-    fn sweep(&self) -> ProcessSweep {
-        ProcessSweep::default()
-    }
-    fn open_paths(&self, _pid: Pid) -> Option<Vec<PathBuf>> {
-        None
-    }
-    fn open_directory(&self, _path: &Path) -> io::Result<Box<dyn Directory>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
+/// A PID that no process has: beyond any pid_max.
+const DEAD: &str = "4194305\n";
+/// The lock that the tests clear.
+const NAME: &str = "job.pid";
 
-/// A directory with one lock, and a workplace beside it.
-struct Scene {
-    _base: Option<tempfile::TempDir>,
-    dir: PathBuf,
+/// A directory with one stale lock, and a workplace that shares nothing with the person's own.
+struct World {
+    base: TempDir,
     workplace: Workplace,
+    directory: PathBuf,
+    lock: PathBuf,
 }
 
-impl Scene {
+impl World {
     fn new() -> Self {
-        let base = tempfile::tempdir().unwrap();
-        let root = base.path().to_owned();
-        Self { _base: Some(base), ..Self::at(&root, &root) }
+        Self::with(tempfile::tempdir().unwrap(), NAME, DEAD)
     }
 
-    fn at(root: &Path, locks: &Path) -> Self {
-        let dir = locks.join("locks");
-        std::fs::create_dir_all(&dir).unwrap();
-        let workplace = Workplace {
-            system: Arc::new(Machine),
-            state_dir: root.join("state"),
-            runtime_dir: root.join("run"),
-            batch: None,
-        };
-        Self { _base: None, dir, workplace }
+    fn with(base: TempDir, name: &str, content: &str) -> Self {
+        let workplace = workplace(base.path());
+        let directory = base.path().join("locks");
+        fs::create_dir(&directory).unwrap();
+        let lock = directory.join(name);
+        let world = Self { base, workplace, directory, lock };
+        world.write_stale(content);
+        world
     }
 
-    fn lock(&self) -> PathBuf {
-        self.dir.join("x.lock")
+    /// (Re-)creates the lock, an hour old.
+    fn write_stale(&self, content: &str) {
+        let mut file = fs::File::create_new(&self.lock).unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(1)).unwrap();
     }
 
-    fn make_lock(&self) -> u64 {
-        std::fs::write(self.lock(), "999999\n").unwrap();
-        ino(&self.lock())
+    fn seen(&self) -> Arc<Lock> {
+        let name = self.lock.file_name().unwrap();
+        look_at_one(&self.workplace.system, &self.directory, name, &LookOptions::default()).unwrap().unwrap().0
     }
 
-    fn permit(&self, consent: Consent, form: Form) -> Result<ClearPermit<'_>, Refusal> {
-        let full = self.lock();
-        let place = Place::open(&self.dir).unwrap();
-        let mutex = mutex::DirectoryMutex::take(&self.workplace, &place).unwrap().unwrap();
-        recovery::recover_place(&self.workplace, &place).unwrap();
-        let pinned = Pinned::take(&place, Name::new(OsStr::new("x.lock")).unwrap()).unwrap();
-        let pinned = pinned.ok_or_else(|| Refusal::Gone(full.clone()))?;
-        Ok(ClearPermit::new(Grounds {
-            workplace: &self.workplace,
-            directory: self.dir.clone(),
-            path: Box::from(OsStr::new("x.lock")),
-            full,
-            verdict: Verdict::Stale,
-            why: "Owner PID 999999 is gone.".to_owned(),
-            consent,
-            form,
-            pinned,
-            place,
-            _mutex: mutex,
-        }))
+    fn permit(&self) -> ClearPermit<'_> {
+        recheck(&self.workplace, &self.directory, &self.seen(), &LookOptions::default(), Consent::ByName).unwrap()
     }
 
-    fn clear_with(&self, steps: &dyn Steps) -> Result<Cleared, ClearError> {
-        protocol_run(self.permit(Consent::Bulk, Form::Directory)?, steps)
+    fn clear(&self, steps: &dyn Steps) -> Result<Cleared, ClearError> {
+        run(self.permit(), steps)
     }
 
-    /// Names that are neither a lock nor a quarantined one.
-    fn leftovers(&self) -> Vec<String> {
-        let names = std::fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().file_name());
-        names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with(".lockscope-")).collect()
+    /// What others do when a step was just passed.
+    fn clear_with(&self, step: Step, act: impl FnOnce()) -> Result<Cleared, ClearError> {
+        let hook = Hook::at(step, act);
+        let result = self.clear(&hook);
+        assert!(hook.ran(), "{step:?} was never passed");
+        result
     }
 
-    fn last(&self) -> Entry {
-        self.workplace.journal().read().unwrap().pop().unwrap()
+    /// All names in the lock's directory.
+    fn names(&self) -> Vec<String> {
+        names(&self.directory)
+    }
+
+    fn pending(&self) -> Vec<String> {
+        names(&self.workplace.state_dir.join("pending"))
+    }
+
+    fn entry(&self, state: State) -> Entry {
+        let entries = self.workplace.journal().read().unwrap();
+        let all = entries.iter().map(|entry| (entry.state, entry.outcome.clone())).collect::<Vec<_>>();
+        entries.into_iter().rfind(|entry| entry.state == state).unwrap_or_else(|| panic!("no {state:?} in {all:?}"))
+    }
+
+    /// Nothing of ours is left: neither in the directory nor among the intents.
+    fn assert_tidy(&self, expected: &[&str]) {
+        assert_eq!(self.names(), expected, "what stands in the directory");
+        assert_eq!(self.pending(), [""; 0], "open intents");
+    }
+
+    /// The lock as it was: nothing was done to it.
+    fn assert_untouched(&self, before: &Look) {
+        assert_eq!(Look::at(&self.lock), *before);
+        self.assert_tidy(&[NAME]);
     }
 }
 
-use super::protocol::run as protocol_run;
+fn workplace(base: &Path) -> Workplace {
+    let usual = Workplace::new(this_machine(), &base.join("state"));
+    Workplace { runtime_dir: base.join("run"), ..usual }
+}
+
+/// What makes a file the same one, untouched.
+#[derive(Debug, PartialEq, Eq)]
+struct Look {
+    ino: u64,
+    mode: u32,
+    modified: (i64, i64),
+    links: u64,
+    content: Vec<u8>,
+}
+
+impl Look {
+    fn at(path: &Path) -> Self {
+        let stat = fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let content = if stat.is_symlink() {
+            fs::read_link(path).unwrap().into_os_string().into_encoded_bytes()
+        } else {
+            fs::read(path).unwrap()
+        };
+        let modified = (stat.mtime(), stat.mtime_nsec());
+        Self { ino: stat.ino(), mode: stat.mode(), modified, links: stat.nlink(), content }
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
 
 fn ino(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::symlink_metadata(path).unwrap().ino()
+    fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).ino()
 }
 
-/// Acts once, after one step.
-struct At<'a>(Step, &'a dyn Fn());
+fn free(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
 
-impl Steps for At<'_> {
-    fn after(&self, step: Step) {
-        if step == self.0 {
-            (self.1)();
-        }
+/// A newcomer takes the lock as O_EXCL holders do. Gives its inode.
+fn newcomer(path: &Path) -> u64 {
+    let mut file = fs::File::create_new(path).unwrap();
+    file.write_all(b"new data").unwrap();
+    file.metadata().unwrap().ino()
+}
+
+/// A breaker removes what stands there, whatever it is.
+fn remove_tree(path: &Path) {
+    if fs::symlink_metadata(path).unwrap().is_dir() {
+        fs::remove_dir_all(path).unwrap();
+    } else {
+        fs::remove_file(path).unwrap();
     }
 }
 
-struct Fault(Step, i32);
+/// What others do.
+type Act<'a> = Box<dyn FnOnce() + 'a>;
 
-impl Steps for Fault {
+/// Closures, each to be run once, when its step was passed for the first time.
+struct Hook<'a> {
+    acts: RefCell<Vec<(Step, Act<'a>)>>,
+    fault: Cell<Option<(Step, i32)>>,
+}
+
+impl<'a> Hook<'a> {
+    fn at(step: Step, act: impl FnOnce() + 'a) -> Self {
+        Self { acts: RefCell::new(vec![(step, Box::new(act))]), fault: Cell::new(None) }
+    }
+
+    fn and_at(self, step: Step, act: impl FnOnce() + 'a) -> Self {
+        self.acts.borrow_mut().push((step, Box::new(act)));
+        self
+    }
+
+    fn fault(step: Step, errno: i32) -> Self {
+        Self { acts: RefCell::default(), fault: Cell::new(Some((step, errno))) }
+    }
+
+    /// Whether every closure had its turn.
+    fn ran(&self) -> bool {
+        self.acts.borrow().is_empty() && self.fault.get().is_none()
+    }
+}
+
+impl Steps for Hook<'_> {
+    fn after(&self, step: Step) {
+        let act = {
+            let mut acts = self.acts.borrow_mut();
+            acts.iter().position(|(at, _)| *at == step).map(|index| acts.remove(index).1)
+        };
+        if let Some(act) = act {
+            act();
+        }
+    }
+
     fn fault(&self, step: Step) -> Option<io::Error> {
-        (step == self.0).then(|| io::Error::from_raw_os_error(self.1))
+        let (_, errno) = self.fault.get().filter(|(at, _)| *at == step)?;
+        self.fault.set(None);
+        Some(io::Error::from_raw_os_error(errno))
     }
 }
