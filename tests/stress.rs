@@ -22,7 +22,7 @@ const ROUNDS: usize = 1_500;
 /// Every so many rounds its holder "crashes": it leaves a stale lock behind.
 const CRASH: usize = 3;
 /// Far more than it takes; only a failure lasts so long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What happened.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ fn hold(path: &Path, tally: &Tally) {
     tally.holders.fetch_sub(1, SeqCst);
     if !is_own {
         tally.lost.fetch_add(1, SeqCst);
-    } else if round % CRASH == 0 {
+    } else if round.is_multiple_of(CRASH) {
         // In place; from its new time on it is stale.
         tally.crashes.fetch_add(1, SeqCst);
         file.set_len(0).expect("emptied");
