@@ -149,3 +149,40 @@ fn the_listing_follows_the_query() {
     };
     watched.until("sorted by name, downwards", |_| names() == ["c_memory.lock", "b.lock", "a.lock"]);
 }
+
+/// Not a test by itself: what [`out_of_watches_the_folder_is_polled`] runs where the system gives no watches.
+#[test]
+fn without_watches() {
+    if std::env::var_os("LOCKSCOPE_TEST_WITHOUT_WATCHES").is_none() {
+        return;
+    }
+    use lockscope::model::snapshot::PollingReason;
+    let limit = "/proc/sys/user/max_inotify_instances";
+    fs::write(limit, "0").expect("the namespace's own limit");
+    let (directory, _state, watched) = watched();
+    let polling = Watching::Polling(PollingReason::OutOfWatches);
+    assert_eq!(watched.engine.snapshot().expect("a picture").watching, polling);
+    write(directory.path(), "a.lock", format!("{DEAD}\n"), 3600);
+    watched.until_verdict("a.lock", "stale");
+    fs::remove_file(directory.path().join("a.lock")).expect("removed");
+    watched.until_gone("a.lock");
+    fs::write(limit, "100").expect("raised again");
+    watched.until("events are back", |snapshot| snapshot.watching == Watching::Live);
+}
+
+#[test]
+fn out_of_watches_the_folder_is_polled() {
+    let this = std::env::current_exe().expect("a path");
+    let available = std::process::Command::new("unshare").args(["-Ur", "true"]).status();
+    if !available.is_ok_and(|status| status.success()) {
+        println!("not run: no user namespaces here, so the limit of watches cannot be lowered");
+        return;
+    }
+    let ended = std::process::Command::new("unshare")
+        .args(["-Ur".as_ref(), this.as_os_str()])
+        .args(["--exact", "without_watches", "--nocapture"])
+        .env("LOCKSCOPE_TEST_WITHOUT_WATCHES", "1")
+        .output()
+        .expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}

@@ -351,6 +351,7 @@ impl Session {
         let share = if live.polling.is_some() { POLL_SHARE } else { SLOW_SHARE };
         let least = if live.polling.is_some() { Duration::from_secs(1) } else { SLOW_PASS };
         if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.scan_took * share) {
+            self.try_events_again(live);
             return self.full_pass(live, &looker, false);
         }
         let mut again: HashSet<LockId> = HashSet::new();
@@ -387,6 +388,17 @@ impl Session {
         live.clock_offset = offset;
         live.dirty |= live.store.rejudge(&looker.moment(), stepped);
         None
+    }
+
+    /// Watches may be free by now, or the limit raised. Before the full pass, so that no change falls between.
+    fn try_events_again(&self, live: &mut Live) {
+        if matches!(live.polling, Some(PollingReason::OutOfWatches | PollingReason::Failed(_)))
+            && let Ok(watch) = Watch::start(&self.path)
+        {
+            live.watch = Some(watch);
+            live.polling = None;
+            live.dirty = true;
+        }
     }
 
     /// A kernel lock on an inode that no listed file has may be on one of ours whose name we do not list.
