@@ -2,13 +2,13 @@
 //!
 //! Owns: the selection and the question. Never: removes a file; each one goes through [`World::clear`], which rechecks it.
 
+use super::Io;
 use super::args::Clear;
 use super::exit::{Exit, Failure};
 use super::output::json::{ClearReport, Done, Errors, PathText, Refused};
 use super::output::{json, table, text};
 use super::wait::{is_taken, split};
 use super::world::{Outcome, World};
-use super::{Io, world};
 use crate::inspect::{LookError, LookOptions};
 use crate::model::format::is_listed_name;
 use crate::model::snapshot::{Lock, Snapshot};
@@ -185,7 +185,7 @@ fn is_directory(world: &dyn World, path: &Path) -> Result<bool, Failure> {
 fn find(world: &dyn World, meant: &Meant, args: &Clear) -> Result<Found, Failure> {
     let settings = world.settings();
     let options = |directory: &Path| {
-        let options = world::options(&settings, directory);
+        let options = settings.look_options(directory);
         LookOptions { threshold: args.stale_after.unwrap_or(options.threshold), ..options }
     };
     let mut found = Found::default();

@@ -2,11 +2,11 @@
 //!
 //! Owns: comparing one picture with the next. Never: changes anything.
 
+use super::Io;
 use super::args::{Look, Status, Watch};
 use super::exit::{Exit, Failure};
 use super::output::{Shown, json, table};
 use super::world::World;
-use super::{Io, world};
 use crate::inspect::LookOptions;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::Verdict;
@@ -20,7 +20,7 @@ fn shown(look: &Look) -> Shown {
 }
 
 fn options(world: &dyn World, look: &Look) -> LookOptions {
-    look.filter.options(world::options(&world.settings(), &look.directory))
+    look.filter.options(world.settings().look_options(&look.directory))
 }
 
 /// Shows a directory once.

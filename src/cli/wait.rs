@@ -2,11 +2,11 @@
 //!
 //! Owns: what counts as taken while waiting. Never: takes a lock.
 
+use super::Io;
 use super::args::Wait;
 use super::exit::{Exit, Failure};
 use super::output::text;
 use super::world::World;
-use super::{Io, world};
 use crate::inspect::{EmptyFiles, LookOptions};
 use crate::model::snapshot::{Lock, Moment};
 use crate::model::verdict::Verdict;
@@ -54,7 +54,7 @@ pub fn wait(world: &dyn World, args: &Wait, io: &mut Io<'_>) -> Result<Exit, Fai
     let mut left = Vec::new();
     for path in &args.paths {
         let (directory, name) = split(path)?;
-        let options = world::options(&settings, &directory);
+        let options = settings.look_options(&directory);
         left.push((path, directory, name, options));
     }
     let start = world.monotonic();

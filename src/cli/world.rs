@@ -64,21 +64,3 @@ pub trait World {
     /// Waits until something in the directory may have changed, so long at most.
     fn pause(&self, directory: &Path, at_most: Duration);
 }
-
-/// How to look at a directory by what the settings say of it.
-pub fn options(settings: &Settings, directory: &Path) -> LookOptions {
-    use crate::inspect::EmptyFiles;
-    let empty_files = if settings.kernel_lock_directories.iter().any(|known| known == directory) {
-        EmptyFiles::KernelLocks
-    } else if settings.existence_lock_directories.iter().any(|known| known == directory) {
-        EmptyFiles::Existence
-    } else {
-        EmptyFiles::ByEvidence
-    };
-    LookOptions {
-        threshold: settings.stale_after(),
-        recursive: false,
-        patterns: crate::model::naming::NamePatterns { keys: settings.known_keys.clone() },
-        empty_files,
-    }
-}

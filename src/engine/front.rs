@@ -8,12 +8,10 @@ use super::session::{Session, Word};
 use super::settings::Settings;
 use super::worker::{Job, Worker};
 use super::{Command, EngineOptions, Event, Shared};
-use crate::inspect::{EmptyFiles, LookOptions};
-use crate::model::naming::NamePatterns;
 use crate::model::snapshot::Snapshot;
 use crate::platform::System;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -76,7 +74,7 @@ impl Front {
                     wish.query = query;
                 }),
                 Command::Clear { directory, seen } => {
-                    let options = self.look_options(&directory);
+                    let options = self.settings.look_options(&directory);
                     self.work(Job::Clear { directory, seen, options, session: self.session.clone() });
                 }
                 Command::Undo { ids } => self.work(Job::Undo { ids, session: self.session.clone() }),
@@ -103,23 +101,6 @@ impl Front {
         }
     }
 
-    fn look_options(&self, path: &Path) -> LookOptions {
-        let settings = &self.settings;
-        let empty_files = if settings.kernel_lock_directories.iter().any(|known| known == path) {
-            EmptyFiles::KernelLocks
-        } else if settings.existence_lock_directories.iter().any(|known| known == path) {
-            EmptyFiles::Existence
-        } else {
-            EmptyFiles::ByEvidence
-        };
-        LookOptions {
-            threshold: settings.stale_after(),
-            recursive: false,
-            patterns: NamePatterns { keys: settings.known_keys.clone() },
-            empty_files,
-        }
-    }
-
     fn watch(&mut self, path: Option<PathBuf>) {
         // Whatever the old session still publishes is nobody's any more; it ends when it next looks up.
         let number = self.current.fetch_add(1, Ordering::AcqRel) + 1;
@@ -136,7 +117,7 @@ impl Front {
             system: Arc::clone(&self.system),
             shared: Arc::clone(&self.shared),
             words: received,
-            options: self.look_options(&path),
+            options: self.settings.look_options(&path),
             path,
             current: Arc::clone(&self.current),
             number,

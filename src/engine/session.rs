@@ -8,7 +8,7 @@ use super::Shared;
 use super::store::Store;
 use super::watch::Watch;
 use crate::inspect::Openings;
-use crate::inspect::{LookError, LookOptions, Looker, Names, list_names};
+use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
 use crate::model::facts::Sight;
 use crate::model::holder::ProcessLook;
 use crate::model::snapshot::{LockId, LostReason, PollingReason, Snapshot, Watching};
@@ -470,20 +470,5 @@ fn lost_reason(error: LookError) -> LostReason {
 
 /// What is known of the machine when no directory could be opened.
 fn blind(system: &dyn System) -> Sight {
-    let host = system.host();
-    Sight {
-        host: host.name,
-        machine_id: host.machine_id,
-        boot_id: host.boot_id,
-        boot_floor: host.boot_floor,
-        clock_step: host.clock_step,
-        pid_ns: host.pid_ns,
-        host_pid_ns: host.host_pid_ns,
-        hidden_processes: host.hidden_processes,
-        uid: host.uid,
-        fs: system.file_system(0),
-        kernel_table: false,
-        processes: 0,
-        processes_denied: 0,
-    }
+    sight_of(system.host(), system.file_system(0), false, (0, 0))
 }

@@ -3,7 +3,10 @@
 //! Owns: its shape, and reading and writing it under one lock, so that two Lockscopes never lose each other's writes.
 //! Never: drops a damaged file; that is kept aside, and said.
 
+use crate::inspect::{EmptyFiles, LookOptions};
 use crate::lock::json::{self, JsonError};
+use crate::model::naming::NamePatterns;
+use crate::platform::environment;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -118,6 +121,24 @@ impl Settings {
     /// The threshold.
     pub fn stale_after(&self) -> Duration {
         Duration::from_secs(self.stale_after_secs)
+    }
+
+    /// How to look at a directory, by what is set for it.
+    pub fn look_options(&self, directory: &Path) -> LookOptions {
+        let directory = environment::absolute(directory);
+        let empty_files = if self.kernel_lock_directories.contains(&directory) {
+            EmptyFiles::KernelLocks
+        } else if self.existence_lock_directories.contains(&directory) {
+            EmptyFiles::Existence
+        } else {
+            EmptyFiles::ByEvidence
+        };
+        LookOptions {
+            threshold: self.stale_after(),
+            recursive: false,
+            patterns: NamePatterns { keys: self.known_keys.clone() },
+            empty_files,
+        }
     }
 
     /// Puts a directory first among the recent ones.

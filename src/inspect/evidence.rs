@@ -5,14 +5,14 @@
 
 use super::kernel::Table;
 use super::{EmptyFiles, LookError, LookOptions};
-use crate::model::facts::{Facts, FileKind, FileStat, OwnerState, ProcessRef, Sight, Trouble, Users};
+use crate::model::facts::{Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users};
 use crate::model::format::{Candidate, Mechanism, Reading, Record, RecordState, recognise, unrecognised};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
 use crate::model::time::Wall;
 use crate::model::verdict::elsewhere;
-use crate::platform::{Directory, ProcessSweep, System};
+use crate::platform::{Directory, Host, ProcessSweep, System};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -73,21 +73,8 @@ impl Looker {
             }
         };
         let (processes, processes_denied) = counts.unwrap_or_else(|| system.count_processes());
-        let sight = Sight {
-            host: host.name,
-            machine_id: host.machine_id,
-            boot_id: host.boot_id,
-            boot_floor: host.boot_floor,
-            clock_step: host.clock_step,
-            pid_ns: host.pid_ns,
-            host_pid_ns: host.host_pid_ns,
-            hidden_processes: host.hidden_processes,
-            uid: host.uid,
-            fs: system.file_system(directory.id().mount),
-            kernel_table,
-            processes,
-            processes_denied,
-        };
+        let fs = system.file_system(directory.id().mount);
+        let sight = sight_of(host, fs, kernel_table, (processes, processes_denied));
         Self {
             system: Arc::clone(system),
             sight: Arc::new(sight),
@@ -284,6 +271,25 @@ impl Looker {
     /// cautious answer is yes, as it makes a file count as open.
     pub(super) fn same_device(&self, theirs: u64, ours: u64) -> bool {
         theirs == ours || self.lock_device(theirs).is_none_or(|device| Some(device) == self.lock_device(ours))
+    }
+}
+
+/// What is to be seen of a machine.
+pub fn sight_of(host: Host, fs: FileSystem, kernel_table: bool, (processes, denied): (u32, u32)) -> Sight {
+    Sight {
+        host: host.name,
+        machine_id: host.machine_id,
+        boot_id: host.boot_id,
+        boot_floor: host.boot_floor,
+        clock_step: host.clock_step,
+        pid_ns: host.pid_ns,
+        host_pid_ns: host.host_pid_ns,
+        hidden_processes: host.hidden_processes,
+        uid: host.uid,
+        fs,
+        kernel_table,
+        processes,
+        processes_denied: denied,
     }
 }
 

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use evidence::{Look, Looker};
+pub use evidence::{Look, Looker, sight_of};
 pub(crate) use pass::Openings;
 pub use pass::{Names, list_names, look, look_at_one};
 
