@@ -117,12 +117,13 @@ fn a_flood_of_changes_ends_in_the_true_picture() {
             }
         }
     }
-    let there = fs::read_dir(directory.path()).expect("readable").count();
-    watched.until("as many as are there", |snapshot| snapshot.counts.listed() as usize == there);
-    let snapshot = watched.engine.snapshot().expect("a picture");
-    for entry in fs::read_dir(directory.path()).expect("readable").flatten() {
-        assert!(snapshot.find(&entry.file_name()).is_some(), "{:?} is shown", entry.file_name());
-    }
+    let there: std::collections::BTreeSet<std::ffi::OsString> =
+        fs::read_dir(directory.path()).expect("readable").flatten().map(|entry| entry.file_name()).collect();
+    assert!(there.len() > 400);
+    // The number alone may be right by chance on the way.
+    watched.until("exactly what is there", |snapshot| {
+        snapshot.counts.listed() as usize == there.len() && snapshot.locks().all(|lock| there.contains(&*lock.path))
+    });
 }
 
 #[test]
