@@ -94,6 +94,9 @@ pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             None => "Could not be looked at.".into(),
         },
         4 => facts.kernel.as_ref().map_or_else(String::new, |kernel| kernel_hold(kernel)),
+        5 if facts.stat.is_some_and(|stat| stat.kind == FileKind::Directory) => {
+            "This is a directory, and no lock format that is known fits it.".into()
+        }
         5 => match &facts.reading.record {
             RecordState::Malformed(why) => format!("The contents are not understood: {why}."),
             _ => "The contents are not understood.".into(),
