@@ -104,15 +104,15 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("deep/settings.json");
         std::thread::scope(|scope| {
-            for _ in 0..4 {
+            for _ in 0..8 {
                 scope.spawn(|| {
-                    for _ in 0..10 {
+                    for _ in 0..50 {
                         update(&path, WAIT, |map: &mut Map| *map.entry("n".into()).or_default() += 1).unwrap();
                     }
                 });
             }
         });
-        assert_eq!(read::<Map>(&path, WAIT).unwrap()["n"], 40);
+        assert_eq!(read::<Map>(&path, WAIT).unwrap()["n"], 400);
     }
 
     #[test]
@@ -129,7 +129,24 @@ mod tests {
             assert!(!path.exists());
         }
         std::fs::write(&path, "{").unwrap();
-        assert!(matches!(read::<Map>(&path, WAIT), Err(JsonError::Broken { .. })));
+        let Err(JsonError::Broken { kept, .. }) = read::<Map>(&path, WAIT) else { panic!("must tell") };
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), "{");
         assert_eq!(read::<Map>(&path, WAIT).unwrap(), Map::new());
+    }
+
+    /// Of several readers at once one moves the broken file aside and tells; the others find the defaults.
+    #[test]
+    fn a_broken_file_is_told_of_once() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("settings.json");
+        std::fs::write(&path, "{").unwrap();
+        let told = std::thread::scope(|scope| {
+            let readers = [(); 8].map(|()| scope.spawn(|| read::<Map>(&path, WAIT)));
+            readers.map(|reader| reader.join().unwrap()).into_iter().filter(Result::is_err).count()
+        });
+        assert_eq!(told, 1);
+        let names = std::fs::read_dir(base.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let kept = names.filter(|name| name.to_string_lossy().starts_with("settings.json.broken-")).count();
+        assert_eq!(kept, 1);
     }
 }

@@ -20,7 +20,7 @@ fn die_as_told(orders: &str) {
     let base = Path::new(base);
     let directory = base.join("locks");
     let lock = directory.join(name);
-    let world = World { base: tempfile::tempdir().unwrap(), workplace: workplace(base), directory, lock };
+    let world = World { base: tempfile::tempdir_in(base).unwrap(), workplace: workplace(base), directory, lock };
     let all = BEFORE.into_iter().chain(AFTER).chain(PUT_BACK);
     let step = all.into_iter().find(|known| format!("{known:?}") == step).unwrap();
     let hook = Hook::at(step, || {
