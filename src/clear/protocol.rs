@@ -14,7 +14,7 @@ use super::permit::{ClearPermit, Grounds};
 use super::placeholder::{AtWork, Form, Maker, Marker, Names, Placeholder};
 use super::putback::{self, PATIENCE, PutBack};
 use super::{Cleared, quarantine};
-use crate::platform::linux::change::{NoLease, Place, Quiet, Seen, random};
+use crate::platform::linux::change::{self, NoLease, Place, Quiet, Seen, random};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::ffi::OsStr;
@@ -255,7 +255,9 @@ impl<'a, 'w> Transaction<'a, 'w> {
                 Ok(()) => return Ok(true),
                 Err(NoLease::InUse) if tries < LEASE_TRIES => {
                     tries += 1;
-                    std::thread::sleep(Duration::from_millis(10));
+                    // Not in step with another inspector's tries: each one's own open file would refuse the other for ever.
+                    let jitter = change::random().map_or(5, |random| random as u64 % 10);
+                    std::thread::sleep(Duration::from_millis(5 + jitter));
                 }
                 // The kernel counts descriptors of other users, in flight and behind mappings, which no look in /proc shows.
                 Err(NoLease::InUse) => return Err(Refusal::InUse(grounds.full.clone())),
