@@ -186,4 +186,47 @@ fn out_of_watches_the_folder_is_polled() {
         .output()
         .expect("it runs");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "it ran");
+}
+
+/// Not a test by itself: what [`an_unmounted_folder_is_noticed`] runs where it may mount.
+#[test]
+fn with_a_mount() {
+    if std::env::var_os("LOCKSCOPE_TEST_MAY_MOUNT").is_none() {
+        return;
+    }
+    let outer = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir().expect("a directory");
+    let run = |program: &str, arguments: &[&str]| {
+        let ended = std::process::Command::new(program).args(arguments).arg(outer.path()).status();
+        assert!(ended.expect("it runs").success(), "{program}");
+    };
+    write(outer.path(), "below.lock", format!("{DEAD}\n"), 3600);
+    run("mount", &["-t", "tmpfs", "tmpfs"]);
+    write(outer.path(), "above.lock", format!("{DEAD}\n"), 3600);
+    let watched = Watched::start(outer.path(), state.path(), Settings::default());
+    watched.until_verdict("above.lock", "stale");
+    // notify tells nothing of an unmount; what stands at the path now is another directory.
+    run("umount", &[]);
+    watched.until_gone("above.lock");
+    watched.until_verdict("below.lock", "stale");
+}
+
+#[test]
+fn an_unmounted_folder_is_noticed() {
+    let this = std::env::current_exe().expect("a path");
+    let available = std::process::Command::new("unshare").args(["-Urm", "true"]).status();
+    if !available.is_ok_and(|status| status.success()) {
+        println!("not run: no mount namespaces here");
+        return;
+    }
+    let ended = std::process::Command::new("unshare")
+        .args(["-Urm".as_ref(), this.as_os_str()])
+        .args(["--exact", "with_a_mount", "--nocapture"])
+        .env("LOCKSCOPE_TEST_MAY_MOUNT", "1")
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{said}");
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "it ran");
 }

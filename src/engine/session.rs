@@ -69,7 +69,6 @@ enum End {
 
 /// The state of watching one opened directory.
 struct Live {
-    directory: Arc<dyn Directory>,
     id: DirectoryId,
     watch: Option<Watch>,
     polling: Option<PollingReason>,
@@ -166,13 +165,14 @@ impl Session {
             ticks: 0,
             strangers: HashSet::new(),
             dirty: true,
-            directory: Arc::from(directory),
         };
         live.clock_offset = clock_offset(looker.now, looker.monotonic);
-        if let Some(end) = self.full_pass(&mut live, &looker, true) {
+        if let Some(end) = self.full_pass(&mut live, &*directory, &looker, true) {
             return end;
         }
         drop(looker);
+        // Between looks the directory is closed: a monitor that holds it open would keep it from being unmounted.
+        drop(directory);
         loop {
             if live.dirty {
                 self.publish(&mut live, None);
@@ -180,17 +180,32 @@ impl Session {
             let nothing = never();
             let wake = live.watch.as_ref().map_or(&nothing, |watch| &watch.wake);
             let timeout = self.next_tick(&live);
-            let end = select! {
+            enum Wake {
+                Word(Word),
+                Hints,
+                Tick,
+            }
+            let wake = select! {
                 recv(self.words) -> word => match word {
-                    Ok(word) => self.obey(&mut live, word),
+                    Ok(word) => Wake::Word(word),
                     Err(_) => return End::Replaced,
                 },
                 recv(wake) -> _ => {
                     // A burst is answered together. A word meanwhile waits no longer than this.
                     std::thread::sleep(GATHER);
-                    self.follow_hints(&mut live)
+                    Wake::Hints
                 },
-                default(timeout) => self.tick(&mut live),
+                default(timeout) => Wake::Tick,
+            };
+            // Deleted, moved away, unmounted, or another one in its place: begin again with what is there now.
+            let at = match self.system.open_directory(&self.path) {
+                Ok(now) if now.id() == live.id => now,
+                _ => return End::Reopen,
+            };
+            let end = match wake {
+                Wake::Word(word) => self.obey(&mut live, &*at, word),
+                Wake::Hints => self.follow_hints(&mut live, &*at),
+                Wake::Tick => self.tick(&mut live, &*at),
             };
             if let Some(end) = end {
                 return end;
@@ -207,46 +222,46 @@ impl Session {
         TICK.min(due.max(Duration::from_millis(5)))
     }
 
-    fn obey(&mut self, live: &mut Live, word: Word) -> Option<End> {
+    fn obey(&mut self, live: &mut Live, at: &dyn Directory, word: Word) -> Option<End> {
         match word {
             Word::Threshold(threshold) => {
                 self.options.threshold = threshold;
-                let looker = self.looker(live);
+                let looker = self.looker(live, at);
                 live.store.rejudge(&looker.moment(), true);
                 live.dirty = true;
                 None
             }
             Word::Rescan => {
                 live.counts = None;
-                let looker = self.looker(live);
+                let looker = self.looker(live, at);
                 live.counts = Some((looker.sight.processes, looker.sight.processes_denied));
-                self.full_pass(live, &looker, false)
+                self.full_pass(live, at, &looker, false)
             }
             Word::Look(paths) => {
-                let looker = self.looker(live);
-                self.look_at_paths(live, &looker, paths);
+                let looker = self.looker(live, at);
+                self.look_at_paths(live, at, &looker, paths);
                 None
             }
         }
     }
 
-    fn looker(&self, live: &Live) -> Looker {
-        Looker::new(&self.system, &*live.directory, &self.options, live.counts, live.learned.clone())
+    fn looker(&self, live: &Live, at: &dyn Directory) -> Looker {
+        Looker::new(&self.system, at, &self.options, live.counts, live.learned.clone())
     }
 
-    fn follow_hints(&mut self, live: &mut Live) -> Option<End> {
+    fn follow_hints(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
         let hints = live.watch.as_ref().map(Watch::take).unwrap_or_default();
-        let looker = self.looker(live);
+        let looker = self.looker(live, at);
         if hints.rescan {
-            return self.full_pass(live, &looker, false);
+            return self.full_pass(live, at, &looker, false);
         }
         let mut paths = Vec::new();
         for path in hints.paths {
             let bytes = path.as_encoded_bytes();
             let name = Path::new(&path).file_name().unwrap_or_default();
             // A new subdirectory may hold locks already; what has gone may have been one.
-            if self.options.recursive && (live.names.directories.contains(&path) || is_directory(live, &path)) {
-                return self.full_pass(live, &looker, false);
+            if self.options.recursive && (live.names.directories.contains(&path) || is_directory(at, &path)) {
+                return self.full_pass(live, at, &looker, false);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
             if live.store.id_of(&path).is_some()
@@ -256,12 +271,14 @@ impl Session {
                 paths.push(path);
             }
         }
-        self.look_at_paths(live, &looker, paths);
+        self.look_at_paths(live, at, &looker, paths);
         None
     }
 
-    fn look_at_paths(&self, live: &mut Live, looker: &Looker, paths: impl IntoIterator<Item = OsString>) {
-        let mut openings = Openings::below(&*live.directory);
+    fn look_at_paths(
+        &self, live: &mut Live, at: &dyn Directory, looker: &Looker, paths: impl IntoIterator<Item = OsString>,
+    ) {
+        let mut openings = Openings::below(at);
         for path in paths {
             let id = live.store.id_for(&path);
             let all = &live.names.all;
@@ -277,8 +294,8 @@ impl Session {
     }
 
     /// Looks at everything. The first time the picture so far is shown while it grows.
-    fn full_pass(&mut self, live: &mut Live, looker: &Looker, first: bool) -> Option<End> {
-        let names = match list_names(&*live.directory, looker, &self.options) {
+    fn full_pass(&mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, first: bool) -> Option<End> {
+        let names = match list_names(at, looker, &self.options) {
             Ok(names) => names,
             Err(error) => {
                 self.publish_lost(lost_reason(LookError::of(&self.path, error)));
@@ -295,10 +312,9 @@ impl Session {
             }
         }
         let learned_before = looker.learned().len();
-        let directory = Arc::clone(&live.directory);
-        let mut openings = Openings::below(&*directory);
+        let mut openings = Openings::below(at);
         let mut shown = self.system.monotonic();
-        for (at, path) in names.listed.iter().enumerate() {
+        for (number, path) in names.listed.iter().enumerate() {
             let id = live.store.id_for(path);
             let exists = |sibling: &[u8]| names.all.contains(sibling);
             let lock = looker.lock(&mut openings, &exists, path, id, &self.options);
@@ -306,13 +322,13 @@ impl Session {
                 Some(lock) => live.store.put(lock),
                 None => live.store.remove(path).is_some(),
             };
-            if at % 512 == 511 {
+            if number % 512 == 511 {
                 if !self.is_current() {
                     return Some(End::Replaced);
                 }
                 if first && self.system.monotonic().saturating_sub(shown) >= PROGRESS {
                     shown = self.system.monotonic();
-                    let so_far = Watching::Loading(at as u32 + 1);
+                    let so_far = Watching::Loading(number as u32 + 1);
                     self.publish(live, Some(so_far));
                 }
             }
@@ -327,7 +343,7 @@ impl Session {
             // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
             let empties: Vec<OsString> =
                 live.store.asks_users.iter().filter_map(|id| Some(live.store.get(*id)?.path.to_os_string())).collect();
-            self.look_at_paths(live, looker, empties);
+            self.look_at_paths(live, at, looker, empties);
         }
         live.learned = looker.learned();
         live.strangers.clear();
@@ -341,18 +357,14 @@ impl Session {
     }
 
     /// What makes no event: kernel locks, deaths, time, another directory at our path.
-    fn tick(&mut self, live: &mut Live) -> Option<End> {
-        match self.system.open_directory(&self.path) {
-            Ok(now) if now.id() == live.id => {}
-            _ => return Some(End::Reopen),
-        }
+    fn tick(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
         live.ticks = live.ticks.wrapping_add(1);
-        let looker = self.looker(live);
+        let looker = self.looker(live, at);
         let share = if live.polling.is_some() { POLL_SHARE } else { SLOW_SHARE };
         let least = if live.polling.is_some() { Duration::from_secs(1) } else { SLOW_PASS };
         if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.scan_took * share) {
             self.try_events_again(live);
-            return self.full_pass(live, &looker, false);
+            return self.full_pass(live, at, &looker, false);
         }
         let mut again: HashSet<LockId> = HashSet::new();
         // Kernel locks: what had one, and what has one now.
@@ -380,9 +392,9 @@ impl Session {
         let mut paths: Vec<OsString> =
             again.into_iter().filter_map(|id| Some(live.store.get(id)?.path.to_os_string())).collect();
         if stranger {
-            paths.extend(self.strangers_here(live, &looker));
+            paths.extend(self.strangers_here(live, at, &looker));
         }
-        self.look_at_paths(live, &looker, paths);
+        self.look_at_paths(live, at, &looker, paths);
         let offset = clock_offset(looker.now, looker.monotonic);
         let stepped = (offset - live.clock_offset).abs() > 2_000_000_000;
         live.clock_offset = offset;
@@ -402,8 +414,8 @@ impl Session {
     }
 
     /// A kernel lock on an inode that no listed file has may be on one of ours whose name we do not list.
-    fn strangers_here(&self, live: &Live, looker: &Looker) -> Vec<OsString> {
-        let names = list_names(&*live.directory, looker, &self.options).unwrap_or_default();
+    fn strangers_here(&self, live: &Live, at: &dyn Directory, looker: &Looker) -> Vec<OsString> {
+        let names = list_names(at, looker, &self.options).unwrap_or_default();
         names.listed.into_iter().filter(|path| live.store.id_of(path).is_none()).collect()
     }
 
@@ -444,9 +456,9 @@ impl Session {
     }
 }
 
-fn is_directory(live: &Live, path: &OsString) -> bool {
+fn is_directory(at: &dyn Directory, path: &OsString) -> bool {
     use crate::model::facts::FileKind;
-    let mut openings = Openings::below(&*live.directory);
+    let mut openings = Openings::below(at);
     openings
         .parent(path)
         .and_then(|(parent, name)| parent.stat(name).ok())
