@@ -81,11 +81,14 @@ fn a_directory_that_goes_and_comes_back_is_said_and_followed() {
     write(&directory, "a.lock", format!("{DEAD}\n"), 3600);
     let watched = Watched::start(&directory, state.path(), Settings::default());
     watched.until_verdict("a.lock", "stale");
+    let id = |name| watched.engine.snapshot().expect("a picture").find(OsStr::new(name)).expect("listed").id;
+    let before = id("a.lock");
     fs::rename(&directory, outer.path().join("moved")).expect("moved");
     watched.until("it is said", |snapshot| snapshot.watching == Watching::Lost(LostReason::Gone));
     fs::create_dir(&directory).expect("made again");
     write(&directory, "b.lock", format!("{DEAD}\n"), 3600);
     watched.until_verdict("b.lock", "stale");
+    assert!(id("b.lock") > before, "nobody takes it for the one that was there");
     // The new directory is followed by events too.
     write(&directory, "c.lock", "?", 0);
     watched.until_verdict("c.lock", "unknown");

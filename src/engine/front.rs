@@ -121,6 +121,7 @@ impl Front {
             path,
             current: Arc::clone(&self.current),
             number,
+            first_id: 0,
             publish: self.publisher(number),
         };
         match std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {

@@ -11,7 +11,7 @@ use crate::inspect::Openings;
 use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
 use crate::model::facts::Sight;
 use crate::model::holder::ProcessLook;
-use crate::model::snapshot::{LockId, LostReason, PollingReason, Snapshot, Watching};
+use crate::model::snapshot::{CHUNK, LockId, LostReason, PollingReason, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
 use crossbeam_channel::{Receiver, never, select};
@@ -57,6 +57,8 @@ pub(super) struct Session {
     /// Counts up with every session; only the current one may publish.
     pub(super) current: Arc<AtomicU64>,
     pub(super) number: u64,
+    /// The ids of locks begin here; it grows each time that the directory is opened again.
+    pub(super) first_id: u32,
     pub(super) publish: Box<dyn Fn(Snapshot) + Send>,
 }
 
@@ -153,7 +155,7 @@ impl Session {
             id,
             watch,
             polling,
-            store: Store::default(),
+            store: Store::after(self.first_id),
             learned: HashSet::new(),
             counts: Some((looker.sight.processes, looker.sight.processes_denied)),
             names: Names::default(),
@@ -167,7 +169,15 @@ impl Session {
             dirty: true,
         };
         live.clock_offset = clock_offset(looker.now, looker.monotonic);
-        if let Some(end) = self.full_pass(&mut live, &*directory, &looker, true) {
+        let end = self.follow(&mut live, directory, looker);
+        // A chunk is begun anew, so that the published ones never change their meaning.
+        self.first_id = live.store.next_id().next_multiple_of(CHUNK as u32);
+        end
+    }
+
+    /// Looks at everything, then follows what changes.
+    fn follow(&mut self, live: &mut Live, directory: Box<dyn Directory>, looker: Looker) -> End {
+        if let Some(end) = self.full_pass(live, &*directory, &looker, true) {
             return end;
         }
         drop(looker);
@@ -175,11 +185,11 @@ impl Session {
         drop(directory);
         loop {
             if live.dirty {
-                self.publish(&mut live, None);
+                self.publish(live, None);
             }
             let nothing = never();
             let wake = live.watch.as_ref().map_or(&nothing, |watch| &watch.wake);
-            let timeout = self.next_tick(&live);
+            let timeout = self.next_tick(live);
             enum Wake {
                 Word(Word),
                 Hints,
@@ -203,9 +213,9 @@ impl Session {
                 _ => return End::Reopen,
             };
             let end = match wake {
-                Wake::Word(word) => self.obey(&mut live, &*at, word),
-                Wake::Hints => self.follow_hints(&mut live, &*at),
-                Wake::Tick => self.tick(&mut live, &*at),
+                Wake::Word(word) => self.obey(live, &*at, word),
+                Wake::Hints => self.follow_hints(live, &*at),
+                Wake::Tick => self.tick(live, &*at),
             };
             if let Some(end) = end {
                 return end;
@@ -252,6 +262,9 @@ impl Session {
     fn follow_hints(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
         let hints = live.watch.as_ref().map(Watch::take).unwrap_or_default();
         let looker = self.looker(live, at);
+        if hints.root {
+            return Some(End::Reopen);
+        }
         if hints.rescan {
             return self.full_pass(live, at, &looker, false);
         }

@@ -34,6 +34,16 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// A store whose ids begin after those of an earlier one, so that nobody mistakes one lock for another.
+    pub(super) fn after(earlier: u32) -> Self {
+        Self { next: earlier, ..Self::default() }
+    }
+
+    /// The first id that was never given out.
+    pub(super) fn next_id(&self) -> u32 {
+        self.next
+    }
+
     pub(super) fn get(&self, id: LockId) -> Option<&Arc<Lock>> {
         let at = id.0 as usize;
         self.chunks.get(at / CHUNK)?.get(at % CHUNK)?.as_ref()
@@ -137,7 +147,7 @@ impl Store {
     fn slot(&mut self, id: LockId) -> &mut Option<Arc<Lock>> {
         let (chunk, at) = (id.0 as usize / CHUNK, id.0 as usize % CHUNK);
         while self.chunks.len() <= chunk {
-            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
+            self.chunks.push(Arc::default());
         }
         // A chunk that a published snapshot shares is copied here, once a publication.
         let chunk = Arc::make_mut(&mut self.chunks[chunk]);

@@ -20,8 +20,11 @@ const MOST_NAMES: usize = 4096;
 pub(super) struct Hints {
     /// Relative paths that may have changed.
     pub(super) paths: HashSet<OsString>,
-    /// Events were lost, or the directory itself was touched: look at everything.
+    /// Events were lost: look at everything.
     pub(super) rescan: bool,
+    /// The directory itself was deleted, moved or changed: the watch may be on what is not at the path any more. (Its inode
+    /// number alone does not tell: it may be dealt again at once.)
+    pub(super) root: bool,
 }
 
 /// A watch on one directory.
@@ -81,7 +84,7 @@ fn handler(
                 hints.rescan |= event.need_rescan();
                 for path in event.paths {
                     match path.strip_prefix(&root) {
-                        Ok(below) if below.as_os_str().is_empty() => hints.rescan = true,
+                        Ok(below) if below.as_os_str().is_empty() => hints.root = true,
                         Ok(below) => drop(hints.paths.insert(below.as_os_str().to_owned())),
                         Err(_) => hints.rescan = true,
                     }
