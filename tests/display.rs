@@ -48,12 +48,28 @@ impl Display {
 
     /// Waits for a window whose title holds this.
     fn window(&self, title: &str) {
-        let found = Command::new("timeout")
-            .args([&DEADLINE.as_secs().to_string(), "xdotool", "search", "--sync", "--onlyvisible", "--name", title])
-            .env("DISPLAY", &self.name)
-            .output()
-            .expect("xdotool is installed by ./dev test");
-        assert!(found.status.success(), "a window called {title} appears");
+        let start = Instant::now();
+        loop {
+            let found = Command::new("timeout")
+                .args([
+                    &DEADLINE.as_secs().to_string(),
+                    "xdotool",
+                    "search",
+                    "--sync",
+                    "--onlyvisible",
+                    "--name",
+                    title,
+                ])
+                .env("DISPLAY", &self.name)
+                .output()
+                .expect("xdotool is installed by ./dev test");
+            if found.status.success() {
+                return;
+            }
+            // A window that goes while it looks makes it fail (BadWindow); then it looks again.
+            let said = String::from_utf8_lossy(&found.stderr);
+            assert!(start.elapsed() < DEADLINE, "a window called {title} appears: {said}");
+        }
     }
 
     /// How many colours are on the screen.

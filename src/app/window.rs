@@ -430,7 +430,7 @@ fn drop_hint(ui: &egui::Ui) {
     let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop-hint"));
     let painter = ui.ctx().layer_painter(layer);
     let rect = ui.ctx().content_rect();
-    painter.rect_filled(rect, 0.0, palette.background.gamma_multiply(0.92));
+    painter.rect_filled(rect, 0.0, palette.background.gamma_multiply(0.98));
     let inner = rect.shrink(16.0);
     painter.rect_stroke(inner, 10.0, egui::Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
     let center = inner.center();
