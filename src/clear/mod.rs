@@ -25,7 +25,7 @@ pub use error::{ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
 pub use journal::{Deed, Entry, Journal, RawPath, State};
 pub use permit::{ClearPermit, Consent, Grounds, recheck};
-pub use recovery::{recover_all, repair};
+pub use recovery::{Repaired, recover_all, repair};
 pub use undo::{Restored, last_clear_ids, undo};
 
 use crate::model::verdict::Verdict;

@@ -17,14 +17,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Goes on with whatever an earlier Lockscope left half done in this directory. The caller holds its mutex.
-pub(crate) fn recover_place(workplace: &Workplace, place: &Place) -> io::Result<usize> {
+///
+/// Gives the journal entries that were closed, with the names of their locks.
+pub(crate) fn recover_place(workplace: &Workplace, place: &Place) -> io::Result<Vec<(String, PathBuf)>> {
     let here = place.id()?;
-    let mut repaired = 0;
+    let mut repaired = Vec::new();
     for pending in Pending::all(workplace)? {
         let is_here = (pending.parent_dev, pending.parent_ino) == (here.dev, here.ino);
         if is_here && pending.maker.is_gone(&*workplace.system, &pending.txn) {
             recover_one(workplace, place, &pending)?;
-            repaired += 1;
+            repaired.push((pending.id, pending.name.path()));
         }
     }
     Ok(repaired)
@@ -41,7 +43,7 @@ pub fn recover_all(workplace: &Workplace) -> io::Result<usize> {
             continue;
         }
         let recovered = Place::open(&parent).and_then(|place| match DirectoryMutex::take(workplace, &place)? {
-            Some(_mutex) => recover_place(workplace, &place),
+            Some(_mutex) => recover_place(workplace, &place).map(|repaired| repaired.len()),
             None => Ok(0),
         });
         match recovered {
@@ -201,9 +203,20 @@ fn find_kept(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -
     Ok(place.look(&names.cleared)?.map(|_| place.path().join(names.cleared.as_os_str())))
 }
 
+/// An interrupted clear that was finished, or put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// The journal entry, for undo.
+    pub id: String,
+    /// What was done.
+    pub outcome: String,
+    /// The lock is gone; else it was another's, and stands where it stood.
+    pub cleared: bool,
+}
+
 /// Repairs an interrupted clear, of which a placeholder stands at this path, and tells what was done. For the verdict
 /// `interrupted`, also where another state directory has the journal: the marker says enough.
-pub fn repair(workplace: &Workplace, directory: &Path, relative: &Path) -> Result<String, Refusal> {
+pub fn repair(workplace: &Workplace, directory: &Path, relative: &Path) -> Result<Repaired, Refusal> {
     let full = directory.join(relative);
     let failed = |doing, error| Refusal::failed(&full, doing, error);
     let (Some(parent), Some(name)) = (full.parent(), full.file_name().and_then(Name::new)) else {
@@ -215,10 +228,12 @@ pub fn repair(workplace: &Workplace, directory: &Path, relative: &Path) -> Resul
         .ok_or_else(|| Refusal::Busy(full.clone()))?;
     let repaired = recover_place(workplace, &place).map_err(|error| failed("repairing", error))?;
     let Some(marker) = marker_at(&place, &name).map_err(|error| failed("reading the marker", error))? else {
-        return match repaired {
-            0 => Err(Refusal::Gone(full)),
-            _ => Ok("repaired".to_owned()),
-        };
+        // Its own journal knew of it, so it is finished or put back already.
+        let known = repaired.into_iter().find(|(_, repaired)| repaired.as_os_str() == name.as_os_str());
+        let (id, _) = known.ok_or_else(|| Refusal::Gone(full.clone()))?;
+        let entry = workplace.journal().find(&id).map_err(|error| failed("reading the journal", error))?;
+        let entry = entry.ok_or(Refusal::Gone(full))?;
+        return Ok(Repaired { id, cleared: entry.state == State::Done, outcome: entry.outcome });
     };
     if !marker.maker.is_gone(&*workplace.system, &marker.txn) {
         return Err(Refusal::Busy(full));
@@ -232,7 +247,7 @@ pub fn repair(workplace: &Workplace, directory: &Path, relative: &Path) -> Resul
 
 fn by_marker(
     workplace: &Workplace, directory: &Path, relative: &Path, place: &Place, name: &Name, marker: &Marker,
-) -> io::Result<String> {
+) -> io::Result<Repaired> {
     let held = place.look(name)?.ok_or(io::ErrorKind::NotFound)?;
     let parent = place.id()?;
     let deed = Deed {
@@ -250,8 +265,9 @@ fn by_marker(
     let names = names_from(&deed).ok_or(io::ErrorKind::InvalidData)?;
     remove_probe(place, &names)?;
     let (state, outcome, kept) = settle(workplace, place, &names, &deed)?;
+    let id = new_id(workplace.system.wall())?;
     let line = Line {
-        id: new_id(workplace.system.wall())?,
+        id: id.clone(),
         state: Some(state),
         at: workplace.system.wall().rfc3339(),
         batch: None,
@@ -266,5 +282,5 @@ fn by_marker(
         deed: Some(deed),
     };
     workplace.journal().append(&line)?;
-    Ok(outcome.to_owned())
+    Ok(Repaired { id, outcome: outcome.to_owned(), cleared: state == State::Done })
 }

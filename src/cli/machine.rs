@@ -62,7 +62,8 @@ impl World for Machine {
         let directory = &snapshot.directory;
         if seen.judgement.verdict == Verdict::Interrupted {
             return match clear::repair(workplace, directory, Path::new(&seen.path)) {
-                Ok(id) => Outcome::Cleared(id),
+                Ok(repaired) if repaired.cleared => Outcome::Cleared(repaired.id),
+                Ok(repaired) => Outcome::Refused { verdict: seen.judgement.verdict.id(), why: repaired.outcome },
                 Err(refusal) => refused(seen, &refusal),
             };
         }

@@ -156,7 +156,11 @@ pub fn clear_one(
     workplace: &Workplace, directory: &Path, seen: &Lock, options: &LookOptions, consent: Consent,
 ) -> Result<String, String> {
     if seen.judgement.verdict == Verdict::Interrupted {
-        return clear::repair(workplace, directory, Path::new(&seen.path)).map_err(|refusal| refusal.to_string());
+        return match clear::repair(workplace, directory, Path::new(&seen.path)) {
+            Ok(repaired) if repaired.cleared => Ok(repaired.id),
+            Ok(repaired) => Err(repaired.outcome),
+            Err(refusal) => Err(refusal.to_string()),
+        };
     }
     let permit = clear::recheck(workplace, directory, seen, options, consent).map_err(|refusal| refusal.to_string())?;
     clear::clear(permit).map(|cleared| cleared.id).map_err(|error| error.to_string())

@@ -185,9 +185,11 @@ fn a_placeholder_is_repaired_by_its_marker_alone() {
     let stranger = workplace(base.path());
     let look = look_at_one(&stranger.system, &world.directory, OsStr::new(NAME), &LookOptions::default());
     assert_eq!(look.unwrap().unwrap().0.judgement.verdict.id(), "interrupted");
-    assert_eq!(repair(&stranger, &world.directory, Path::new(NAME)).unwrap(), "cleared, after an interruption");
+    let repaired = repair(&stranger, &world.directory, Path::new(NAME)).unwrap();
+    assert_eq!((repaired.outcome.as_str(), repaired.cleared), ("cleared, after an interruption", true));
     assert_eq!(world.names(), [""; 0]);
     let [id] = &stranger.journal().last_clear_ids().unwrap()[..] else { panic!("the repair can be undone") };
+    assert_eq!(*id, repaired.id, "it gives what undo takes");
     undo(&stranger, id).unwrap();
     assert_eq!(Look::at(&world.lock), before);
 }
