@@ -176,16 +176,21 @@ fn without_watches() {
 
 #[test]
 fn out_of_watches_the_folder_is_polled() {
-    let this = std::env::current_exe().expect("a path");
-    let available = std::process::Command::new("unshare").args(["-Ur", "true"]).status();
+    run_apart("-Ur", "without_watches", "LOCKSCOPE_TEST_WITHOUT_WATCHES");
+}
+
+/// Runs one test of this file in namespaces of its own, where it may do what would disturb the machine.
+fn run_apart(namespaces: &str, test: &str, permission: &str) {
+    let available = std::process::Command::new("unshare").args([namespaces, "true"]).status();
     if !available.is_ok_and(|status| status.success()) {
-        println!("not run: no user namespaces here, so the limit of watches cannot be lowered");
+        println!("not run: {test}: no namespaces here (unshare {namespaces})");
         return;
     }
     let ended = std::process::Command::new("unshare")
-        .args(["-Ur".as_ref(), this.as_os_str()])
-        .args(["--exact", "without_watches", "--nocapture"])
-        .env("LOCKSCOPE_TEST_WITHOUT_WATCHES", "1")
+        .arg(namespaces)
+        .arg(std::env::current_exe().expect("a path"))
+        .args(["--exact", test, "--nocapture"])
+        .env(permission, "1")
         .output()
         .expect("it runs");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
@@ -217,19 +222,5 @@ fn with_a_mount() {
 
 #[test]
 fn an_unmounted_folder_is_noticed() {
-    let this = std::env::current_exe().expect("a path");
-    let available = std::process::Command::new("unshare").args(["-Urm", "true"]).status();
-    if !available.is_ok_and(|status| status.success()) {
-        println!("not run: no mount namespaces here");
-        return;
-    }
-    let ended = std::process::Command::new("unshare")
-        .args(["-Urm".as_ref(), this.as_os_str()])
-        .args(["--exact", "with_a_mount", "--nocapture"])
-        .env("LOCKSCOPE_TEST_MAY_MOUNT", "1")
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{said}");
-    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "it ran");
+    run_apart("-Urm", "with_a_mount", "LOCKSCOPE_TEST_MAY_MOUNT");
 }
