@@ -425,7 +425,8 @@ fn name_cell(ui: &mut Ui, lock: &Lock) {
     let prefix = if keyed && full.starts_with(&*group) { group.len() + 1 } else { 0 };
     let prefix = if full.is_char_boundary(prefix) { prefix } else { 0 };
     let (head, tail) = (visible(&full[..prefix]), visible(&full[prefix..]));
-    let fits = (ui.available_width() / 7.0) as usize;
+    // A wide average, so that our own cut in the middle comes before the label's at the end.
+    let fits = (ui.available_width() / 7.9) as usize;
     let too_long = head.chars().count() + tail.chars().count() > fits;
     let mut job = egui::text::LayoutJob::default();
     let format =
