@@ -64,6 +64,7 @@ mod window {
             settings: settings.clone(),
             config_dir: environment::config_dir(),
             state_dir: environment::state_dir(),
+            slow_pass: lockscope::engine::SLOW_PASS,
         };
         let (directory, demo) = match on.shows {
             cli::Shows::Directory(directory) => (directory, false),

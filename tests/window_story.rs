@@ -41,6 +41,7 @@ impl Story {
             settings: Settings::default(),
             config_dir: Some(state.join("config")),
             state_dir: Some(state.join("state")),
+            slow_pass: lockscope::engine::SLOW_PASS,
         };
         let clock = machine();
         let harness = Harness::builder().with_size([1280.0, 800.0]).build_eframe(move |cc| {

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What the listing thread is to do next. Only the newest wish counts.
 #[derive(Default)]
@@ -34,6 +35,7 @@ pub(super) struct Front {
     session: Option<Sender<Word>>,
     wish: Arc<(Mutex<Wish>, Condvar)>,
     worker: Sender<Job>,
+    slow_pass: Duration,
 }
 
 impl Front {
@@ -54,6 +56,7 @@ impl Front {
             session: None,
             wish,
             worker,
+            slow_pass: options.slow_pass,
         };
         front.start_listing();
         front
@@ -122,6 +125,7 @@ impl Front {
             current: Arc::clone(&self.current),
             number,
             first_id: 0,
+            slow_pass: self.slow_pass,
             publish: self.publisher(number),
         };
         match std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {

@@ -216,7 +216,12 @@ pub struct EngineOptions {
     pub config_dir: Option<PathBuf>,
     /// Where journal and quarantine are; `None` = nothing can be cleared.
     pub state_dir: Option<PathBuf>,
+    /// How far apart full passes are, at least, where events tell of changes; usually [`SLOW_PASS`].
+    pub slow_pass: Duration,
 }
+
+/// Full passes stand behind the events this far apart.
+pub const SLOW_PASS: Duration = Duration::from_secs(5);
 
 impl Drop for Engine {
     fn drop(&mut self) {

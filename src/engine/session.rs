@@ -26,9 +26,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(500);
 /// Events that come in a burst are answered together; far below the 100 ms in which a change must show.
 const GATHER: Duration = Duration::from_millis(15);
-/// The slow full pass, at least this far apart ...
-const SLOW_PASS: Duration = Duration::from_secs(5);
-/// ... and never more than a fiftieth of our time (a tenth where there are no events).
+/// The slow full pass takes never more than a fiftieth of our time (a tenth where there are no events).
 const SLOW_SHARE: u32 = 50;
 const POLL_SHARE: u32 = 10;
 /// While the first pass runs, the picture so far is shown this often.
@@ -59,6 +57,7 @@ pub(super) struct Session {
     pub(super) number: u64,
     /// The ids of locks begin here; it grows each time that the directory is opened again.
     pub(super) first_id: u32,
+    pub(super) slow_pass: Duration,
     pub(super) publish: Box<dyn Fn(Snapshot) + Send>,
 }
 
@@ -374,7 +373,7 @@ impl Session {
         live.ticks = live.ticks.wrapping_add(1);
         let looker = self.looker(live, at);
         let share = if live.polling.is_some() { POLL_SHARE } else { SLOW_SHARE };
-        let least = if live.polling.is_some() { Duration::from_secs(1) } else { SLOW_PASS };
+        let least = if live.polling.is_some() { Duration::from_secs(1) } else { self.slow_pass };
         if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.scan_took * share) {
             self.try_events_again(live);
             return self.full_pass(live, at, &looker, false);
