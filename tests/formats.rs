@@ -35,6 +35,15 @@ struct Case {
     size: Option<u64>,
     #[serde(default)]
     known_key: bool,
+    /// Permission bits; 0o644 unless said.
+    mode: Option<u16>,
+    /// Hard links; 1 unless said.
+    links: Option<u32>,
+    /// Of a directory: the names in it.
+    #[serde(default)]
+    children: Vec<String>,
+    /// Another name of the same inode here.
+    linked_name: Option<String>,
 
     /// The id of the format.
     format: String,
@@ -54,6 +63,15 @@ struct Case {
     /// Of a record; true unless said.
     complete: Option<bool>,
     placeholder: Option<bool>,
+    /// Further owners.
+    #[serde(default)]
+    others: Vec<u32>,
+    machine_id: Option<String>,
+    program: Option<String>,
+    booted_at: Option<String>,
+    lease_secs: Option<f64>,
+    detail: Option<String>,
+    precious: Option<String>,
 }
 
 fn usual_directory() -> String {
@@ -91,13 +109,16 @@ impl Case {
         let bytes = self.bytes();
         let size = self.size.unwrap_or(bytes.len() as u64);
         let read = &bytes[..bytes.len().min(64 * 1024)];
+        let mut children: Vec<Box<[u8]>> = self.children.iter().map(|name| name.as_bytes().into()).collect();
+        children.sort();
         recognise(&Candidate {
-            name: self.name.as_bytes(),
-            directory: self.directory.as_bytes(),
-            kind: kind(&self.kind),
             size,
-            bytes: read,
+            mode: self.mode.unwrap_or(0o644),
+            links: self.links.unwrap_or(1),
             known_key: self.known_key,
+            children: &children,
+            linked_name: self.linked_name.as_deref().map(str::as_bytes),
+            ..Candidate::plain(self.name.as_bytes(), self.directory.as_bytes(), kind(&self.kind), read)
         })
     }
 
@@ -136,6 +157,16 @@ impl Case {
         compare("boot_id", format!("{boot:?}"), format!("{:?}", self.boot_id));
         let started = record.started_at.map(lockscope::model::time::Wall::rfc3339);
         compare("started_at", format!("{started:?}"), format!("{:?}", self.started_at));
+        let others: Vec<u32> = record.others.iter().map(|pid| pid.get()).collect();
+        compare("others", format!("{others:?}"), format!("{:?}", self.others));
+        let machine = record.machine_id.map(|id| format!("{id:032x}"));
+        compare("machine_id", format!("{machine:?}"), format!("{:?}", self.machine_id));
+        compare("program", format!("{:?}", record.program.as_deref()), format!("{:?}", self.program));
+        let booted = record.booted_at.map(lockscope::model::time::Wall::rfc3339);
+        compare("booted_at", format!("{booted:?}"), format!("{:?}", self.booted_at));
+        compare("lease_secs", format!("{:?}", record.lease.map(|l| l.as_secs_f64())), format!("{:?}", self.lease_secs));
+        compare("detail", format!("{:?}", record.detail.as_deref()), format!("{:?}", self.detail));
+        compare("precious", format!("{:?}", record.precious), format!("{:?}", self.precious));
         if self.state == "record" {
             compare("complete", record.complete.to_string(), self.complete.unwrap_or(true).to_string());
             compare("placeholder", record.placeholder.to_string(), self.placeholder.unwrap_or(false).to_string());
@@ -182,7 +213,7 @@ fn the_runner_fails_where_a_case_is_wrong() {
 #[test]
 fn each_format_has_its_case_file_with_enough_cases() {
     let files = cases();
-    for format in FORMATS {
+    for format in FORMATS.iter() {
         let Some(cases) = files.get(format.id) else { panic!("tests/cases/formats/{}.toml is missing", format.id) };
         let own = cases.iter().filter(|case| case.format == format.id).count();
         assert!(own >= 3, "{}: {own} cases of its own are too few", format.id);
@@ -191,23 +222,53 @@ fn each_format_has_its_case_file_with_enough_cases() {
     assert!(files.keys().all(|file| known.contains(file.as_str())), "a case file that is no format's: {files:?}");
 }
 
+/// The catalogue as `docs/FORMATS.md` shows it.
+fn catalogue() -> String {
+    let code = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let mut text = String::from(
+        "| id | title | mechanism | names | what it looks like | programs | the tool's own rule | mind | after clearing |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    for format in FORMATS.iter() {
+        let names = match format.names {
+            [] => "any".to_owned(),
+            names if names.len() > 12 => format!("{} and {} more", code(&names[..6]), names.len() - 6),
+            names => code(names),
+        };
+        let also = if format.also.is_empty() { String::new() } else { format!("; also {}", code(format.also)) };
+        let programs = if format.programs.is_empty() { "any".to_owned() } else { format.programs.join(", ") };
+        let unlocker = format.unlocker.map(|command| format!("`{command}`"));
+        let mind: Vec<String> = format.caution.map(str::to_owned).into_iter().chain(unlocker).collect();
+        let cells = [
+            format!("`{}`{also}", format.id),
+            format.title.to_owned(),
+            format.mechanism.id().to_owned(),
+            names,
+            format.looks.to_owned(),
+            programs,
+            format.stale_rule.unwrap_or("-").to_owned(),
+            if mind.is_empty() { "-".to_owned() } else { mind.join("; ") },
+            format.after_clearing.unwrap_or("-").to_owned(),
+        ];
+        let cells = cells.map(|cell| cell.replace('|', "\\|"));
+        text = text + "| " + &cells.join(" | ") + " |\n";
+    }
+    text
+}
+
+/// `LOCKSCOPE_BLESS=1 cargo test --test formats` writes it.
 #[test]
 fn the_documentation_has_the_catalogue_row_by_row() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/FORMATS.md")).unwrap();
-    let written: Vec<Vec<&str>> = text
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| line.trim_matches('|').split('|').take(5).map(|cell| cell.trim().trim_matches('`')).collect())
-        .collect();
-    let expected: Vec<Vec<String>> = FORMATS
-        .iter()
-        .map(|format| {
-            let programs = if format.programs.is_empty() { "any".to_owned() } else { format.programs.join(", ") };
-            let after = format.after_clearing.unwrap_or("-").to_owned();
-            vec![format.id.to_owned(), format.title.to_owned(), format.mechanism.id().to_owned(), programs, after]
-        })
-        .collect();
-    assert_eq!(written, expected, "docs/FORMATS.md and model::format::FORMATS differ");
+    const MARKS: [&str; 2] = ["<!-- catalogue -->\n", "<!-- end of the catalogue -->\n"];
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/FORMATS.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(MARKS[0]).unwrap();
+    let (written, after) = rest.split_once(MARKS[1]).unwrap();
+    if std::env::var_os("LOCKSCOPE_BLESS").is_some() {
+        std::fs::write(&path, [before, MARKS[0], &catalogue(), MARKS[1], after].concat()).unwrap();
+        return;
+    }
+    assert!(written == catalogue(), "docs/FORMATS.md is not what the code says; LOCKSCOPE_BLESS=1 writes it");
 }
 
 fn any_kind() -> impl Strategy<Value = FileKind> {
@@ -268,7 +329,7 @@ proptest! {
         known_key in any::<bool>(),
     ) {
         let size = size.unwrap_or(bytes.len() as u64);
-        let file = Candidate { name: &name, directory: &directory, kind, size, bytes: &bytes, known_key };
+        let file = Candidate { size, known_key, ..Candidate::plain(&name, &directory, kind, &bytes) };
         let reading = recognise(&file);
         prop_assert!(by_id(reading.format.id).is_some());
         prop_assert_eq!(&reading, &recognise(&file), "the same file reads the same");
@@ -283,14 +344,7 @@ proptest! {
     #[test]
     fn every_pid_in_range_is_read_back(pid in 1u32..=i32::MAX as u32, spaces in 0usize..6) {
         let text = format!("{}{pid}\n", " ".repeat(spaces));
-        let reading = recognise(&Candidate {
-            name: b"x.pid",
-            directory: b"/run",
-            kind: FileKind::Regular,
-            size: text.len() as u64,
-            bytes: text.as_bytes(),
-            known_key: false,
-        });
+        let reading = recognise(&Candidate::plain(b"x.pid", b"/run", FileKind::Regular, text.as_bytes()));
         prop_assert_eq!(reading.record().and_then(|record| record.pid).map(lockscope::model::holder::Pid::get), Some(pid));
     }
 }

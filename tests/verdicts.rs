@@ -203,12 +203,13 @@ impl Case {
         let Some(says) = &self.record else {
             let text = self.text.as_deref().unwrap_or("4711\n");
             return recognise(&Candidate {
-                name: self.name.as_deref().unwrap_or("job.lock").as_bytes(),
-                directory: self.directory.as_deref().unwrap_or("/srv/locks").as_bytes(),
-                kind: self.kind(),
-                size: text.len() as u64,
-                bytes: text.as_bytes(),
                 known_key: self.known_key,
+                ..Candidate::plain(
+                    self.name.as_deref().unwrap_or("job.lock").as_bytes(),
+                    self.directory.as_deref().unwrap_or("/srv/locks").as_bytes(),
+                    self.kind(),
+                    text.as_bytes(),
+                )
             });
         };
         let format = by_id(&says.format).unwrap_or_else(|| panic!("{}: no format", self.about));

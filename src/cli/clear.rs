@@ -10,7 +10,7 @@ use super::output::{json, table, text};
 use super::wait::{is_taken, split};
 use super::world::{Outcome, World};
 use crate::inspect::{LookError, LookOptions};
-use crate::model::format::is_listed_name;
+use crate::model::format::{Listed, listed};
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::{Clearing, Verdict};
 use std::ffi::{OsStr, OsString};
@@ -171,7 +171,7 @@ fn meant(world: &dyn World, args: &Clear) -> Result<Meant, Failure> {
 /// one, unless a slash ends it.
 fn is_directory(world: &dyn World, path: &Path) -> Result<bool, Failure> {
     let slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-    let like_a_lock = path.file_name().is_some_and(|name| is_listed_name(name.as_encoded_bytes()));
+    let like_a_lock = path.file_name().is_some_and(|name| listed(b"", name.as_encoded_bytes()) == Listed::Yes);
     if like_a_lock && !slash {
         return Ok(false);
     }

@@ -106,12 +106,8 @@ impl Made {
             let exists = |path: &[u8]| files.iter().any(|file| file.path.as_encoded_bytes() == path);
             let naming = split(bytes, &NamePatterns::default(), &exists);
             let reading = recognise(&Candidate {
-                name: bytes,
-                directory: b"/locks",
-                kind: FileKind::Regular,
-                size: file.text.len() as u64,
-                bytes: file.text.as_bytes(),
                 known_key: naming.known_key,
+                ..Candidate::plain(bytes, b"/locks", FileKind::Regular, file.text.as_bytes())
             });
             let modified = NOW.minus(Duration::from_secs(file.age));
             let owner = reading.record().and_then(|record| record.pid).map_or(OwnerState::NotNamed, |pid| {

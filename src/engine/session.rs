@@ -10,6 +10,7 @@ use super::watch::Watch;
 use crate::inspect::Openings;
 use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
 use crate::model::facts::Sight;
+use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
 use crate::model::snapshot::{CHUNK, LockId, LostReason, PollingReason, Snapshot, Watching};
 use crate::model::time::Wall;
@@ -276,9 +277,7 @@ impl Session {
                 return self.full_pass(live, at, &looker, false);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
-            if live.store.id_of(&path).is_some()
-                || crate::model::format::is_listed_name(name.as_encoded_bytes()) && !bytes.is_empty()
-            {
+            if live.store.id_of(&path).is_some() || !bytes.is_empty() && may_be_listed(at, &path, name) {
                 let _ = live.names.all.insert(bytes.into());
                 paths.push(path);
             }
@@ -475,6 +474,13 @@ fn is_directory(at: &dyn Directory, path: &OsString) -> bool {
         .parent(path)
         .and_then(|(parent, name)| parent.stat(name).ok())
         .is_some_and(|stat| stat.kind == FileKind::Directory)
+}
+
+/// Whether a name may be that of a lock; the directories it stands in count.
+fn may_be_listed(at: &dyn Directory, path: &OsString, name: &std::ffi::OsStr) -> bool {
+    let parent = at.path().join(path);
+    let parent = parent.parent().unwrap_or(at.path()).as_os_str().as_encoded_bytes();
+    listed(parent, name.as_encoded_bytes()) != Listed::No
 }
 
 /// By how much the two clocks differ, in nanoseconds: a jump means that the wall clock was set.

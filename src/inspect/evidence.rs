@@ -3,16 +3,17 @@
 //! Owns: [`Looker`], which holds what one pass knows of the machine (sight, lock table, processes looked at) so that each
 //! is asked once however many files there are.
 
+use super::content::Content;
 use super::kernel::Table;
 use super::{EmptyFiles, LookError, LookOptions};
 use crate::model::facts::{Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users};
-use crate::model::format::{Candidate, Mechanism, Reading, Record, RecordState, recognise, unrecognised};
+use crate::model::format::{Mechanism, Reading, Record, RecordState, Standing, recognise, unrecognised};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
 use crate::model::time::Wall;
 use crate::model::verdict::elsewhere;
-use crate::platform::{Directory, Host, ProcessSweep, System};
+use crate::platform::{Directory, Host, ProcessSweep, System, os_name};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -22,8 +23,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads are bounded: the record of any format is far shorter.
-const READ_LIMIT: usize = 64 * 1024;
 /// How much of the content is kept for showing.
 const SHOWN_LIMIT: usize = 4 * 1024;
 
@@ -126,26 +125,22 @@ impl Looker {
             Err(error) if is_gone(&error) => return None,
             Err(error) => return Some(self.unseen(None, trouble(&error))),
         };
-        let (stat, bytes, trouble) = match content(directory, name, &stat) {
-            Ok((stat, bytes)) => (stat, bytes, None),
+        let (stat, content) = Content::read(directory, name, stat);
+        let content = match content {
+            Ok(content) => content,
             Err(error) if is_gone(&error) => return None,
-            Err(error) => (stat, Vec::new(), Some(trouble(&error))),
+            Err(error) => {
+                let mut look = self.unseen(Some(stat), trouble(&error));
+                look.facts.kernel = self.kernel_state(&stat);
+                return Some(look);
+            }
         };
-        if let Some(trouble) = trouble {
-            let mut look = self.unseen(Some(stat), trouble);
-            look.facts.kernel = self.kernel_state(&stat);
-            return Some(look);
-        }
-        let mut reading = recognise(&Candidate {
-            name: name.as_encoded_bytes(),
-            directory: directory.path().as_os_str().as_encoded_bytes(),
-            kind: stat.kind,
-            size: stat.size,
-            bytes: &bytes,
-            known_key: naming.known_key,
-        });
+        let mut reading = recognise(&content.candidate(directory, name, &stat, naming.known_key));
+        ask_companion(directory, name, &mut reading);
+        let bytes = content.bytes;
         let kernel = self.kernel_state(&stat);
         let kernel_rule = self.apply_kernel_rule(&mut reading, &stat, kernel.as_deref(), pattern);
+        self.put_the_living_first(&mut reading);
         let owner = self.owner(reading.record());
         let users = if needs_users(&reading, &owner, kernel_rule, kernel.is_some(), &stat) {
             self.users(directory, &stat, reading.format)
@@ -244,6 +239,22 @@ impl Looker {
         OwnerState::Looked(self.process(pid))
     }
 
+    /// A record that names several owners speaks of a hold for as long as one of them lives: that one comes first.
+    fn put_the_living_first(&self, reading: &mut Reading) {
+        let RecordState::Parsed(record) = &mut reading.record else { return };
+        let Some(first) = record.pid.filter(|_| !record.others.is_empty()) else { return };
+        let rank = |pid: Pid| match &*self.process(pid) {
+            ProcessLook::Running(_) => 3,
+            ProcessLook::Hidden => 2,
+            ProcessLook::Unknown(_) => 1,
+            ProcessLook::Exited(_) | ProcessLook::NoSuchProcess => 0,
+        };
+        let best = record.others.iter_mut().max_by_key(|pid| rank(**pid));
+        if let Some(best) = best.filter(|best| rank(**best) > rank(first)) {
+            record.pid = Some(std::mem::replace(best, first));
+        }
+    }
+
     /// Looks at a process, once a pass.
     pub(super) fn process(&self, pid: Pid) -> Arc<ProcessLook> {
         let mut known = self.processes.borrow_mut();
@@ -293,16 +304,6 @@ pub fn sight_of(host: Host, fs: FileSystem, kernel_table: bool, (processes, deni
     }
 }
 
-/// The content that a format is recognised by; the stat from after the read, where there was one.
-fn content(directory: &dyn Directory, name: &OsStr, stat: &FileStat) -> io::Result<(FileStat, Vec<u8>)> {
-    match stat.kind {
-        FileKind::Regular if stat.size > 0 => directory.read(name, READ_LIMIT),
-        FileKind::Symlink => Ok((*stat, directory.read_link(name)?.into_encoded_bytes())),
-        FileKind::Directory => Ok((*stat, placeholder_marker(directory, name)?)),
-        _ => Ok((*stat, Vec::new())),
-    }
-}
-
 /// Open files cost a walk through all processes: only where the verdict hangs on them.
 fn needs_users(reading: &Reading, owner: &OwnerState, kernel_rule: bool, kernel_locked: bool, stat: &FileStat) -> bool {
     if kernel_rule || kernel_locked || stat.kind != FileKind::Regular || stat.mount_root {
@@ -310,29 +311,26 @@ fn needs_users(reading: &Reading, owner: &OwnerState, kernel_rule: bool, kernel_
     }
     match owner {
         OwnerState::NotNamed => {
-            reading.format.id != "dependency-lockfile" && !matches!(reading.record, RecordState::Malformed(_))
+            reading.format.standing == Standing::Lock && !matches!(reading.record, RecordState::Malformed(_))
         }
         OwnerState::NotLooked => false,
         OwnerState::Looked(_) => !reading.format.programs.is_empty(),
     }
 }
 
-/// A directory at a lock's path may be a placeholder of ours: it holds one marker, `lockscope-<id>.json`.
-fn placeholder_marker(directory: &dyn Directory, name: &OsStr) -> io::Result<Vec<u8>> {
-    const MOST: usize = 8;
-    let child = directory.open_child(name)?;
-    let mut marker = None;
-    let mut count = 0;
-    child.entries(&mut |entry, _, _| {
-        count += 1;
-        let bytes = entry.as_encoded_bytes();
-        if count <= MOST && bytes.starts_with(b"lockscope-") && bytes.ends_with(b".json") {
-            marker = Some(entry.to_owned());
-        }
-    })?;
-    match marker {
-        Some(marker) if count <= MOST => Ok(child.read(&marker, READ_LIMIT)?.1),
-        _ => Ok(Vec::new()),
+/// Where the lock names nobody, a file beside it may (git's `index~pid.lock`).
+fn ask_companion(directory: &dyn Directory, name: &OsStr, reading: &mut Reading) {
+    let Some((own, other)) = reading.format.companion else { return };
+    let Some(stem) = name.as_encoded_bytes().strip_suffix(own.as_bytes()) else { return };
+    if !matches!(reading.record, RecordState::None | RecordState::CutShort) || stem.ends_with(b"~pid") {
+        return;
+    }
+    let companion = os_name(&[stem, other.as_bytes()].concat());
+    let Ok(stat) = directory.stat(&companion) else { return };
+    let (stat, Ok(content)) = Content::read(directory, &companion, stat) else { return };
+    let record = recognise(&content.candidate(directory, &companion, &stat, false)).record;
+    if matches!(&record, RecordState::Parsed(record) if record.pid.is_some()) {
+        reading.record = record;
     }
 }
 

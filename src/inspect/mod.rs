@@ -2,6 +2,7 @@
 //!
 //! Owns: gathering. Never: changes anything, takes or probes a lock, follows a link.
 
+mod content;
 mod evidence;
 mod kernel;
 mod pass;

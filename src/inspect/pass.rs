@@ -3,7 +3,7 @@
 use super::evidence::{Looker, open};
 use super::{LookError, LookOptions};
 use crate::model::facts::FileKind;
-use crate::model::format::is_listed_name;
+use crate::model::format::{Listed, listed};
 use crate::model::naming::{Naming, split};
 use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
@@ -58,7 +58,8 @@ fn walk(
             let stat = looker.may_be_locked(ino).then(|| directory.stat(name).ok()).flatten();
             stat.is_some_and(|stat| stat.kind == FileKind::Regular && looker.is_locked(&stat))
         };
-        let listed = !own_leftover && (is_listed_name(bytes) || locked());
+        let by_name = listed(directory.path().as_os_str().as_encoded_bytes(), bytes);
+        let listed = !own_leftover && (by_name != Listed::No || locked());
         if options.recursive && !listed && kind == Some(FileKind::Directory) {
             deeper.push(name.to_owned());
         }
@@ -120,6 +121,16 @@ impl Looker {
         let pattern = pattern(path, &naming, exists);
         let (directory, name) = openings.parent(path)?;
         let look = self.look(directory, name, &naming, &pattern)?;
+        let by_content = listed(directory.path().as_os_str().as_encoded_bytes(), name.as_encoded_bytes());
+        let facts = &look.facts;
+        // `status` is called many a thing: it is one of ours only if its content says so, or a lock is on it.
+        if by_content == Listed::IfRecognised
+            && !facts.reading.format.common_names
+            && facts.kernel.is_none()
+            && facts.trouble.is_none()
+        {
+            return None;
+        }
         let mut lock = Lock { id, path: path.into(), naming, judgement: PENDING, facts: look.facts, bytes: look.bytes };
         lock.judgement = judge(&lock.evidence(&self.moment()));
         Some(lock)

@@ -1,10 +1,10 @@
 //! What lock files say: the catalogue of formats, and the total parser from bytes to a record.
 //!
-//! Owns: [`Format`], [`FORMATS`] (order = precedence: exact name, magic bytes, strictest grammar first), [`recognise`].
-//! Never: reads a file, and never fails: any bytes give a [`Reading`].
+//! Owns: [`Format`], [`FORMATS`] (order = precedence: exact name, magic bytes, strictest grammar first), [`recognise`],
+//! [`listed`]. Never: reads a file, and never fails: any bytes give a [`Reading`].
 //!
-//! To add a format: one `recognise` function in a file of `format/`, one line in [`FORMATS`], one case file under
-//! `tests/cases/formats/`, one row in `docs/FORMATS.md` (a test compares that table with this one).
+//! To add a format: one reader and one row in a file of `format/`, one case file under `tests/cases/formats/`, one row in
+//! `docs/FORMATS.md` (a test compares that table with this one).
 
 mod git;
 mod marker;
@@ -14,6 +14,11 @@ mod text;
 use super::facts::FileKind;
 use super::holder::{Pid, StartToken};
 use super::time::Wall;
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
 
 pub use names::is_dependency_lockfile;
 
@@ -67,6 +72,59 @@ impl Mechanism {
     }
 }
 
+/// On what grounds a format claims a file; also the order in which formats are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// Lockscope's own marker, under whatever name: a placeholder must be known in anybody's place.
+    Ours,
+    /// Its name is the tool's own: only files that match [`Format::names`] are tried.
+    Name,
+    /// The content begins with something that only this tool writes; any name.
+    Magic,
+    /// The content fits a grammar that only this tool has; any name.
+    Grammar,
+    /// The content fits a grammar that many use.
+    Loose,
+    /// Whatever is left.
+    Rest,
+}
+
+/// What a file of some format is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A lock.
+    Lock,
+    /// Put there by an administrator, to stay: never stale, whoever wrote it.
+    Administrative,
+    /// Called like a lock, and none: content, or a by-product of a protocol.
+    NotALock,
+}
+
+/// Where a program of the format's must be at work for a lock without an owner to count as in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In the protected tree: the lock's directory, or so many directories above it.
+    Tree(u8),
+    /// Anywhere on the machine (a package manager's database).
+    Machine,
+}
+
+/// How often the holder of a heartbeat lock refreshes it, and from when its tool takes it for abandoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Between two beats.
+    pub interval: Duration,
+    /// The tool's own stale time.
+    pub stale_after: Duration,
+}
+
+impl Heartbeat {
+    /// In seconds.
+    pub const fn secs(interval: u64, stale_after: u64) -> Self {
+        Self { interval: Duration::from_secs(interval), stale_after: Duration::from_secs(stale_after) }
+    }
+}
+
 /// One row of the catalogue.
 #[derive(Debug)]
 pub struct Format {
@@ -76,13 +134,63 @@ pub struct Format {
     pub title: &'static str,
     /// How such a file locks, unless evidence says more.
     pub mechanism: Mechanism,
-    /// Short names (`comm`) of the programs that take such locks; empty = any program may.
+    /// Globs of its names: of the base name, or with the directories it stands in (`.hg/store/lock`). What matches is
+    /// listed.
+    pub names: &'static [&'static str],
+    /// The names are so common that a file is listed for them only if its content fits too.
+    pub common_names: bool,
+    /// On what grounds it claims a file.
+    pub claim: Claim,
+    /// Whether it is a lock at all.
+    pub standing: Standing,
+    /// Short names (`comm`, 15 bytes at most) of the programs that take such locks; empty = any program may.
     pub programs: &'static [&'static str],
+    /// Where such a program counts as at work under the lock.
+    pub scope: Scope,
+    /// For heartbeat formats, unless the record gives its own.
+    pub heartbeat: Option<Heartbeat>,
+    /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name).
+    pub payload: Option<(&'static str, &'static str)>,
+    /// A file beside it that names its owner: what stands for the lock's own ending, as (own ending, other ending).
+    pub companion: Option<(&'static str, &'static str)>,
+    /// What such a file looks like, in a few words.
+    pub looks: &'static str,
+    /// When the tool itself takes such a lock for stale, and what it does then.
+    pub stale_rule: Option<&'static str>,
+    /// What deleting it does or risks, where that is special.
+    pub caution: Option<&'static str>,
+    /// The tool's own command that removes it safely.
+    pub unlocker: Option<&'static str>,
     /// What to run after clearing, where the tool has such a check.
     pub after_clearing: Option<&'static str>,
+    /// Ids in FORMATS.md whose files cannot be told from this one's, by name or content.
+    pub also: &'static [&'static str],
     /// `None` = not mine.
-    recognise: fn(&Candidate<'_>) -> Option<RecordState>,
+    pub(super) read: fn(&Candidate<'_>) -> Option<RecordState>,
 }
+
+/// What most rows have; each row names its own id, title, mechanism and reader.
+const PLAIN: Format = Format {
+    id: "",
+    title: "",
+    mechanism: Mechanism::Unknown,
+    names: &[],
+    common_names: false,
+    claim: Claim::Name,
+    standing: Standing::Lock,
+    programs: &[],
+    scope: Scope::Tree(0),
+    heartbeat: None,
+    payload: None,
+    companion: None,
+    looks: "",
+    stale_rule: None,
+    caution: None,
+    unlocker: None,
+    after_clearing: None,
+    also: &[],
+    read: |_| None,
+};
 
 impl PartialEq for Format {
     fn eq(&self, other: &Self) -> bool {
@@ -95,7 +203,7 @@ impl Eq for Format {}
 impl Format {
     /// No tool claims it: how such a file locks is likely, not known.
     pub fn is_generic(&self) -> bool {
-        matches!(self.id, "hand-pid" | "pid-host" | "json-pid" | "unrecognised")
+        self.claim >= Claim::Loose
     }
 
     /// Whether `comm` is a program that takes locks of this format; `None` where any may.
@@ -115,11 +223,40 @@ pub struct Candidate<'a> {
     pub kind: FileKind,
     /// Size by `lstat`.
     pub size: u64,
-    /// The first 64 KiB at most; of a symlink its target; of a directory that carries a marker of ours, the marker.
+    /// Permission bits.
+    pub mode: u16,
+    /// Count of hard links.
+    pub links: u32,
+    /// The first 64 KiB at most; of a symlink its target; of a directory the marker of ours or the payload in it.
     pub bytes: &'a [u8],
     /// A sibling or a known key says that Python's `FileLock` is used for this name.
     pub known_key: bool,
+    /// Of a directory: the names in it, sorted, [`MOST_CHILDREN`] at most.
+    pub children: &'a [Box<[u8]>],
+    /// Of a file with several hard links: another name of it in the same directory.
+    pub linked_name: Option<&'a [u8]>,
 }
+
+impl<'a> Candidate<'a> {
+    /// A plain one: all its bytes are given, it has one name, and nothing is known of it beyond.
+    pub fn plain(name: &'a [u8], directory: &'a [u8], kind: FileKind, bytes: &'a [u8]) -> Self {
+        Self {
+            name,
+            directory,
+            kind,
+            size: bytes.len() as u64,
+            mode: 0o644,
+            links: 1,
+            bytes,
+            known_key: false,
+            children: &[],
+            linked_name: None,
+        }
+    }
+}
+
+/// Of a lock directory so many names are read; the known layouts have fewer.
+pub const MOST_CHILDREN: usize = 16;
 
 /// What the record says about its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,8 +271,22 @@ pub struct Record {
     pub user: Option<Box<str>>,
     /// The command it names.
     pub command: Option<Box<str>>,
+    /// Further processes that it names as owners beside `pid`; one that lives holds the lock.
+    pub others: Box<[Pid]>,
+    /// The machine it names, as in `/etc/machine-id`.
+    pub machine_id: Option<u128>,
+    /// The short name of the program that wrote it, where the record has that.
+    pub program: Option<Box<str>>,
     /// The start token it carries.
     pub token: Option<StartToken>,
+    /// When the machine of its owner was booted, by that machine's clock.
+    pub booted_at: Option<Wall>,
+    /// The record says itself that it holds for so long after each refresh.
+    pub lease: Option<Duration>,
+    /// What else it says that a person wants to read (the operation, when it expires), in a few words.
+    pub detail: Option<Box<str>>,
+    /// It holds something that would be lost with it (unsaved text): what, and what to do first. Never stale.
+    pub precious: Option<&'static str>,
     /// When its owner says that it started.
     pub started_at: Option<Wall>,
     /// The whole grammar matched. A bare PID without a newline may be the first half of a longer one.
@@ -178,118 +329,117 @@ impl Reading {
     }
 }
 
-const GIT_PROGRAMS: &[&str] =
-    &["git", "git-remote-http", "git-remote-https", "git-receive-pack", "git-upload-pack", "git-gc", "git-maintenance"];
+/// The catalogue, in the order in which formats are tried: by [`Claim`], then as the sections give them.
+pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
+    let sections: [&'static [Format]; 4] = [marker::FORMATS, names::FORMATS, git::FORMATS, text::FORMATS];
+    let mut all: Vec<&'static Format> = sections.into_iter().flatten().collect();
+    all.sort_by_key(|format| format.claim);
+    all
+});
 
-/// The catalogue, in the order in which formats are tried.
-pub static FORMATS: &[Format] = &[
-    Format {
-        id: "dependency-lockfile",
-        title: "dependency lockfile",
-        mechanism: Mechanism::Unknown,
-        programs: &[],
-        after_clearing: None,
-        recognise: names::dependency,
-    },
-    Format {
-        id: "lockscope",
-        title: "Lockscope",
-        mechanism: Mechanism::Existence,
-        programs: &[],
-        after_clearing: None,
-        recognise: marker::lockscope,
-    },
-    Format {
-        id: "git-lock",
-        title: "git",
-        mechanism: Mechanism::Existence,
-        programs: GIT_PROGRAMS,
-        after_clearing: Some("git status (and git fsck if it complains)"),
-        recognise: git::lock,
-    },
-    Format {
-        id: "filelock-unix",
-        title: "filelock, flock",
-        mechanism: Mechanism::Flock,
-        programs: &[],
-        after_clearing: None,
-        recognise: text::filelock_unix,
-    },
-    Format {
-        id: "filelock-soft",
-        title: "filelock soft",
-        mechanism: Mechanism::Existence,
-        programs: &[],
-        after_clearing: None,
-        recognise: text::filelock_soft,
-    },
-    Format {
-        id: "json-pid",
-        title: "JSON",
-        mechanism: Mechanism::Existence,
-        programs: &[],
-        after_clearing: None,
-        recognise: marker::json_pid,
-    },
-    Format {
-        id: "hand-pid",
-        title: "PID",
-        mechanism: Mechanism::Existence,
-        programs: &[],
-        after_clearing: None,
-        recognise: text::hand_pid,
-    },
-    Format {
-        id: "pid-host",
-        title: "PID and host",
-        mechanism: Mechanism::Existence,
-        programs: &[],
-        after_clearing: None,
-        recognise: text::pid_host,
-    },
-    Format {
-        id: "empty",
-        title: "empty",
-        mechanism: Mechanism::Unknown,
-        programs: &[],
-        after_clearing: None,
-        recognise: |file| (file.kind == FileKind::Regular && file.size == 0).then_some(RecordState::CutShort),
-    },
-    Format {
-        id: "unrecognised",
-        title: "unrecognised",
-        mechanism: Mechanism::Unknown,
-        programs: &[],
-        after_clearing: None,
-        recognise: |_| Some(RecordState::Malformed("no known format")),
-    },
-];
+/// The globs of all names, and which format each belongs to (by its place in [`FORMATS`]).
+struct Names {
+    globs: GlobSet,
+    owners: Vec<usize>,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    let mut builder = GlobSetBuilder::new();
+    let mut owners = Vec::new();
+    for (place, format) in FORMATS.iter().enumerate() {
+        for glob in format.names.iter().filter_map(|name| name_glob(name)) {
+            builder.add(glob);
+            owners.push(place);
+        }
+    }
+    Names { globs: builder.build().unwrap_or_default(), owners }
+});
+
+/// A glob of a base name, or of a name with the directories it stands in; `None` where it is no glob.
+pub fn name_glob(pattern: &str) -> Option<Glob> {
+    GlobBuilder::new(&format!("**/{pattern}")).literal_separator(true).backslash_escape(true).build().ok()
+}
+
+/// The formats whose names fit, by their place in [`FORMATS`], ascending.
+fn named(directory: &[u8], name: &[u8]) -> Vec<usize> {
+    let mut places: Vec<usize> =
+        NAMES.globs.matches(path_of(directory, name)).into_iter().map(|glob| NAMES.owners[glob]).collect();
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
+fn path_of(directory: &[u8], name: &[u8]) -> PathBuf {
+    let bytes = [directory, b"/", name].concat();
+    PathBuf::from(os_string(bytes))
+}
+
+#[cfg(unix)]
+fn os_string(bytes: Vec<u8>) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(bytes)
+}
+
+#[cfg(not(unix))]
+fn os_string(bytes: Vec<u8>) -> OsString {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
 
 /// What the file is and says. Total: the last row of [`FORMATS`] takes whatever no other did.
 pub fn recognise(file: &Candidate<'_>) -> Reading {
-    let found = FORMATS.iter().find_map(|format| (format.recognise)(file).map(|record| (format, record)));
+    let by_name = named(file.directory, file.name);
+    let found = FORMATS.iter().enumerate().find_map(|(place, format)| {
+        if format.claim == Claim::Name && by_name.binary_search(&place).is_err() {
+            return None;
+        }
+        (format.read)(file).map(|record| (*format, record))
+    });
     let (format, record) = found.unwrap_or((unrecognised(), RecordState::Malformed("no known format")));
-    let mechanism = match file.kind {
-        FileKind::Directory => Mechanism::Directory,
-        FileKind::Symlink => Mechanism::Symlink,
-        _ => format.mechanism,
+    let mechanism = match (file.kind, format.mechanism) {
+        (_, Mechanism::Heartbeat) => Mechanism::Heartbeat,
+        (FileKind::Directory, _) => Mechanism::Directory,
+        (FileKind::Symlink, _) => Mechanism::Symlink,
+        (_, mechanism) => mechanism,
     };
     Reading { format, mechanism, record }
 }
 
+/// Of a lock directory, by its name: which file within carries the record, as (subdirectory or "", beginning of its name).
+pub fn payload(directory: &[u8], name: &[u8]) -> Option<(&'static str, &'static str)> {
+    named(directory, name).into_iter().find_map(|place| FORMATS[place].payload)
+}
+
 /// The row that takes whatever no other format does.
 pub fn unrecognised() -> &'static Format {
-    &FORMATS[FORMATS.len() - 1]
+    FORMATS[FORMATS.len() - 1]
 }
 
-/// The row with this id.
+/// The row with this id, or the one whose files cannot be told from that one's.
 pub fn by_id(id: &str) -> Option<&'static Format> {
-    FORMATS.iter().find(|format| format.id == id)
+    let exact = FORMATS.iter().find(|format| format.id == id);
+    exact.or_else(|| FORMATS.iter().find(|format| format.also.contains(&id))).copied()
 }
 
-/// Whether a directory entry is listed at all, by its name alone (DESIGN.md section 3). What carries a kernel lock is
-/// listed whatever it is called; that is asked elsewhere.
-pub fn is_listed_name(name: &[u8]) -> bool {
+/// Whether a directory entry is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// By its name.
+    Yes,
+    /// If its content is that of a format with such names.
+    IfRecognised,
+    /// Only if a kernel lock is on it.
+    No,
+}
+
+/// Whether a directory entry is listed, by its name alone (DESIGN.md section 3). What carries a kernel lock is listed
+/// whatever it is called; that is asked elsewhere.
+pub fn listed(directory: &[u8], name: &[u8]) -> Listed {
     const ENDINGS: [&[u8]; 5] = [b".lock", b".lck", b".lk", b".pid", b"-lock"];
-    ENDINGS.iter().any(|end| name.ends_with(end)) || matches!(name, b"lock" | b"LOCK") || is_dependency_lockfile(name)
+    if ENDINGS.iter().any(|end| name.ends_with(end)) || matches!(name, b"lock" | b"LOCK") {
+        return Listed::Yes;
+    }
+    match named(directory, name).into_iter().map(|place| FORMATS[place].common_names).min() {
+        Some(false) => Listed::Yes,
+        Some(true) => Listed::IfRecognised,
+        None => Listed::No,
+    }
 }

@@ -4,7 +4,7 @@
 //! The rows are numbered as in ARCHITECTURE.md, "The decision table".
 
 use super::facts::{Facts, FileKind, OwnerState, Sight, Users};
-use super::format::{Record, RecordState};
+use super::format::{Record, RecordState, Standing};
 use super::holder::{Liveness, ProcessFacts, ProcessLook};
 use super::time::Wall;
 use std::time::Duration;
@@ -237,7 +237,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     if let Some(stat) = &facts.stat {
         let special = matches!(stat.kind, FileKind::Fifo | FileKind::Socket | FileKind::Device);
         let plain_link = stat.kind == FileKind::Symlink && matches!(reading.record, RecordState::Malformed(_));
-        if special || stat.mount_root || plain_link || reading.format.id == "dependency-lockfile" {
+        if special || stat.mount_root || plain_link || reading.format.standing == Standing::NotALock {
             return stated(2, Verdict::NotALock, Certain, Liveness::Unknown);
         }
     }

@@ -137,6 +137,14 @@ pub trait Directory: Send + Sync {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_>;
 }
 
+/// A file name from the bytes that a file system has for it.
+pub fn os_name(bytes: &[u8]) -> OsString {
+    #[cfg(unix)]
+    return std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
+    #[cfg(not(unix))]
+    String::from_utf8_lossy(bytes).into_owned().into()
+}
+
 /// A key for joining [`FileStat`] with the kernel's table.
 pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
     KernelFile { major: device.0, minor: device.1, ino }

@@ -1,10 +1,33 @@
 //! Records that are JSON objects: Lockscope's own marker, and what programs write by hand.
 
-use super::{Candidate, Record, RecordState};
+use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::{Pid, StartToken, parse_boot_id};
 use crate::model::time::Wall;
 use serde_json::{Map, Value};
+
+pub(super) static FORMATS: &[Format] = &[
+    Format {
+        id: "lockscope",
+        title: "Lockscope",
+        mechanism: Mechanism::Existence,
+        claim: Claim::Ours,
+        looks: "one JSON object with `pid`, `host`, `pid_ns`, `boot_id`, `start_token`, `command`, `created`; a placeholder \
+                also has `placeholder`",
+        read: lockscope,
+        ..PLAIN
+    },
+    Format {
+        id: "json-pid",
+        title: "JSON",
+        mechanism: Mechanism::Existence,
+        claim: Claim::Loose,
+        looks: "a JSON object with `pid` (a number or digits); optional `host` or `hostname`, `user`, `cmd` or `command`, \
+                `created` or `started`",
+        read: json_pid,
+        ..PLAIN
+    },
+];
 
 fn looks_like_json(file: &Candidate<'_>) -> bool {
     matches!(file.kind, FileKind::Regular | FileKind::Directory)
@@ -67,7 +90,7 @@ fn time_field(map: &Map<String, Value>, names: &[&str]) -> Option<Wall> {
 }
 
 /// Lockscope's own marker: `pid, host, pid_ns, boot_id, start_token, command, created`; in a placeholder also `placeholder`.
-pub(super) fn lockscope(file: &Candidate<'_>) -> Option<RecordState> {
+fn lockscope(file: &Candidate<'_>) -> Option<RecordState> {
     const OWN_FIELDS: [&str; 4] = ["\"pid_ns\"", "\"boot_id\"", "\"start_token\"", "\"pid\""];
     if !looks_like_json(file) || !OWN_FIELDS.iter().all(|field| contains(file.bytes, field.as_bytes())) {
         return None;
@@ -91,11 +114,12 @@ pub(super) fn lockscope(file: &Candidate<'_>) -> Option<RecordState> {
         started_at: time_field(&map, &["created"]),
         complete: true,
         placeholder: map.get("placeholder").and_then(Value::as_bool).unwrap_or(false),
+        ..Record::default()
     })))
 }
 
 /// A JSON object with `pid` (number or digits); `host` or `hostname`, `user`, `cmd` or `command`, `created` or `started`.
-pub(super) fn json_pid(file: &Candidate<'_>) -> Option<RecordState> {
+fn json_pid(file: &Candidate<'_>) -> Option<RecordState> {
     if file.kind != FileKind::Regular || !looks_like_json(file) {
         return None;
     }

@@ -1,7 +1,18 @@
 //! Files that end like locks and are none: the lockfiles of dependency managers.
 
-use super::{Candidate, RecordState};
+use super::{Candidate, Format, PLAIN, RecordState, Standing};
 use crate::model::facts::FileKind;
+
+pub(super) static FORMATS: &[Format] = &[Format {
+    id: "dependency-lockfile",
+    title: "dependency lockfile",
+    names: DEPENDENCY_LOCKFILES,
+    standing: Standing::NotALock,
+    looks: "known names: content that pins versions",
+    caution: Some("This pins the versions of dependencies; it is content, not a lock"),
+    read: dependency,
+    ..PLAIN
+}];
 
 /// Content that pins versions, not a lock. `bundler.lock` and `.cargo-lock` are locks and are not here.
 const DEPENDENCY_LOCKFILES: &[&str] = &[
@@ -45,7 +56,7 @@ pub fn is_dependency_lockfile(name: &[u8]) -> bool {
     DEPENDENCY_LOCKFILES.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
 }
 
-pub(super) fn dependency(file: &Candidate<'_>) -> Option<RecordState> {
+fn dependency(file: &Candidate<'_>) -> Option<RecordState> {
     (file.kind == FileKind::Regular && is_dependency_lockfile(file.name)).then_some(RecordState::None)
 }
 

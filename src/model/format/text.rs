@@ -1,8 +1,68 @@
 //! Records that are lines of text: a decimal PID, a PID with a host, and Python's `filelock`.
 
-use super::{Candidate, Record, RecordState};
+use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::{Pid, StartToken};
+
+pub(super) static FORMATS: &[Format] = &[
+    Format {
+        id: "filelock-unix",
+        title: "filelock, flock",
+        mechanism: Mechanism::Flock,
+        claim: Claim::Grammar,
+        looks: "empty, and its name or a sibling says that Python's `FileLock` is used. Only the kernel knows who holds it",
+        also: &["filelock-win", "portalocker", "fasteners", "flock1"],
+        stale_rule: Some("none is needed: the kernel drops the lock with its holder"),
+        caution: Some("Deleting it frees nobody and lets two holders in"),
+        read: filelock_unix,
+        ..PLAIN
+    },
+    Format {
+        id: "filelock-soft",
+        title: "filelock soft",
+        mechanism: Mechanism::Existence,
+        claim: Claim::Grammar,
+        looks: "`PID`, `HOST` and, in newer versions, a start token, each on a line",
+        stale_rule: Some("broken by the next taker on the same host once the PID is gone or its start token differs"),
+        read: filelock_soft,
+        ..PLAIN
+    },
+    Format {
+        id: "hand-pid",
+        title: "PID",
+        mechanism: Mechanism::Existence,
+        claim: Claim::Loose,
+        also: &["lockfile-pid"],
+        looks: "a decimal PID; spaces around it, leading zeros, newline or none",
+        read: hand_pid,
+        ..PLAIN
+    },
+    Format {
+        id: "pid-host",
+        title: "PID and host",
+        looks: "other spellings: `PID HOST`, `PID@HOST`, `PID:HOST`, `HOST:PID`, `HOST PID`, on one line or two",
+        mechanism: Mechanism::Existence,
+        claim: Claim::Loose,
+        read: pid_host,
+        ..PLAIN
+    },
+    Format {
+        id: "empty",
+        title: "empty",
+        looks: "nothing in it, and nothing that tells how it locks",
+        claim: Claim::Rest,
+        read: |file| (file.kind == FileKind::Regular && file.size == 0).then_some(RecordState::CutShort),
+        ..PLAIN
+    },
+    Format {
+        id: "unrecognised",
+        title: "unrecognised",
+        looks: "anything else",
+        claim: Claim::Rest,
+        read: |_| Some(RecordState::Malformed("no known format")),
+        ..PLAIN
+    },
+];
 
 /// Text records are short; what is longer than this is something else.
 const LONGEST_TEXT_RECORD: u64 = 1024;
@@ -32,7 +92,7 @@ fn pid(digits: &str) -> Result<Option<Pid>, RecordState> {
 }
 
 /// Empty, and its name or a sibling says that Python's `FileLock` is used here. Only the kernel knows who holds it.
-pub(super) fn filelock_unix(file: &Candidate<'_>) -> Option<RecordState> {
+fn filelock_unix(file: &Candidate<'_>) -> Option<RecordState> {
     (file.kind == FileKind::Regular && file.size == 0 && file.known_key).then_some(RecordState::None)
 }
 
@@ -40,7 +100,7 @@ pub(super) fn filelock_unix(file: &Candidate<'_>) -> Option<RecordState> {
 ///
 /// TOKEN = `(boot id << 64) | start ticks`; HOST may end in `?pidns-<hex inode>` (4.1 and later). The sentinel of
 /// `StrictSoftFileLock` has a NUL in line 2 and is no record (pid 1 would always be alive).
-pub(super) fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
+fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
     let text = text(file)?;
     let body = text.strip_suffix('\n')?;
     let lines: Vec<&str> = body.split('\n').collect();
@@ -92,7 +152,7 @@ fn decimal_token(digits: &str) -> Option<StartToken> {
 }
 
 /// A decimal PID, as scripts write it: spaces around, leading zeros, a newline or none (FHS asks readers to be generous).
-pub(super) fn hand_pid(file: &Candidate<'_>) -> Option<RecordState> {
+fn hand_pid(file: &Candidate<'_>) -> Option<RecordState> {
     let text = text(file)?;
     let mut words = text.split_ascii_whitespace();
     let first = words.next()?;
@@ -117,7 +177,7 @@ pub(super) fn hand_pid(file: &Candidate<'_>) -> Option<RecordState> {
 }
 
 /// Other spellings of a PID and a host: `PID HOST`, `PID@HOST`, `PID:HOST`, `HOST:PID`, `HOST PID`, on one line or two.
-pub(super) fn pid_host(file: &Candidate<'_>) -> Option<RecordState> {
+fn pid_host(file: &Candidate<'_>) -> Option<RecordState> {
     let text = text(file)?;
     let words: Vec<&str> = text.split([' ', '\t', '\r', '\n', '@', ':']).filter(|w| !w.is_empty()).collect();
     let [left, right] = words[..] else { return None };

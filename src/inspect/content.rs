@@ -1,0 +1,117 @@
+//! What a file holds, as far as a format is recognised by it.
+//!
+//! Owns: bounded reads of files, link targets, and of the few names in a lock directory. Never: follows a link, opens a
+//! FIFO, socket or device, or reads more than [`READ_LIMIT`] bytes.
+
+use crate::model::facts::{FileKind, FileStat};
+use crate::model::format::{Candidate, MOST_CHILDREN, payload};
+use crate::platform::{Directory, os_name};
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+/// Reads are bounded: the record of any format is far shorter.
+const READ_LIMIT: usize = 64 * 1024;
+
+/// What was read of one directory entry.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// Of a regular file its first bytes, of a link its target, of a directory the marker or payload in it.
+    pub(super) bytes: Vec<u8>,
+    /// Of a directory: the names in it, sorted, the first few.
+    children: Vec<Box<[u8]>>,
+    /// Of an empty file with several hard links: another name of it here.
+    linked_name: Option<Box<[u8]>>,
+}
+
+impl Content {
+    /// Reads `name`. The stat is from after the read, where there was one.
+    pub(super) fn read(directory: &dyn Directory, name: &OsStr, stat: FileStat) -> (FileStat, io::Result<Self>) {
+        let with = |bytes| Self { bytes, ..Self::default() };
+        match stat.kind {
+            FileKind::Regular if stat.size > 0 => match directory.read(name, READ_LIMIT) {
+                Ok((after, bytes)) => (after, Ok(with(bytes))),
+                Err(error) => (stat, Err(error)),
+            },
+            // Some tools keep the record in the name of a hard link to the empty lock.
+            FileKind::Regular if stat.links > 1 => {
+                let linked_name = other_name(directory, name, &stat);
+                (stat, linked_name.map(|linked_name| Self { linked_name, ..Self::default() }))
+            }
+            FileKind::Symlink => (stat, directory.read_link(name).map(|target| with(target.into_encoded_bytes()))),
+            FileKind::Directory => (stat, of_directory(directory, name)),
+            _ => (stat, Ok(Self::default())),
+        }
+    }
+
+    /// What the catalogue recognises a format by.
+    pub(super) fn candidate<'a>(
+        &'a self, directory: &'a dyn Directory, name: &'a OsStr, stat: &FileStat, known_key: bool,
+    ) -> Candidate<'a> {
+        Candidate {
+            name: name.as_encoded_bytes(),
+            directory: directory.path().as_os_str().as_encoded_bytes(),
+            kind: stat.kind,
+            size: stat.size,
+            mode: stat.mode,
+            links: stat.links,
+            bytes: &self.bytes,
+            known_key,
+            children: &self.children,
+            linked_name: self.linked_name.as_deref(),
+        }
+    }
+}
+
+fn other_name(directory: &dyn Directory, own: &OsStr, stat: &FileStat) -> io::Result<Option<Box<[u8]>>> {
+    let mut found: Option<OsString> = None;
+    directory.entries(&mut |name, _, ino| {
+        if found.is_none() && ino == stat.ino && name != own {
+            found = Some(name.to_owned());
+        }
+    })?;
+    let same = |name: &OsString| directory.stat(name).is_ok_and(|other| (other.dev, other.ino) == (stat.dev, stat.ino));
+    Ok(found.filter(same).map(|name| name.as_encoded_bytes().into()))
+}
+
+fn children(directory: &dyn Directory) -> io::Result<(Vec<Box<[u8]>>, bool)> {
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let mut more = false;
+    directory.entries(&mut |name, _, _| {
+        more |= names.len() == MOST_CHILDREN;
+        if !more {
+            names.push(name.as_encoded_bytes().into());
+        }
+    })?;
+    names.sort_unstable();
+    Ok((names, more))
+}
+
+fn of_directory(directory: &dyn Directory, name: &OsStr) -> io::Result<Content> {
+    let child = directory.open_child(name)?;
+    let (names, more) = children(&*child)?;
+    let mut content = Content::default();
+    if more {
+        // No known layout is so large; a few of its names would only mislead.
+        content.children = names;
+        return Ok(content);
+    }
+    // A placeholder of ours, in anybody's place: it holds one marker.
+    let marker = names.iter().find(|name| name.starts_with(b"lockscope-") && name.ends_with(b".json"));
+    if let Some(marker) = marker {
+        content.bytes = child.read(&os_name(marker), READ_LIMIT)?.1;
+    } else if let Some((below, beginning)) =
+        payload(directory.path().as_os_str().as_encoded_bytes(), name.as_encoded_bytes())
+    {
+        let place = if below.is_empty() { Ok(child) } else { child.open_child(OsStr::new(below)) };
+        // Its layout is not there (yet): then there is no payload, and the names alone must do.
+        if let Ok(place) = place {
+            let (inner, _) = children(&*place)?;
+            let carrier = inner.iter().find(|name| name.starts_with(beginning.as_bytes()));
+            if let Some(carrier) = carrier {
+                content.bytes = place.read(&os_name(carrier), READ_LIMIT).map(|(_, bytes)| bytes).unwrap_or_default();
+            }
+        }
+    }
+    content.children = names;
+    Ok(content)
+}
