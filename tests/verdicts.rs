@@ -4,11 +4,12 @@
 //! and says only what is different.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+use lockscope::model::checklist::checklist;
 use lockscope::model::facts::*;
 use lockscope::model::format::{Candidate, Reading, Record, RecordState, by_id, recognise};
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook, StartToken};
 use lockscope::model::kernel::LockKind;
-use lockscope::model::sentence::{checklist, why};
+use lockscope::model::sentence::why;
 use lockscope::model::time::{Wall, parse_duration};
 use lockscope::model::verdict::{Evidence, judge};
 use proptest::prelude::*;
@@ -307,6 +308,7 @@ impl Case {
             users,
             beat,
             danger: None,
+            split_holders: Vec::new(),
             first_seen: MONOTONIC.saturating_sub(span(file.seen_for.as_deref().unwrap_or("0s"))),
         }
     }
@@ -346,6 +348,7 @@ impl Case {
             now: NOW,
             monotonic: MONOTONIC,
             threshold: span(self.threshold.as_deref().unwrap_or("10m")),
+            looked_at: NOW,
         };
         let judgement = judge(&evidence);
         let mut wrong = Vec::new();
@@ -447,7 +450,7 @@ proptest! {
         case.file.ahead = ahead.then(|| format!("{age}s"));
         let (facts, sight) = (case.facts(), case.sight());
         let threshold = Duration::from_secs(threshold);
-        let evidence = Evidence { facts: &facts, sight: &sight, now: NOW, monotonic: MONOTONIC, threshold };
+        let evidence = Evidence { facts: &facts, sight: &sight, now: NOW, monotonic: MONOTONIC, threshold, looked_at: NOW };
         let judgement = judge(&evidence);
         let clearable = matches!(judgement.verdict.clearing(), Clearing::Bulk | Clearing::ByName);
         prop_assert!(!why(&evidence, &judgement).is_empty());

@@ -293,7 +293,9 @@ impl Session {
         for path in paths {
             let id = live.store.id_for(&path);
             let all = &live.names.all;
-            let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options);
+            let earlier = live.store.get(id).cloned();
+            let earlier = earlier.as_deref().filter(|lock| *lock.path == *path).map(|lock| &lock.facts);
+            let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options, earlier);
             live.dirty |= if let Some(lock) = lock {
                 live.store.put(lock)
             } else {
@@ -328,7 +330,9 @@ impl Session {
         for (number, path) in names.listed.iter().enumerate() {
             let id = live.store.id_for(path);
             let exists = |sibling: &[u8]| names.all.contains(sibling);
-            let lock = looker.lock(&mut openings, &exists, path, id, &self.options);
+            let earlier = live.store.get(id).cloned();
+            let earlier = earlier.as_deref().filter(|lock| *lock.path == **path).map(|lock| &lock.facts);
+            let lock = looker.lock(&mut openings, &exists, path, id, &self.options, earlier);
             live.dirty |= match lock {
                 Some(lock) => live.store.put(lock),
                 None => live.store.remove(path).is_some(),

@@ -76,14 +76,10 @@ impl Store {
     }
 
     /// Puts a lock in its place; tells whether anything changed that a person could see.
-    pub(super) fn put(&mut self, mut lock: Lock) -> bool {
+    pub(super) fn put(&mut self, lock: Lock) -> bool {
         let id = lock.id;
         let old = self.get(id).cloned();
         if let Some(old) = &old {
-            // We have watched it since then, as it is now.
-            if old.facts.stat == lock.facts.stat && old.facts.content == lock.facts.content {
-                lock.facts.first_seen = old.facts.first_seen;
-            }
             // A later due time alone is nothing to see, but the schedule must know it.
             if **old == lock {
                 return false;

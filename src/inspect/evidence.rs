@@ -90,7 +90,14 @@ impl Looker {
 
     /// The present, as judgements of this pass need it.
     pub fn moment(&self) -> Moment<'_> {
-        Moment { sight: &self.sight, now: self.now, monotonic: self.monotonic, threshold: self.options.threshold }
+        Moment {
+            sight: &self.sight,
+            now: self.now,
+            monotonic: self.monotonic,
+            threshold: self.options.threshold,
+            // What this pass judges it has looked at itself.
+            scanned_at: Wall(i64::MIN),
+        }
     }
 
     /// The name patterns on which kernel locks were seen, with those of this pass.
@@ -158,6 +165,7 @@ impl Looker {
             users,
             beat: None,
             danger: None,
+            split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
         let shown = bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into();
@@ -181,6 +189,7 @@ impl Looker {
             users: Users::NotLooked,
             beat: None,
             danger: None,
+            split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
         Look { facts, bytes: Box::default() }

@@ -4,7 +4,7 @@
 //! exited and a child holds on, or the lock belongs to an open file description (OFD, PID -1).
 
 use super::evidence::Looker;
-use crate::model::facts::{FileStat, KernelState, ProcessRef};
+use crate::model::facts::{FileStat, KernelState, LockedRange, ProcessRef};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::kernel::{KernelFile, KernelLock};
 use crate::platform::kernel_file;
@@ -49,7 +49,7 @@ impl Looker {
         let mut state = KernelState::default();
         for lock in locks.iter().filter(|lock| !lock.waiting) {
             state.kind.get_or_insert(lock.kind);
-            state.ranges.push((lock.exclusive, lock.start, lock.end));
+            state.ranges.push(LockedRange { exclusive: lock.exclusive, start: lock.start, end: lock.end });
             match lock.pid.map(|pid| (pid, self.process(pid))) {
                 Some((pid, look)) if matches!(*look, ProcessLook::Running(_) | ProcessLook::Hidden) => {
                     add(&mut state.holders, self.reference(pid));

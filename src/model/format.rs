@@ -203,7 +203,7 @@ impl Eq for Format {}
 impl Format {
     /// No tool claims it: how such a file locks is likely, not known.
     pub fn is_generic(&self) -> bool {
-        self.claim >= Claim::Loose
+        self.claim == Claim::Loose || self.id == "unrecognised"
     }
 
     /// Whether `comm` is a program that takes locks of this format; `None` where any may.
@@ -279,6 +279,8 @@ pub struct Record {
     pub program: Option<Box<str>>,
     /// The start token it carries.
     pub token: Option<StartToken>,
+    /// The boot it names, where it gives no start token.
+    pub boot_id: Option<u128>,
     /// When the machine of its owner was booted, by that machine's clock.
     pub booted_at: Option<Wall>,
     /// The record says itself that it holds for so long after each refresh.
