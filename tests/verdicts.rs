@@ -174,6 +174,7 @@ fn process(number: u64, says: &OwnerSays) -> ProcessFacts {
         command: "".into(),
         kernel_thread: says.kernel_thread,
         inner_pid: None,
+        same_time_ns: Some(true),
     }
 }
 
@@ -275,7 +276,7 @@ impl Case {
             Box::new(KernelState {
                 kind: (!says.waited_for_only).then_some(LockKind::Flock),
                 holders: processes(&says.holders),
-                taken_by_exited: says.taken_by_exited.map(pid),
+                taken_by: says.taken_by_exited.map(|number| Taker { pid: pid(number), exited: true }),
                 ranges: Vec::new(),
                 waiters: processes(&says.waiters),
                 ambiguous: says.ambiguous,

@@ -49,6 +49,7 @@ fn process(pid: u64, comm: &str) -> ProcessFacts {
         command: format!("{comm} run").into(),
         kernel_thread: false,
         inner_pid: None,
+        same_time_ns: Some(true),
     }
 }
 

@@ -104,6 +104,15 @@ impl ProcessRef {
     }
 }
 
+/// Who took a kernel lock that others hold now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taker {
+    /// Its PID.
+    pub pid: Pid,
+    /// It has exited; else it lives without the file open (it passed the lock on, or the number is another's by now).
+    pub exited: bool,
+}
+
 /// A granted lock on some bytes of a file, or on all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockedRange {
@@ -129,8 +138,8 @@ pub struct KernelState {
     pub kind: Option<LockKind>,
     /// Who holds it, as far as can be told.
     pub holders: Vec<ProcessRef>,
-    /// The taker that the table names, where that process has exited and another inherited the lock.
-    pub taken_by_exited: Option<Pid>,
+    /// The taker that the table names, where that process is no holder any more: another has inherited the lock.
+    pub taken_by: Option<Taker>,
     /// The granted locks, one by one.
     pub ranges: Vec<LockedRange>,
     /// Who is queued for it.

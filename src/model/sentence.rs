@@ -2,14 +2,20 @@
 //!
 //! Owns: every sentence about a lock, for window, command line and journal alike. Never: decides.
 
-use super::facts::{FileKind, KernelState, OwnerState, ProcessRef, Trouble, Users};
-use super::format::{Mechanism, RecordState};
+use super::facts::{FileKind, KernelState, OwnerState, ProcessRef, Taker, Trouble, Users};
+use super::format::{Mechanism, RecordState, Scope, Standing};
 use super::holder::{Pid, ProcessFacts, ProcessLook};
 use super::time::say_duration;
 use super::verdict::{Evidence, Gone, Judgement};
 
 /// The sentence for one lock: what is so, and why, in the decision table's words.
 pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
+    let mut sentence = verdict(evidence, judgement);
+    sentence.push_str(danger(evidence).as_deref().unwrap_or_default());
+    sentence
+}
+
+fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let facts = evidence.facts;
     let sight = evidence.sight;
     let record = facts.reading.record();
@@ -100,15 +106,37 @@ pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         }
         26 => opener(&facts.users).map_or_else(String::new, |p| format!("{} (PID {}) has it open.", p.name(), p.pid)),
         27 => works(&facts.users).map_or_else(String::new, |p| {
-            format!("{} (PID {}) runs in this repository, perhaps with an editor open.", p.name(), p.pid)
+            let place = match (facts.reading.format.id, facts.reading.format.scope) {
+                ("git-lock", _) => "in this repository, perhaps with an editor open",
+                (_, Scope::Machine) => "on this computer, and may be using it",
+                _ => "in the place that this protects",
+            };
+            format!("{} (PID {}) runs {place}.", p.name(), p.pid)
         }),
         28 => {
-            let program = facts.reading.format.programs.first();
-            let who = program.map_or("Nobody has it open".to_owned(), |p| format!("No {p} process works here"));
+            let format = facts.reading.format;
+            let who = match (format.programs.first(), format.scope) {
+                (None, _) => "Nobody has it open".to_owned(),
+                (Some(program), Scope::Machine) => format!("No {program} process runs"),
+                (Some(program), Scope::Tree(_)) => format!("No {program} process works here"),
+            };
             format!("{who}, and nothing has changed for {}.", say_duration(evidence.untouched()))
         }
-        _ => anything_else(evidence),
+        _ => anything_else(evidence, judgement),
     }
+}
+
+/// A danger is said whatever the verdict.
+fn danger(evidence: &Evidence<'_>) -> Option<String> {
+    evidence.facts.danger?;
+    let holders = &evidence.facts.split_holders;
+    let first = holders.first()?;
+    let more = if holders.len() > 1 { format!(" and {} more", holders.len() - 1) } else { String::new() };
+    Some(format!(
+        " Danger: {} (PID {}){more} still holds the lock on a deleted file of this name, so two can be in at once.",
+        first.name(),
+        first.pid
+    ))
 }
 
 const NO_BEAT: super::facts::Beat = super::facts::Beat {
@@ -128,19 +156,26 @@ fn not_a_lock(evidence: &Evidence<'_>) -> String {
         Some(stat) if stat.kind == FileKind::Symlink => {
             "This is a symbolic link that no lock format fits; it was not followed.".into()
         }
-        _ => "This pins the versions of dependencies; it is content, not a lock.".into(),
+        _ => format!("{}.", facts.reading.format.caution.unwrap_or("This is no lock")),
     }
 }
 
 fn kernel_hold(kernel: &KernelState) -> String {
     let kind = kernel.kind.map_or("kernel", super::kernel::LockKind::id);
-    let mut sentence = match (&kernel.holders[..], kernel.taken_by_exited) {
+    let fate = |taker: Taker| if taker.exited { "which has exited" } else { "which does not have it open any more" };
+    let mut sentence = match (&kernel.holders[..], kernel.taken_by) {
         ([], Some(taker)) => {
-            format!("Held by a kernel lock that PID {taker} took, which has exited; who inherited it cannot be seen.")
+            format!(
+                "Held by a kernel lock that PID {} took, {}; who has inherited it cannot be seen.",
+                taker.pid,
+                fate(taker)
+            )
         }
         ([], None) => "Held by a kernel lock; which process has it cannot be seen from here.".to_owned(),
         ([holder, ..], Some(taker)) => format!(
-            "Held by a kernel lock taken by PID {taker}, which has exited; {} (PID {}) has inherited it.",
+            "Held by a kernel lock taken by PID {}, {}; {} (PID {}) has inherited it.",
+            taker.pid,
+            fate(taker),
             holder.name(),
             holder.pid
         ),
@@ -220,8 +255,18 @@ fn shorten(command: &str) -> String {
     command.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
-fn anything_else(evidence: &Evidence<'_>) -> String {
+fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let facts = evidence.facts;
+    let format = facts.reading.format;
+    if format.standing == Standing::Administrative {
+        let ends = format.unlocker.map_or_else(String::new, |command| format!(" {command} ends it."));
+        return format!("Put there by an administrator, to stay until it is lifted.{ends}");
+    }
+    if let Some(precious) = facts.reading.record().and_then(|record| record.precious) {
+        let gone =
+            if judgement.gone.is_some() { format!("{} ", owner_gone(evidence, judgement)) } else { String::new() };
+        return format!("{gone}It holds {precious}.");
+    }
     if let OwnerState::Looked(look) = &facts.owner
         && let ProcessLook::Unknown(why) = look.as_ref()
     {

@@ -112,6 +112,8 @@ impl Lock {
             },
             _ => None,
         };
+        // A thread's number means its process.
+        let pid = facts.as_ref().map_or(pid, |process: &Arc<super::holder::ProcessFacts>| process.pid);
         Some(ProcessRef { pid, facts })
     }
 

@@ -414,11 +414,13 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
             (Some(theirs), Some(ours)) => theirs == ours,
             _ => true, // its writer, or we, could not read it: compare ticks only
         };
-        return if same_boot && token.ticks == process.start_ticks {
-            Owner::Held(12, Certainty::Certain)
-        } else {
-            Owner::Gone(Gone::OtherToken, Certainty::Certain)
-        };
+        if same_boot && token.ticks == process.start_ticks {
+            return Owner::Held(12, Certainty::Certain);
+        }
+        // In another time namespace the writer counted other ticks (time_namespaces(7)): they tell nothing then.
+        if !same_boot || process.same_time_ns == Some(true) {
+            return Owner::Gone(Gone::OtherToken, Certainty::Certain);
+        }
     }
     // As 13, by the record's own word on the boot, where it gives no token.
     if record.boot_id.is_some() && sight.boot_id.is_some() && record.boot_id != sight.boot_id {
