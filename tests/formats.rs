@@ -67,6 +67,8 @@ struct Case {
     #[serde(default)]
     others: Vec<u32>,
     machine_id: Option<String>,
+    /// Of the record itself, without a start token.
+    record_boot_id: Option<String>,
     program: Option<String>,
     booted_at: Option<String>,
     lease_secs: Option<f64>,
@@ -161,6 +163,8 @@ impl Case {
         compare("others", format!("{others:?}"), format!("{:?}", self.others));
         let machine = record.machine_id.map(|id| format!("{id:032x}"));
         compare("machine_id", format!("{machine:?}"), format!("{:?}", self.machine_id));
+        let boot = record.boot_id.map(|id| format!("{id:032x}"));
+        compare("record_boot_id", format!("{boot:?}"), format!("{:?}", self.record_boot_id));
         compare("program", format!("{:?}", record.program.as_deref()), format!("{:?}", self.program));
         let booted = record.booted_at.map(lockscope::model::time::Wall::rfc3339);
         compare("booted_at", format!("{booted:?}"), format!("{:?}", self.booted_at));

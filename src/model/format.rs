@@ -6,10 +6,17 @@
 //! To add a format: one reader and one row in a file of `format/`, one case file under `tests/cases/formats/`, one row in
 //! `docs/FORMATS.md` (a test compares that table with this one).
 
+mod desktop;
+mod documents;
+mod fields;
+mod filelock;
 mod git;
 mod marker;
 mod names;
+mod pylocks;
+mod python;
 mod text;
+mod vcs;
 
 use super::facts::FileKind;
 use super::holder::{Pid, StartToken};
@@ -275,6 +282,8 @@ pub struct Record {
     pub others: Box<[Pid]>,
     /// The machine it names, as in `/etc/machine-id`.
     pub machine_id: Option<u128>,
+    /// Which boot of its machine it was written in, where it says so without a start token.
+    pub boot_id: Option<u128>,
     /// The short name of the program that wrote it, where the record has that.
     pub program: Option<Box<str>>,
     /// The start token it carries.
@@ -331,7 +340,18 @@ impl Reading {
 
 /// The catalogue, in the order in which formats are tried: by [`Claim`], then as the sections give them.
 pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
-    let sections: [&'static [Format]; 4] = [marker::FORMATS, names::FORMATS, git::FORMATS, text::FORMATS];
+    let sections: [&'static [Format]; 10] = [
+        marker::FORMATS,
+        names::FORMATS,
+        git::FORMATS,
+        vcs::FORMATS,
+        filelock::FORMATS,
+        pylocks::FORMATS,
+        python::FORMATS,
+        documents::FORMATS,
+        desktop::FORMATS,
+        text::FORMATS,
+    ];
     let mut all: Vec<&'static Format> = sections.into_iter().flatten().collect();
     all.sort_by_key(|format| format.claim);
     all
