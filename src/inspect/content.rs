@@ -105,10 +105,17 @@ fn of_directory(directory: &dyn Directory, name: &OsStr) -> io::Result<Content> 
         let place = if below.is_empty() { Ok(child) } else { child.open_child(OsStr::new(below)) };
         // Its layout is not there (yet): then there is no payload, and the names alone must do.
         if let Ok(place) = place {
-            let (inner, _) = children(&*place)?;
-            let carrier = inner.iter().find(|name| name.starts_with(beginning.as_bytes()));
-            if let Some(carrier) = carrier {
-                content.bytes = place.read(&os_name(carrier), READ_LIMIT).map(|(_, bytes)| bytes).unwrap_or_default();
+            let (inner, more) = children(&*place)?;
+            if more {
+                return Err(io::Error::other("it holds more files than a lock does"));
+            }
+            // Several may hold it together: all their records, as one that is not seen could be the one that lives.
+            for carrier in inner.iter().filter(|name| name.starts_with(beginning.as_bytes())) {
+                match place.read(&os_name(carrier), READ_LIMIT - content.bytes.len()) {
+                    Ok((_, bytes)) => content.bytes.extend(bytes),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
     }

@@ -156,7 +156,8 @@ pub struct Format {
     pub scope: Scope,
     /// For heartbeat formats, unless the record gives its own.
     pub heartbeat: Option<Heartbeat>,
-    /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name).
+    /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name); of several
+    /// such files the contents follow each other.
     pub payload: Option<(&'static str, &'static str)>,
     /// A file beside it that names its owner: what stands for the lock's own ending, as (own ending, other ending).
     pub companion: Option<(&'static str, &'static str)>,

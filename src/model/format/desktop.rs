@@ -1,6 +1,6 @@
 //! Browsers, desktop programs and what they stand on: Firefox, Chromium, VS Code, Qt, Steam, Wine, X11, Zotero.
 
-use super::fields::{SQLITE, any_content, is_empty, is_hex, owned, stands_in, target};
+use super::fields::{SQLITE, any_content, is_empty, is_hex, owned, target};
 use super::text::{is_digits, is_host, text};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope};
 use crate::model::facts::FileKind;
@@ -240,11 +240,15 @@ fn qt(file: &Candidate<'_>) -> Option<RecordState> {
 
 /// `steam.sh`.
 fn steam(file: &Candidate<'_>) -> Option<RecordState> {
-    if is_empty(file) && stands_in(file, b".steam") {
-        return Some(RecordState::CutShort);
+    if file.kind != FileKind::Regular {
+        return None;
     }
-    let digits = text(file)?.strip_suffix('\n').filter(|digits| is_digits(digits))?;
-    Some(owned(digits, Record::default()))
+    let text = text(file).unwrap_or_default();
+    Some(match text.strip_suffix('\n') {
+        Some(digits) if is_digits(digits) => owned(digits, Record::default()),
+        None if file.size == 0 || is_digits(text) => RecordState::CutShort,
+        _ => RecordState::Malformed("no PID"),
+    })
 }
 
 /// `os/utils.c`: `%10lu\n`, and what is shorter the server takes for bogus.

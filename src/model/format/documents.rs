@@ -29,7 +29,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "vim",
         title: "Vim swap",
         mechanism: Mechanism::Existence,
-        names: &["*.sw[a-p]", "*.s[a-v][a-z]"],
+        names: &["*.sw[a-z]", "*.sv[t-z]"],
         common_names: true,
         claim: Claim::Magic,
         programs: &[
@@ -57,8 +57,9 @@ pub(super) static FORMATS: &[Format] = &[
         stale_rule: Some(
             "deleted by the next Vim only if its PID on the same host is gone and nothing in it is unsaved; else Vim asks",
         ),
-        caution: Some("It may hold the only copy of unsaved text"),
-        after_clearing: Some("vim -r FILE before, to see what it holds"),
+        caution: Some(
+            "It may hold the only copy of unsaved text: `vim -r FILE` shows it, while the swap file is there",
+        ),
         read: vim,
         ..PLAIN
     },
@@ -159,9 +160,8 @@ fn vim(file: &Candidate<'_>) -> Option<RecordState> {
     let bytes = file.bytes;
     let plain = bytes.starts_with(b"b0");
     let encrypted = [b"bc", b"bC", b"bd", b"bS", b"bs"].iter().any(|id| bytes.starts_with(*id));
-    let version = bytes
-        .get(2..7)
-        .is_some_and(|version| version == b"VIM 0" || version.starts_with(b"VIM ") || version == b"nVIM ");
+    // Neovim calls itself nVIM.
+    let version = bytes.get(2..).is_some_and(|rest| rest.starts_with(b"VIM ") || rest.starts_with(b"nVIM "));
     if file.kind != FileKind::Regular || !(plain || encrypted) || !version {
         return None;
     }
@@ -182,8 +182,8 @@ fn vim(file: &Candidate<'_>) -> Option<RecordState> {
     let dirty = bytes.get(1007) == Some(&DIRTY);
     Some(RecordState::Parsed(Box::new(Record {
         pid: Pid::new(pid.into()),
-        user: padded(bytes.get(28..68)).map(|user| user.into()),
-        host: padded(bytes.get(68..108)).map(|host| host.into()),
+        user: padded(bytes.get(28..68)).map(Into::into),
+        host: padded(bytes.get(68..108)).map(Into::into),
         detail: edits,
         precious: dirty.then_some("unsaved text: recover it with vim -r first"),
         complete: true,

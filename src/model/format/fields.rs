@@ -76,8 +76,3 @@ pub(super) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
 pub(super) fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
 }
-
-/// Whether the directory's last component is called so.
-pub(super) fn stands_in(file: &Candidate<'_>, directory: &[u8]) -> bool {
-    file.directory.rsplit(|b| *b == b'/').next() == Some(directory)
-}

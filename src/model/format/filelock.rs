@@ -4,6 +4,7 @@ use super::fields::{SQLITE, escaped_host, hex_bytes, is_hex, owned};
 use super::text::{decimal_token, is_digits, pid, text};
 use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, Standing};
 use crate::model::facts::FileKind;
+use crate::model::holder::Pid;
 use std::time::Duration;
 
 /// Rows with the same id are the same tool's files: locks at one time or in one place, none at another.
@@ -78,9 +79,7 @@ pub(super) static FORMATS: &[Format] = &[
         stale_rule: Some(
             "a peer commits a holder out once its nonce did not change for `lease` seconds, by the peer's own clock",
         ),
-        caution: Some(
-            "The holder rewrites the nonce, so the directory's time says nothing of it; several may read at once",
-        ),
+        caution: Some("The holder rewrites the nonce, so the directory's time says nothing of it"),
         read: soft_rw4,
         ..PLAIN
     },
@@ -213,29 +212,36 @@ fn is_rw4_tree(file: &Candidate<'_>) -> bool {
     file.kind == FileKind::Directory && has(b"gen") && has(b"holders")
 }
 
-/// `_soft_rw/_protocol.py`: one holder, as a file or in the tree.
+/// `_soft_rw/_protocol.py`: a holder as a file, or those in the tree one after the other.
 fn soft_rw4(file: &Candidate<'_>) -> Option<RecordState> {
-    let body = content(file)?.strip_prefix(RW4)?;
-    if body.starts_with("generation=") || (file.kind == FileKind::Directory && !is_rw4_tree(file)) {
+    const UNCLEAR: RecordState = RecordState::Malformed("a holder without PID, host or lease");
+    let all = content(file)?.strip_prefix(RW4)?;
+    if all.starts_with("generation=") || (file.kind == FileKind::Directory && !is_rw4_tree(file)) {
         return None;
     }
-    if !body.ends_with('\n') {
-        return Some(RecordState::CutShort);
-    }
-    let digits = value(body, "pid").filter(|digits| is_digits(digits));
-    let host = value(body, "host").and_then(escaped_host);
-    let (Some(digits), Some((host, pid_ns)), Some(lease)) = (digits, host, value(body, "lease").and_then(seconds))
-    else {
-        return Some(RecordState::Malformed("a holder without PID, host or lease"));
-    };
-    // Readers that stand beside it are not read: where this one is proved gone, they may still be there.
-    match pid(digits) {
-        Ok(pid) => {
-            let rest = Record { pid, host: Some(host), pid_ns, lease: Some(lease), ..Record::default() };
-            Some(RecordState::Parsed(Box::new(Record { complete: true, ..rest })))
+    let mut owners: Vec<Pid> = Vec::new();
+    let mut shared: Option<Record> = None;
+    for body in all.split(RW4) {
+        if !body.ends_with('\n') {
+            return Some(RecordState::CutShort);
         }
-        Err(state) => Some(state),
+        let owner = value(body, "pid").filter(|digits| is_digits(digits)).and_then(|digits| pid(digits).ok()?);
+        let host = value(body, "host").and_then(escaped_host);
+        let (Some(owner), Some((host, pid_ns)), Some(lease)) = (owner, host, value(body, "lease").and_then(seconds))
+        else {
+            return Some(UNCLEAR);
+        };
+        let host = Some(host);
+        if shared.as_ref().is_some_and(|first| first.host != host || first.pid_ns != pid_ns) {
+            return Some(RecordState::Malformed("holders on several hosts, more than one record can name"));
+        }
+        let lease = shared.and_then(|first| first.lease).map_or(lease, |first| first.max(lease));
+        shared = Some(Record { host, pid_ns, lease: Some(lease), ..Record::default() });
+        owners.push(owner);
     }
+    let (Some((first, others)), Some(shared)) = (owners.split_first(), shared) else { return Some(UNCLEAR) };
+    let record = Record { pid: Some(*first), others: others.into(), complete: true, ..shared };
+    Some(RecordState::Parsed(Box::new(record)))
 }
 
 fn soft_rw4_idle(file: &Candidate<'_>) -> Option<RecordState> {
