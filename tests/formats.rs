@@ -221,6 +221,8 @@ fn each_format_has_its_case_file_with_enough_cases() {
         let Some(cases) = files.get(format.id) else { panic!("tests/cases/formats/{}.toml is missing", format.id) };
         let own = cases.iter().filter(|case| case.format == format.id).count();
         assert!(own >= 3, "{}: {own} cases of its own are too few", format.id);
+        let cut = format.programs.iter().find(|program| program.len() > 15);
+        assert!(cut.is_none(), "{}: the kernel cuts {cut:?} to 15 bytes", format.id);
     }
     let known: BTreeSet<&str> = FORMATS.iter().map(|format| format.id).collect();
     assert!(files.keys().all(|file| known.contains(file.as_str())), "a case file that is no format's: {files:?}");

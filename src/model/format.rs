@@ -135,7 +135,8 @@ impl Heartbeat {
 /// One row of the catalogue.
 #[derive(Debug)]
 pub struct Format {
-    /// The id in the JSON output and in FORMATS.md.
+    /// The id in the JSON output and in FORMATS.md. Two rows have the same where one tool's file is a lock at one time and
+    /// none at another.
     pub id: &'static str,
     /// What the window calls it.
     pub title: &'static str,
@@ -419,6 +420,8 @@ pub fn recognise(file: &Candidate<'_>) -> Reading {
         (_, Mechanism::Heartbeat) => Mechanism::Heartbeat,
         (FileKind::Directory, _) => Mechanism::Directory,
         (FileKind::Symlink, _) => Mechanism::Symlink,
+        // A tool's way out where links cannot be made.
+        (FileKind::Regular, Mechanism::Symlink | Mechanism::Directory) => Mechanism::Existence,
         (_, mechanism) => mechanism,
     };
     Reading { format, mechanism, record }

@@ -6,8 +6,9 @@ use super::text::{is_digits, is_host, text};
 use super::{Candidate, Format, Mechanism, PLAIN, Record, RecordState, Scope};
 use crate::model::facts::FileKind;
 
+/// As the kernel cuts them, to 15 bytes.
 const PROGRAMS: &[&str] =
-    &["git", "git-remote-http", "git-remote-https", "git-receive-pack", "git-upload-pack", "git-gc", "git-maintenance"];
+    &["git", "git-remote-http", "git-receive-pac", "git-upload-pack", "git-gc", "git-maintenance"];
 
 pub(super) static FORMATS: &[Format] = &[
     Format {
