@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use lockscope::model::facts::FileKind;
-use lockscope::model::format::{Candidate, FORMATS, Reading, Record, RecordState, by_id, recognise};
+use lockscope::model::format::{Candidate, FORMATS, Listed, Reading, Record, RecordState, by_id, listed, recognise};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +67,8 @@ struct Case {
     #[serde(default)]
     others: Vec<u32>,
     machine_id: Option<String>,
+    /// Of the record itself, without a start token.
+    record_boot_id: Option<String>,
     program: Option<String>,
     booted_at: Option<String>,
     lease_secs: Option<f64>,
@@ -161,6 +163,8 @@ impl Case {
         compare("others", format!("{others:?}"), format!("{:?}", self.others));
         let machine = record.machine_id.map(|id| format!("{id:032x}"));
         compare("machine_id", format!("{machine:?}"), format!("{:?}", self.machine_id));
+        let boot = record.boot_id.map(|id| format!("{id:032x}"));
+        compare("record_boot_id", format!("{boot:?}"), format!("{:?}", self.record_boot_id));
         compare("program", format!("{:?}", record.program.as_deref()), format!("{:?}", self.program));
         let booted = record.booted_at.map(lockscope::model::time::Wall::rfc3339);
         compare("booted_at", format!("{booted:?}"), format!("{:?}", self.booted_at));
@@ -217,6 +221,8 @@ fn each_format_has_its_case_file_with_enough_cases() {
         let Some(cases) = files.get(format.id) else { panic!("tests/cases/formats/{}.toml is missing", format.id) };
         let own = cases.iter().filter(|case| case.format == format.id).count();
         assert!(own >= 3, "{}: {own} cases of its own are too few", format.id);
+        let cut = format.programs.iter().find(|program| program.len() > 15);
+        assert!(cut.is_none(), "{}: the kernel cuts {cut:?} to 15 bytes", format.id);
     }
     let known: BTreeSet<&str> = FORMATS.iter().map(|format| format.id).collect();
     assert!(files.keys().all(|file| known.contains(file.as_str())), "a case file that is no format's: {files:?}");
@@ -282,6 +288,131 @@ fn any_kind() -> impl Strategy<Value = FileKind> {
     ])
 }
 
+/// What single formats are made of.
+const PIECES: [&[u8]; 48] = [
+    b"filelock/2\n",
+    b"filelock-rw/1\n",
+    b"filelock-strict-v1\n",
+    b"1\nfilelock-strict-v1\0\n0\n",
+    b"mode=lease\n",
+    b"pid=",
+    b"host=vm\n",
+    b"duration=",
+    b"lease=90.0\n",
+    b"start=",
+    b"generation=1\n",
+    b"a873754f16ee4e749d6427a6c66f41b1",
+    b"12345678901234567890123456789012",
+    b"766d",
+    b"?c3",
+    b"?",
+    b"|",
+    b"^",
+    b";",
+    b"/",
+    b".",
+    b"-7ac2eb80.",
+    b".-fceb7b80",
+    b"{\"write\":{\"a\":{\"pid\":",
+    b"\"read\":{\"b\":[{\"pid\":",
+    b"}]}",
+    b"\"cmd\":\"dvc\"",
+    b"pid ",
+    b"vm/effffffc:",
+    b"alice@ws1.",
+    b"\xef\x80\xa2",
+    b"b0VIM 9.1\0\0",
+    b"bcnVIM 0.1\0",
+    b"\0\x10\0\0",
+    b"3210\0\0\0\0",
+    b"\0\0\0\0\x30\x31\x32\x33",
+    b"U",
+    b"Alice\\,,",
+    b",21.11.2026 03:14,",
+    b"file:///x;",
+    b"{\"hostname\":",
+    b"\"username\":\"alice\"}",
+    b"127.0.0.1:+",
+    b"192.0.2.10:",
+    b"build-host-7-",
+    b"\npython3.11\nvm\n",
+    b"\ne371d1e9-e652-4a5f-8922-5e55eb270cca\n",
+    b"SQLite format 3\0",
+];
+
+/// A name that fits one of the catalogue's globs, with its directory: `*` filled, the first of `{...}` and `[...]` taken.
+fn from_glob(glob: &str, fill: &str) -> (String, String) {
+    let mut path = String::from("/srv/");
+    let mut letters = glob.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '*' if path.ends_with(fill) => {}
+            '*' => path.push_str(fill),
+            '\\' => path.extend(letters.next()),
+            '[' => {
+                let choices: String = letters.by_ref().take_while(|letter| *letter != ']').collect();
+                path.extend(choices.chars().next());
+            }
+            '{' => {
+                let choices: String = letters.by_ref().take_while(|letter| *letter != '}').collect();
+                path.push_str(choices.split(',').next().unwrap_or_default());
+            }
+            plain => path.push(plain),
+        }
+    }
+    let (directory, name) = path.rsplit_once('/').unwrap();
+    (directory.to_owned(), name.to_owned())
+}
+
+/// A name and a directory: any at all, or such as a format claims.
+fn any_place() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let globs: Vec<&str> = FORMATS.iter().flat_map(|format| format.names).copied().collect();
+    prop_oneof![
+        (prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(any::<u8>(), 0..40)),
+        (prop::sample::select(globs), "[a-z0-9.-]{1,8}").prop_map(|(glob, fill)| {
+            let (directory, name) = from_glob(glob, &fill);
+            (directory.into_bytes(), name.into_bytes())
+        }),
+    ]
+}
+
+/// Bytes of the length of a fixed layout, noise with an id before it.
+fn near_layouts() -> impl Strategy<Value = Vec<u8>> {
+    let length = prop::sample::select(vec![11usize, 24, 161, 162, 165, 1015, 1016, 1100]);
+    let noise = prop::collection::vec(prop_oneof![Just(0u8), any::<u8>()], 1100);
+    (length, prop::sample::select(PIECES.to_vec()), noise, any::<bool>()).prop_map(|(length, id, mut noise, magic)| {
+        noise[..id.len()].copy_from_slice(id);
+        if magic {
+            noise[1008..1012].copy_from_slice(b"3210");
+        }
+        noise.truncate(length);
+        noise
+    })
+}
+
+/// Names in a lock directory, or of a second link.
+fn near_names() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<u32>().prop_map(|number| number.to_string()),
+        prop::sample::select(vec![
+            "vm",
+            ".",
+            "-",
+            ".-fceb7b80",
+            "-403c1b80.",
+            "claims",
+            "gen",
+            "holders",
+            "symlink",
+            "x.7f0101.",
+            ".LNK",
+            "é",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
+}
+
 /// Bytes that come close to a record, more often than chance would make them.
 fn near_records() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
@@ -314,6 +445,7 @@ fn near_records() -> impl Strategy<Value = Vec<u8>> {
             b"99999999999999999999",
         ])
         .prop_map(<[u8]>::to_vec),
+        prop::sample::select(PIECES.to_vec()).prop_map(<[u8]>::to_vec),
     ];
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
@@ -321,23 +453,43 @@ fn near_records() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_file_gives_a_reading(
-        name in prop::collection::vec(any::<u8>(), 0..40),
-        directory in prop::collection::vec(any::<u8>(), 0..40),
+        (directory, name) in any_place(),
         kind in any_kind(),
-        bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..300), near_records()],
+        bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..300), near_records(), near_layouts()],
+        children in prop::collection::vec(near_names(), 0..4),
+        linked_name in prop::option::of(near_names()),
         size in prop_oneof![Just(None), any::<u64>().prop_map(Some)],
         known_key in any::<bool>(),
     ) {
         let size = size.unwrap_or(bytes.len() as u64);
-        let file = Candidate { size, known_key, ..Candidate::plain(&name, &directory, kind, &bytes) };
+        let children: Vec<Box<[u8]>> = children.into_iter().map(|name| name.into_bytes().into()).collect();
+        let file = Candidate {
+            size,
+            known_key,
+            links: 1 + u32::from(linked_name.is_some()),
+            children: &children,
+            linked_name: linked_name.as_deref().map(str::as_bytes),
+            ..Candidate::plain(&name, &directory, kind, &bytes)
+        };
         let reading = recognise(&file);
         prop_assert!(by_id(reading.format.id).is_some());
         prop_assert_eq!(&reading, &recognise(&file), "the same file reads the same");
-        if let Some(pid) = reading.record().and_then(|record| record.pid) {
+        for pid in reading.record().into_iter().flat_map(|record| record.pid.iter().chain(&record.others)) {
             prop_assert!((1..=i32::MAX as u32).contains(&pid.get()));
         }
         if matches!(kind, FileKind::Fifo | FileKind::Socket | FileKind::Device) {
             prop_assert!(reading.record().is_none());
+        }
+    }
+
+    #[test]
+    fn every_glob_is_listed_by_a_name_that_fits_it(fill in "[a-z0-9][a-z0-9.-]{0,7}") {
+        for format in FORMATS.iter() {
+            for glob in format.names {
+                let (directory, name) = from_glob(glob, &fill);
+                let found = listed(directory.as_bytes(), name.as_bytes());
+                prop_assert!(found != Listed::No, "{}: {directory}/{name} is not listed", format.id);
+            }
         }
     }
 

@@ -35,7 +35,7 @@ fn looks_like_json(file: &Candidate<'_>) -> bool {
 }
 
 /// The object, or why there is none. Nesting beyond 128 is refused by the parser, so brackets cannot exhaust the stack.
-fn object(file: &Candidate<'_>) -> Result<Map<String, Value>, RecordState> {
+pub(super) fn object(file: &Candidate<'_>) -> Result<Map<String, Value>, RecordState> {
     match serde_json::from_slice::<Value>(file.bytes) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(RecordState::Malformed("JSON, but no object")),
@@ -44,14 +44,14 @@ fn object(file: &Candidate<'_>) -> Result<Map<String, Value>, RecordState> {
     }
 }
 
-enum PidField {
+pub(super) enum PidField {
     Missing,
     Nobody,
     Named(Pid),
     Bad(&'static str),
 }
 
-fn pid_field(map: &Map<String, Value>) -> PidField {
+pub(super) fn pid_field(map: &Map<String, Value>) -> PidField {
     let text = match map.get("pid") {
         None | Some(Value::Null) => return PidField::Missing,
         Some(Value::Number(number)) => number.to_string(),
@@ -71,7 +71,7 @@ fn pid_field(map: &Map<String, Value>) -> PidField {
     }
 }
 
-fn text_field(map: &Map<String, Value>, names: &[&str]) -> Option<Box<str>> {
+pub(super) fn text_field(map: &Map<String, Value>, names: &[&str]) -> Option<Box<str>> {
     names.iter().find_map(|name| map.get(*name)?.as_str()).filter(|text| !text.is_empty()).map(Into::into)
 }
 
