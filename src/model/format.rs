@@ -6,9 +6,16 @@
 //! To add a format: one reader and one row in a file of `format/`, one case file under `tests/cases/formats/`, one row in
 //! `docs/FORMATS.md` (a test compares that table with this one).
 
+mod backup;
+mod build;
+mod database;
+mod fields;
 mod git;
+mod mail;
 mod marker;
 mod names;
+mod server;
+mod system;
 mod text;
 
 use super::facts::FileKind;
@@ -331,7 +338,18 @@ impl Reading {
 
 /// The catalogue, in the order in which formats are tried: by [`Claim`], then as the sections give them.
 pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
-    let sections: [&'static [Format]; 4] = [marker::FORMATS, names::FORMATS, git::FORMATS, text::FORMATS];
+    let sections: [&'static [Format]; 10] = [
+        marker::FORMATS,
+        names::FORMATS,
+        git::FORMATS,
+        database::FORMATS,
+        server::FORMATS,
+        system::FORMATS,
+        backup::FORMATS,
+        build::FORMATS,
+        mail::FORMATS,
+        text::FORMATS,
+    ];
     let mut all: Vec<&'static Format> = sections.into_iter().flatten().collect();
     all.sort_by_key(|format| format.claim);
     all

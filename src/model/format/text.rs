@@ -67,23 +67,23 @@ pub(super) static FORMATS: &[Format] = &[
 /// Text records are short; what is longer than this is something else.
 const LONGEST_TEXT_RECORD: u64 = 1024;
 
-fn text<'a>(file: &Candidate<'a>) -> Option<&'a str> {
+pub(super) fn text<'a>(file: &Candidate<'a>) -> Option<&'a str> {
     let small = file.kind == FileKind::Regular && file.size > 0 && file.size <= LONGEST_TEXT_RECORD;
     small.then(|| std::str::from_utf8(file.bytes).ok()).flatten()
 }
 
-fn is_digits(text: &str) -> bool {
+pub(super) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     text.len() <= 253
         && text.bytes().any(|b| b.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
 /// `Ok(None)` for 0, which names nobody.
-fn pid(digits: &str) -> Result<Option<Pid>, RecordState> {
+pub(super) fn pid(digits: &str) -> Result<Option<Pid>, RecordState> {
     match digits.parse::<u64>() {
         Ok(0) => Ok(None),
         Ok(number) => Pid::new(number).map(Some).ok_or(RecordState::Malformed("PID beyond 2^31-1")),
