@@ -342,12 +342,12 @@ pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
         marker::FORMATS,
         names::FORMATS,
         git::FORMATS,
-        database::FORMATS,
         server::FORMATS,
         system::FORMATS,
         backup::FORMATS,
         build::FORMATS,
-        mail::FORMATS,
+        database::FORMATS,
+        mail::FORMATS, // after the exact names: it has `*.lock`
         text::FORMATS,
     ];
     let mut all: Vec<&'static Format> = sections.into_iter().flatten().collect();

@@ -1,6 +1,6 @@
 //! Backup, synchronisation, infrastructure.
 
-use super::fields::{KERNEL, has_keys, is_hex, is_regular, kernel_file, one_pid, parent, parsed, pid_value};
+use super::fields::{KERNEL, has_keys, is_hex, is_regular, kernel_file, one_pid, owned_by, parent, parsed, pid_value};
 use super::marker::{looks_like_json, object, text_field, time_field};
 use super::text::{is_digits, pid, text};
 use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState};
@@ -313,16 +313,15 @@ fn borg2(file: &Candidate<'_>) -> Option<RecordState> {
     let (Some(host_id), Some(process)) = (text_field(&map, &["hostid"]), map.get("processid")) else {
         return Some(RecordState::Malformed("\"hostid\" is no text"));
     };
-    Some(match pid_value(process) {
-        Ok(pid) => parsed(Record {
-            pid,
+    Some(owned_by(
+        pid_value(process),
+        Record {
             host: Some(borg_host(&host_id).into()),
             detail: Some(format!("{}, host id {host_id}{}", sharing(&map), refreshed(&map)).into()),
             complete: true,
             ..Record::default()
-        }),
-        Err(state) => state,
-    })
+        },
+    ))
 }
 
 /// `internal/repository/lock.go`. On disk it is encrypted: nonce, ciphertext, code; no text by any chance.
@@ -333,17 +332,16 @@ fn restic(file: &Candidate<'_>) -> Option<RecordState> {
         if !map.keys().all(|key| KEYS.contains(&key.as_str())) {
             return None;
         }
-        return Some(match pid_value(map.get("pid")?) {
-            Ok(pid) => parsed(Record {
-                pid,
+        return Some(owned_by(
+            pid_value(map.get("pid")?),
+            Record {
                 host: text_field(&map, &["hostname"]),
                 user: text_field(&map, &["username"]),
                 detail: Some(format!("{}{}", sharing(&map), refreshed(&map)).into()),
                 complete: true,
                 ..Record::default()
-            }),
-            Err(state) => state,
-        });
+            },
+        ));
     }
     let at_home = is_regular(file) && is_hex(file.name, 64) && parent(file) == b"locks";
     (at_home && SIZES.contains(&file.size) && std::str::from_utf8(file.bytes).is_err()).then_some(RecordState::None)
@@ -363,15 +361,14 @@ fn rclone_new(file: &Candidate<'_>) -> Option<RecordState> {
     let map = object_with(file, &["Session", "PID", "TimeExpires"])?;
     let expires = time_field(&map, &["TimeExpires"]).map(|time| format!(", expires {}", Wall::rfc3339(time)));
     let session = text_field(&map, &["Session"]).unwrap_or_default();
-    Some(match pid_value(map.get("PID")?) {
-        Ok(pid) => parsed(Record {
-            pid,
+    Some(owned_by(
+        pid_value(map.get("PID")?),
+        Record {
             detail: Some(format!("session {session}{}", expires.unwrap_or_default()).into()),
             complete: true,
             ..Record::default()
-        }),
-        Err(state) => state,
-    })
+        },
+    ))
 }
 
 /// `libstore/unix/pathlocks.cc`: `d` marks an unlinked lock. A store path may itself end in `.lock`: that is content.

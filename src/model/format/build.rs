@@ -1,8 +1,8 @@
 //! Build tools, and the package managers of languages.
 
-use super::fields::{KERNEL, empty_file, is_below, is_hex, is_regular, parent, parsed};
+use super::fields::{KERNEL, empty_file, is_below, is_hex, is_regular, owned_by, parent, parsed};
 use super::text::{is_digits, pid, text};
-use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState};
+use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, is_dependency_lockfile};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 
@@ -54,8 +54,11 @@ pub(super) static FORMATS: &[Format] = &[
         caution: Some(
             "A living holder stops with an error (`ECOMPROMISED`) at its next touch, and its program with it",
         ),
-        // What is in git's directory git made, or nobody knows who.
-        read: |file| if is_below(file, b".git") { None } else { empty_directory(file) },
+        // What is in git's directory git made, or nobody knows who; a dependency lockfile's name is no lock's.
+        read: |file| {
+            let others = is_below(file, b".git") || is_dependency_lockfile(file.name);
+            if others { None } else { empty_directory(file) }
+        },
         ..PLAIN
     },
     Format {
@@ -120,14 +123,15 @@ pub(super) static FORMATS: &[Format] = &[
 
 /// Empty files called `.lock` are many; uv makes its own writable by anybody (`crates/uv-fs/src/locked_file.rs`).
 fn uv(file: &Candidate<'_>) -> Option<RecordState> {
-    let mine = match file.name.strip_prefix(b"uv-").and_then(|rest| rest.strip_suffix(b".lock")) {
-        Some(digest) => is_hex(digest, 16),
-        None => {
-            let homes = [&b"uv"[..], b".venv", b"venv"];
-            let tools = is_below(file, b"uv") && matches!(parent(file), b"python" | b"tools");
-            file.mode & 0o777 == 0o666 || homes.contains(&parent(file)) || tools
-        }
-    };
+    let digest = file.name.strip_prefix(b"uv-").and_then(|rest| rest.strip_suffix(b".lock"));
+    let mine = digest.map_or_else(
+        || {
+            let home = matches!(parent(file), b"uv" | b".venv" | b"venv");
+            let within = is_below(file, b"uv") && matches!(parent(file), b"python" | b"tools");
+            home || within || file.mode & 0o777 == 0o666
+        },
+        |digest| is_hex(digest, 16),
+    );
     if mine { empty_file(file) } else { None }
 }
 
@@ -217,15 +221,14 @@ fn bazel(file: &Candidate<'_>) -> Option<RecordState> {
         return None;
     }
     let place = value("cwd").or(value("tty")).map(|place| format!(" in {place}")).unwrap_or_default();
-    Some(match pid(digits) {
-        Ok(pid) => parsed(Record {
-            pid,
+    Some(owned_by(
+        pid(digits),
+        Record {
             detail: Some(format!("last {owner}{place}").into()),
             complete: text.ends_with('\n'),
             ..Record::default()
-        }),
-        Err(state) => state,
-    })
+        },
+    ))
 }
 
 fn r_lock(file: &Candidate<'_>) -> Option<RecordState> {

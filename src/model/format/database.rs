@@ -1,6 +1,6 @@
 //! Databases: what their servers and libraries lock their data with.
 
-use super::fields::{KERNEL, empty_file, is_regular, kernel_file, last_taker, parsed, pid_file};
+use super::fields::{KERNEL, empty_file, is_regular, kernel_file, last_taker, owned_by, parsed, pid_file};
 use super::text::{is_digits, is_host, pid, text};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::time::Wall;
@@ -205,15 +205,14 @@ fn clickhouse(file: &Candidate<'_>) -> Option<RecordState> {
     if lines.next().is_some() || !is_digits(digits) || started.is_empty() {
         return None;
     }
-    Some(match pid(digits) {
-        Ok(pid) => parsed(Record {
-            pid,
+    Some(owned_by(
+        pid(digits),
+        Record {
             detail: Some(format!("started at {started}, by its own clock").into()),
             complete: true,
             ..Record::default()
-        }),
-        Err(state) => state,
-    })
+        },
+    ))
 }
 
 /// `hdfs/server/common/Storage.java` writes the name of the virtual machine.
@@ -223,10 +222,9 @@ fn in_use(file: &Candidate<'_>) -> Option<RecordState> {
     }
     let owner = text(file).and_then(|text| text.trim_ascii_end().split_once('@'));
     Some(match owner {
-        Some((digits, host)) if is_digits(digits) && is_host(host) => match pid(digits) {
-            Ok(pid) => parsed(Record { pid, host: Some(host.into()), ..Record::default() }),
-            Err(state) => state,
-        },
+        Some((digits, host)) if is_digits(digits) && is_host(host) => {
+            owned_by(pid(digits), Record { host: Some(host.into()), ..Record::default() })
+        }
         _ => RecordState::Malformed("no PID@HOST"),
     })
 }

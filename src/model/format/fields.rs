@@ -3,6 +3,7 @@
 use super::text::{is_digits, pid, text};
 use super::{Candidate, Format, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
+use crate::model::holder::Pid;
 use serde_json::{Map, Value};
 
 /// A row of files on which the kernel holds the lock: empty, and left behind.
@@ -56,10 +57,7 @@ pub(super) fn one_pid(text: &str) -> RecordState {
     if !is_digits(digits) {
         return RecordState::Malformed("no PID");
     }
-    match pid(digits) {
-        Ok(pid) => parsed(Record { pid, complete: text.ends_with('\n'), ..Record::default() }),
-        Err(state) => state,
-    }
+    owned_by(pid(digits), Record { complete: text.ends_with('\n'), ..Record::default() })
 }
 
 /// For names that are the tool's own: the PID of the owner. An empty one is being written.
@@ -74,13 +72,18 @@ pub(super) fn pid_file(file: &Candidate<'_>) -> Option<RecordState> {
     })
 }
 
+/// The record with its PID, or why there is none.
+pub(super) fn owned_by(pid: Result<Option<Pid>, RecordState>, record: Record) -> RecordState {
+    pid.map_or_else(|state| state, |pid| parsed(Record { pid, ..record }))
+}
+
 /// For names that are the tool's own and on which the kernel holds the lock: nothing, or the PID of the last taker.
 pub(super) fn last_taker(file: &Candidate<'_>) -> Option<RecordState> {
     if file.size == 0 { empty_file(file) } else { pid_file(file) }
 }
 
 /// `0` names nobody; anything that is no PID is an error.
-pub(super) fn pid_value(value: &Value) -> Result<Option<crate::model::holder::Pid>, RecordState> {
+pub(super) fn pid_value(value: &Value) -> Result<Option<Pid>, RecordState> {
     let digits = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),

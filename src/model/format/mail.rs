@@ -1,6 +1,6 @@
 //! Mailboxes, and what shell scripts lock with.
 
-use super::fields::{is_regular, parsed};
+use super::fields::{is_regular, owned_by};
 use super::text::{is_digits, is_host, pid, text};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 
@@ -65,7 +65,7 @@ fn gnupg(file: &Candidate<'_>) -> Option<RecordState> {
     if line.len() != 10 || digits.len() == line.len() || !is_digits(digits) || !is_host(host) {
         return None;
     }
-    named(digits, host, true)
+    Some(named(digits, host, true))
 }
 
 /// `src/lib/file-dotlock.c`. Without a newline the host may be cut short.
@@ -74,12 +74,9 @@ fn dovecot(file: &Candidate<'_>) -> Option<RecordState> {
     if !is_digits(digits) || !is_host(host) {
         return None;
     }
-    named(digits, host, false)
+    Some(named(digits, host, false))
 }
 
-fn named(digits: &str, host: &str, complete: bool) -> Option<RecordState> {
-    Some(match pid(digits) {
-        Ok(pid) => parsed(Record { pid, host: Some(host.into()), complete, ..Record::default() }),
-        Err(state) => state,
-    })
+fn named(digits: &str, host: &str, complete: bool) -> RecordState {
+    owned_by(pid(digits), Record { host: Some(host.into()), complete, ..Record::default() })
 }

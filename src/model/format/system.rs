@@ -1,6 +1,6 @@
 //! The system and its package managers.
 
-use super::fields::{KERNEL, is_regular, kernel_file, last_taker, one_pid, parent, parsed, pid_file};
+use super::fields::{KERNEL, is_regular, kernel_file, last_taker, one_pid, owned_by, parent, parsed, pid_file};
 use super::marker::{looks_like_json, object, text_field};
 use super::text::{is_digits, pid, text};
 use super::{Candidate, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
@@ -202,7 +202,7 @@ pub(super) static FORMATS: &[Format] = &[
 
 /// `lib/libalpm/handle.c` creates it with mode 0. Derby has a `db.lck` too, with text in it.
 fn pacman(file: &Candidate<'_>) -> Option<RecordState> {
-    let mine = parent(file) == b"pacman" || file.mode & 0o777 == 0;
+    let mine = parent(file) == b"pacman" || file.mode.trailing_zeros() >= 9; // not even its owner may read it
     if mine { kernel_file(file) } else { None }
 }
 
@@ -216,10 +216,9 @@ fn shadow(file: &Candidate<'_>) -> Option<RecordState> {
         return at_home.then_some(RecordState::CutShort);
     }
     match text(file).and_then(|text| text.strip_suffix('\0')) {
-        Some(digits) if is_digits(digits) => Some(match pid(digits) {
-            Ok(pid) => parsed(Record { pid, complete: true, ..Record::default() }),
-            Err(state) => state,
-        }),
+        Some(digits) if is_digits(digits) => {
+            Some(owned_by(pid(digits), Record { complete: true, ..Record::default() }))
+        }
         _ => at_home.then_some(RecordState::Malformed("no PID and NUL")),
     }
 }
