@@ -4,7 +4,7 @@ use super::{Candidate, Format, Mechanism, PLAIN, RecordState, Scope};
 use crate::model::facts::FileKind;
 
 const PROGRAMS: &[&str] =
-    &["git", "git-remote-http", "git-remote-https", "git-receive-pack", "git-upload-pack", "git-gc", "git-maintenance"];
+    &["git", "git-remote-http", "git-receive-pac", "git-upload-pack", "git-gc", "git-maintenance"];
 
 pub(super) static FORMATS: &[Format] = &[Format {
     id: "git-lock",
