@@ -4,7 +4,7 @@
 
 use lockscope::model::facts::FileKind;
 use lockscope::model::format::{
-    Candidate, FORMATS, Mechanism, Reading, Record, RecordState, by_id, name_glob, recognise,
+    Candidate, FORMATS, Listed, Mechanism, Reading, Record, RecordState, by_id, listed, name_glob, recognise,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -251,6 +251,47 @@ fn each_row_is_well_formed() {
         let sentences = [format.stale_rule, format.caution, format.unlocker, format.after_clearing];
         let bare = |text: &str| !text.is_empty() && !text.ends_with('.') && !text.contains('\n');
         assert!(sentences.into_iter().flatten().all(bare), "{}: no full stop, one line", format.id);
+    }
+}
+
+#[test]
+fn names_of_tools_are_listed_and_ordinary_names_only_by_their_content() {
+    const HASH: &str = "f535fc64821d00ede6f55ef987a704c1b508d4f6749f1e02ad41e0954f81760f";
+    let by = |directory: &str, name: &str| listed(directory.as_bytes(), name.as_bytes());
+    for (directory, name) in [
+        ("/home/ann/.cargo", ".package-cache"),
+        ("/tmp", ".s.PGSQL.5432.lock"),
+        ("/run/lock", "LCK..ttyS0"),
+        ("/usr/lib/R/library", "00LOCK-ggplot2"),
+        ("/srv/repo", "lock.exclusive"),
+        ("/srv/repo", "lock.roster"),
+        ("/srv/repo", ".terraform.tfstate.lock.info"),
+        ("/srv/h2", "test.lock.db"),
+        ("/home/ann/.config/kopia", "repository.config.mlock"),
+        ("/var/lib/dpkg", "lock-frontend"),
+        ("/var/lib/dpkg/triggers", "Lock"),
+    ] {
+        assert_eq!(by(directory, name), Listed::Yes, "{directory}/{name}");
+    }
+    for (directory, name) in [
+        ("/var/lib/clickhouse", "status"),
+        ("/srv", "a.db-journal"),
+        ("/srv", "a.db-wal"),
+        ("/srv/repo/locks", HASH),
+        ("/home/ann/.unison", "lkcff3f2f26a7d3e9df9314881b03aad92"),
+        ("/home/ann/.m2/repository/.locks", "3a5f0c"),
+    ] {
+        assert_eq!(by(directory, name), Listed::IfRecognised, "{directory}/{name}");
+    }
+    for (directory, name) in [
+        ("/srv", "a.db"),
+        ("/srv/repo/data", HASH),
+        ("/srv/dpkg-mirror/triggers", "Lock"),
+        ("/srv", "ibdata1"),
+        ("/srv", "disk.qcow2"),
+        ("/srv", "postmaster.pid.bak"),
+    ] {
+        assert_eq!(by(directory, name), Listed::No, "{directory}/{name}");
     }
 }
 

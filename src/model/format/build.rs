@@ -1,7 +1,7 @@
 //! Build tools, and the package managers of languages.
 
-use super::fields::{KERNEL, empty_file, is_below, is_hex, is_regular, owned_by, parent, parsed};
-use super::text::{is_digits, pid, text};
+use super::fields::{KERNEL, empty_file, is_below, is_hex, is_regular, long_text, owned_by, parent, parsed};
+use super::text::{is_digits, pid};
 use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, is_dependency_lockfile};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
@@ -86,10 +86,10 @@ pub(super) static FORMATS: &[Format] = &[
         id: "maven",
         title: "Maven",
         mechanism: Mechanism::Posix,
-        names: &[".locks/*"],
+        names: &["{repository,.m2}/.locks/*"],
         common_names: true,
         programs: JAVA,
-        looks: "empty, in a directory `.locks`",
+        looks: "empty, in the directory `.locks` of a local repository",
         read: empty_file,
         ..KERNEL
     },
@@ -103,7 +103,6 @@ pub(super) static FORMATS: &[Format] = &[
                 a kernel lock",
         stale_rule: Some("none: whether the server works, only the server knows"),
         caution: Some("Deleting it frees nobody: the server's own lock is in its memory"),
-        unlocker: Some("bazel shutdown"),
         read: bazel,
         ..KERNEL
     },
@@ -147,7 +146,7 @@ fn bundler(file: &Candidate<'_>) -> Option<RecordState> {
     if !is_regular(file) {
         return None;
     }
-    let Some(text) = text(file) else { return Some(RecordState::Malformed("no PIDs on lines")) };
+    let Some(text) = long_text(file) else { return Some(RecordState::Malformed("no PIDs on lines")) };
     let pids: Result<Vec<Option<Pid>>, RecordState> = text
         .lines()
         .map(|line| if is_digits(line) { pid(line) } else { Err(RecordState::Malformed("no PIDs on lines")) })
@@ -206,12 +205,9 @@ fn java_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(text).ok()?, rest))
 }
 
-/// `blaze_util_posix.cc`. The working directory may be long, so the limit of other text records is not asked.
+/// `blaze_util_posix.cc`.
 fn bazel(file: &Candidate<'_>) -> Option<RecordState> {
-    if !is_regular(file) || file.size != file.bytes.len() as u64 {
-        return None;
-    }
-    let text = std::str::from_utf8(file.bytes).ok()?;
+    let text = long_text(file)?;
     let lines: Option<Vec<(&str, &str)>> = text.lines().map(|line| line.split_once('=')).collect();
     let lines = lines?;
     let value = |key: &str| lines.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);

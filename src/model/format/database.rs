@@ -1,6 +1,6 @@
 //! Databases: what their servers and libraries lock their data with.
 
-use super::fields::{KERNEL, empty_file, is_regular, kernel_file, last_taker, owned_by, parsed, pid_file};
+use super::fields::{KERNEL, empty_file, is_regular, kernel_file, last_taker, long_text, owned_by, parsed, pid_file};
 use super::text::{is_digits, is_host, pid, text};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::time::Wall;
@@ -52,7 +52,7 @@ pub(super) static FORMATS: &[Format] = &[
     // The lock itself is the kernel's, on `ibdata1` and `aria_log_control`: data, listed only while it is held.
     Format {
         id: "mariadb",
-        title: "MariaDB",
+        title: "MySQL, MariaDB",
         mechanism: Mechanism::Existence,
         names: &["{mysqld,mariadbd,mariadb}.pid", "{mysql,mysqld,mariadb}/*.pid"],
         programs: MYSQL,
@@ -155,7 +155,7 @@ fn postmaster(file: &Candidate<'_>) -> Option<RecordState> {
     if file.size == 0 {
         return Some(RecordState::CutShort);
     }
-    let Some(text) = text(file) else { return Some(RecordState::Malformed("no lines of text")) };
+    let Some(text) = long_text(file) else { return Some(RecordState::Malformed("no lines of text")) };
     Some(postmaster_lines(text).unwrap_or_else(|state| state))
 }
 
@@ -265,7 +265,7 @@ fn h2(file: &Candidate<'_>) -> Option<RecordState> {
     if file.size == 0 {
         return Some(RecordState::CutShort);
     }
-    let text = text(file).unwrap_or_default();
+    let text = long_text(file).unwrap_or_default();
     let property = |key: &str| {
         let mut pairs =
             text.lines().filter(|line| !line.starts_with(['#', '!'])).filter_map(|line| line.split_once('='));

@@ -37,6 +37,12 @@ pub(super) fn parsed(record: Record) -> RecordState {
     RecordState::Parsed(Box::new(record))
 }
 
+/// Text that may be longer than a short record, as paths are in it.
+pub(super) fn long_text<'a>(file: &Candidate<'a>) -> Option<&'a str> {
+    let whole = is_regular(file) && file.size == file.bytes.len() as u64;
+    whole.then(|| std::str::from_utf8(file.bytes).ok()).flatten()
+}
+
 /// For names that are the tool's own: the file is empty, always.
 pub(super) fn kernel_file(file: &Candidate<'_>) -> Option<RecordState> {
     let state = if file.size == 0 { RecordState::None } else { RecordState::Malformed("it should be empty") };
