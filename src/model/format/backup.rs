@@ -219,9 +219,10 @@ fn borg_record(owners: &[BorgOwner<'_>], kind: &str) -> RecordState {
     if rest.iter().any(|owner| owner.host_id != first.host_id) {
         return RecordState::Malformed("names processes on several hosts");
     }
+    let mut pids = owners.iter().filter_map(|owner| owner.pid); // 0 names nobody, and hides nobody
     parsed(Record {
-        pid: first.pid,
-        others: rest.iter().filter_map(|owner| owner.pid).collect(),
+        pid: pids.next(),
+        others: pids.collect(),
         host: Some(borg_host(first.host_id).into()),
         detail: Some(format!("{kind}, host id {}, thread {}", first.host_id, first.thread).into()),
         complete: true,

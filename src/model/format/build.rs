@@ -147,17 +147,15 @@ fn bundler(file: &Candidate<'_>) -> Option<RecordState> {
         return None;
     }
     let Some(text) = long_text(file) else { return Some(RecordState::Malformed("no PIDs on lines")) };
-    let pids: Result<Vec<Option<Pid>>, RecordState> = text
+    let pids: Result<Vec<Pid>, RecordState> = text
         .lines()
         .map(|line| if is_digits(line) { pid(line) } else { Err(RecordState::Malformed("no PIDs on lines")) })
+        .filter_map(Result::transpose)
         .collect();
     Some(match pids {
-        Ok(mut pids) => parsed(Record {
-            pid: pids.pop().flatten(),
-            others: pids.into_iter().flatten().collect(),
-            complete: text.ends_with('\n'),
-            ..Record::default()
-        }),
+        Ok(mut pids) => {
+            parsed(Record { pid: pids.pop(), others: pids.into(), complete: text.ends_with('\n'), ..Record::default() })
+        }
         Err(state) => state,
     })
 }
