@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use lockscope::model::facts::FileKind;
-use lockscope::model::format::{Candidate, FORMATS, Listed, Reading, Record, RecordState, by_id, listed, recognise};
+use lockscope::model::format::{
+    Candidate, FORMATS, Listed, Mechanism, Reading, Record, RecordState, Standing, by_id, listed, name_glob, recognise,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -228,6 +230,78 @@ fn each_format_has_its_case_file_with_enough_cases() {
     assert!(files.keys().all(|file| known.contains(file.as_str())), "a case file that is no format's: {files:?}");
 }
 
+#[test]
+fn what_is_known_of_databases_systems_backups_builds_and_mail_is_in_the_catalogue() {
+    const IDS: &str = "pg-postmaster pg-socket mysql-socket mariadb mongod clickhouse lucene hdfs leveldb sqlite h2 \
+        prometheus sshd docker containers-storage minikube snapd-lock snapd-hint dpkg rpm dnf4 zypp pacman shadow lckpwdf \
+        uucp puppet-run puppet-disabled chef terraform borg1-excl borg1-roster borg2 restic rclone-old rclone-new unison \
+        syncthing kopia nix qemu cargo uv proper-lockfile yarn1 bundler gradle maven bazel r-00lock flock1 lockfile1 \
+        dotlockfile dovecot mbox-dotlock gnupg hand-pid";
+    let missing: Vec<&str> = IDS.split_whitespace().filter(|id| by_id(id).is_none()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn each_row_is_well_formed() {
+    let mut ids = BTreeSet::new();
+    for format in FORMATS.iter() {
+        for id in std::iter::once(&format.id).chain(format.also) {
+            // What a tool leaves beside its lock has the lock's id: told apart by whether it is one.
+            assert!(ids.insert((*id, format.standing == Standing::Lock)), "{id} is there twice");
+        }
+        assert!(!format.title.is_empty() && !format.looks.is_empty(), "{}", format.id);
+        assert!(format.programs.iter().all(|comm| comm.len() <= 15), "{}: the kernel cuts names at 15", format.id);
+        let bad = format.names.iter().find(|name| name_glob(name).is_none());
+        assert!(bad.is_none(), "{}: {bad:?} is no glob", format.id);
+        let beats = matches!(format.mechanism, Mechanism::Heartbeat | Mechanism::Directory);
+        assert!(beats || format.heartbeat.is_none(), "{}", format.id);
+        let sentences = [format.stale_rule, format.caution, format.unlocker, format.after_clearing];
+        let bare = |text: &str| !text.is_empty() && !text.ends_with('.') && !text.contains('\n');
+        assert!(sentences.into_iter().flatten().all(bare), "{}: no full stop, one line", format.id);
+    }
+}
+
+#[test]
+fn names_of_tools_are_listed_and_ordinary_names_only_by_their_content() {
+    const HASH: &str = "f535fc64821d00ede6f55ef987a704c1b508d4f6749f1e02ad41e0954f81760f";
+    let by = |directory: &str, name: &str| listed(directory.as_bytes(), name.as_bytes());
+    for (directory, name) in [
+        ("/home/ann/.cargo", ".package-cache"),
+        ("/tmp", ".s.PGSQL.5432.lock"),
+        ("/run/lock", "LCK..ttyS0"),
+        ("/usr/lib/R/library", "00LOCK-ggplot2"),
+        ("/srv/repo", "lock.exclusive"),
+        ("/srv/repo", "lock.roster"),
+        ("/srv/repo", ".terraform.tfstate.lock.info"),
+        ("/srv/h2", "test.lock.db"),
+        ("/home/ann/.config/kopia", "repository.config.mlock"),
+        ("/var/lib/dpkg", "lock-frontend"),
+        ("/var/lib/dpkg/triggers", "Lock"),
+    ] {
+        assert_eq!(by(directory, name), Listed::Yes, "{directory}/{name}");
+    }
+    for (directory, name) in [
+        ("/var/lib/clickhouse", "status"),
+        ("/srv", "a.db-journal"),
+        ("/srv", "a.db-wal"),
+        ("/srv/repo/locks", HASH),
+        ("/home/ann/.unison", "lkcff3f2f26a7d3e9df9314881b03aad92"),
+        ("/home/ann/.m2/repository/.locks", "3a5f0c"),
+    ] {
+        assert_eq!(by(directory, name), Listed::IfRecognised, "{directory}/{name}");
+    }
+    for (directory, name) in [
+        ("/srv", "a.db"),
+        ("/srv/repo/data", HASH),
+        ("/srv/dpkg-mirror/triggers", "Lock"),
+        ("/srv", "ibdata1"),
+        ("/srv", "disk.qcow2"),
+        ("/srv", "postmaster.pid.bak"),
+    ] {
+        assert_eq!(by(directory, name), Listed::No, "{directory}/{name}");
+    }
+}
+
 /// The catalogue as `docs/FORMATS.md` shows it.
 fn catalogue() -> String {
     let code = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
@@ -450,12 +524,109 @@ fn near_records() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// Names under which readers of exact names are asked, each with its place.
+fn names_of_tools() -> impl Strategy<Value = (&'static [u8], &'static [u8])> {
+    prop::sample::select(vec![
+        (&b"/data"[..], &b"postmaster.pid"[..]),
+        (b"/tmp", b".s.PGSQL.5432.lock"),
+        (b"/run/mysqld", b"mysqld.sock.lock"),
+        (b"/data", b"status"),
+        (b"/data", b"in_use.lock"),
+        (b"/data", b"a.db-journal"),
+        (b"/data", b"a.db-shm"),
+        (b"/data", b"test.lock.db"),
+        (b"/var/lib/containers/storage", b"storage.lock"),
+        (b"/var/lib/snapd/inhibit", b"firefox.lock"),
+        (b"/var/lib/dpkg", b"lock"),
+        (b"/etc", b"passwd.lock"),
+        (b"/run/lock", b"LCK..ttyS0"),
+        (b"/state", b"agent_disabled.lock"),
+        (b"/repo", b".terraform.tfstate.lock.info"),
+        (b"/repo", b"lock.exclusive"),
+        (b"/repo", b"lock.roster"),
+        (b"/repo/locks", b"f535fc64821d00ede6f55ef987a704c1b508d4f6749f1e02ad41e0954f81760f"),
+        (b"/cache/rclone/bisync", b"a..b.lck"),
+        (b"/nix/store", b"x.lock"),
+        (b"/app/.gradle/8.0", b"fileHashes.lock"),
+        (b"/app", b"bundler.lock"),
+        (b"/lib", b"00LOCK-x"),
+        (b"/home", b"pubring.kbx.lock"),
+    ])
+}
+
+/// Pieces of the grammars of databases, backups, build tools and mail.
+fn more_near_records() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        any::<u32>().prop_map(|number| number.to_string().into_bytes()),
+        any::<u64>().prop_map(|number| number.to_le_bytes().to_vec()),
+        any::<u32>().prop_map(|pid| format!("{pid:>10}\n").into_bytes()),
+        prop::sample::select(vec![
+            &b"\n"[..],
+            b"\0",
+            b"-",
+            b"\n/data\n1795230341\n5432\n/tmp\n",
+            b"PID: ",
+            b"\nStarted at: 2026-11-21 03:14:15\nRevision: ",
+            b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",
+            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x10\0",
+            b"method=socket\n",
+            b"id=19aa3f1c2d80123456789abcdef0123456789abcdef\n",
+            b"\x03F\x1c\x9ci:\x92\x00%\0\0\0\0\0\0\0\0",
+            b"\x03\0\0\xc2\x96\0\0\0\0\0\0\0\0\0\x05",
+            b"\xff\xff",
+            b"pid=",
+            b"owner=client\n",
+            b"{\"exclusive\": [",
+            b"[\"vm@1\", ",
+            b", 0]",
+            b"], \"shared\": []}",
+            b"{\"Session\":\"s\",\"TimeExpires\":\"t\",\"PID\":\"",
+            b"{\"exclusive\":true,\"hostid\":\"vm@1\",\"threadid\":0,\"time\":\"\",\"processid\":",
+            b"{\"time\":1e300,\"exclusive\":false,\"hostname\":\"vm\",\"pid\":",
+            b"{\"ID\":\"1\",\"Who\":\"a@b@c\",\"Created\":-1}",
+            b"\"}",
+            b"}",
+            b":mail1",
+            b"@",
+            b"d",
+            b"refresh",
+        ])
+        .prop_map(<[u8]>::to_vec),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
+    #[test]
+    fn anything_under_a_name_of_a_tool_gives_a_reading(
+        (directory, name) in names_of_tools(),
+        kind in any_kind(),
+        bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..80), near_records(), more_near_records()],
+        size in prop_oneof![4 => Just(None), 1 => any::<u64>().prop_map(Some)],
+        children in prop::collection::vec("[a-z@.-]{0,8}[0-9]{0,11}[-.]{0,2}[0-9a-f]{0,3}", 0..4),
+        mode in any::<u16>(),
+    ) {
+        let children: Vec<Box<[u8]>> = children.into_iter().map(|name| name.into_bytes().into()).collect();
+        let size = size.unwrap_or(bytes.len() as u64);
+        let file = Candidate { size, mode, children: &children, ..Candidate::plain(name, directory, kind, &bytes) };
+        let reading = recognise(&file);
+        prop_assert!(by_id(reading.format.id).is_some());
+        if let Some(record) = reading.record() {
+            let mut pids = record.pid.iter().chain(&record.others);
+            prop_assert!(pids.all(|pid| (1..=i32::MAX as u32).contains(&pid.get())));
+        }
+        if matches!(kind, FileKind::Fifo | FileKind::Socket | FileKind::Device) {
+            prop_assert!(reading.record().is_none());
+        }
+    }
+
     #[test]
     fn any_file_gives_a_reading(
         (directory, name) in any_place(),
         kind in any_kind(),
-        bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..300), near_records(), near_layouts()],
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300), near_records(), more_near_records(), near_layouts()
+        ],
         children in prop::collection::vec(near_names(), 0..4),
         linked_name in prop::option::of(near_names()),
         size in prop_oneof![Just(None), any::<u64>().prop_map(Some)],

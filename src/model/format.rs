@@ -6,15 +6,22 @@
 //! To add a format: one reader and one row in a file of `format/`, one case file under `tests/cases/formats/`, one row in
 //! `docs/FORMATS.md` (a test compares that table with this one).
 
+mod backup;
+mod build;
+mod database;
 mod desktop;
 mod documents;
 mod fields;
 mod filelock;
+mod files;
 mod git;
+mod mail;
 mod marker;
 mod names;
 mod pylocks;
 mod python;
+mod server;
+mod system;
 mod text;
 mod vcs;
 
@@ -290,8 +297,6 @@ pub struct Record {
     pub program: Option<Box<str>>,
     /// The start token it carries.
     pub token: Option<StartToken>,
-    /// The boot it names, where it gives no start token.
-    pub boot_id: Option<u128>,
     /// When the machine of its owner was booted, by that machine's clock.
     pub booted_at: Option<Wall>,
     /// The record says itself that it holds for so long after each refresh.
@@ -344,7 +349,7 @@ impl Reading {
 
 /// The catalogue, in the order in which formats are tried: by [`Claim`], then as the sections give them.
 pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
-    let sections: [&'static [Format]; 10] = [
+    let sections: [&'static [Format]; 16] = [
         marker::FORMATS,
         names::FORMATS,
         git::FORMATS,
@@ -354,6 +359,12 @@ pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
         python::FORMATS,
         documents::FORMATS,
         desktop::FORMATS,
+        server::FORMATS,
+        system::FORMATS,
+        backup::FORMATS,
+        build::FORMATS,
+        database::FORMATS,
+        mail::FORMATS, // after the exact names: it has `*.lock`
         text::FORMATS,
     ];
     let mut all: Vec<&'static Format> = sections.into_iter().flatten().collect();

@@ -14,11 +14,6 @@ pub(super) fn any_content(file: &Candidate<'_>) -> Option<RecordState> {
     (file.kind == FileKind::Regular).then_some(RecordState::None)
 }
 
-/// An empty regular file, for names that are not quite a tool's own.
-pub(super) fn only_empty(file: &Candidate<'_>) -> Option<RecordState> {
-    is_empty(file).then_some(RecordState::None)
-}
-
 pub(super) fn is_empty(file: &Candidate<'_>) -> bool {
     file.kind == FileKind::Regular && file.size == 0
 }
@@ -37,8 +32,9 @@ pub(super) fn owned(digits: &str, rest: Record) -> RecordState {
 }
 
 /// Hexadecimal digits, so many of them.
-pub(super) fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
+pub(super) fn is_hex(text: impl AsRef<[u8]>, digits: usize) -> bool {
+    let text = text.as_ref();
+    text.len() == digits && text.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// A host as `filelock` writes it (`_identity.py`): what does not print as `?hh`, and at the end `?pidns-<hex>` outside the

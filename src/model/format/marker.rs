@@ -29,7 +29,7 @@ pub(super) static FORMATS: &[Format] = &[
     },
 ];
 
-fn looks_like_json(file: &Candidate<'_>) -> bool {
+pub(super) fn looks_like_json(file: &Candidate<'_>) -> bool {
     matches!(file.kind, FileKind::Regular | FileKind::Directory)
         && file.bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
 }
@@ -76,7 +76,7 @@ pub(super) fn text_field(map: &Map<String, Value>, names: &[&str]) -> Option<Box
 }
 
 /// Seconds since the epoch (whole or not), or RFC 3339.
-fn time_field(map: &Map<String, Value>, names: &[&str]) -> Option<Wall> {
+pub(super) fn time_field(map: &Map<String, Value>, names: &[&str]) -> Option<Wall> {
     names.iter().find_map(|name| match map.get(*name)? {
         Value::Number(number) => {
             let secs = number.as_f64().filter(|s| s.is_finite() && s.abs() < 9.0e9)?;

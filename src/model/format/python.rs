@@ -1,6 +1,7 @@
 //! Programs written in Python, and mamba: each with lock files of its own in places of its own.
 
-use super::fields::{any_content, only_empty, owned};
+use super::fields::{any_content, owned};
+use super::files::empty_file;
 use super::marker::{PidField, object, pid_field, text_field};
 use super::text::{is_digits, text};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
@@ -45,7 +46,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "`lock` in the build directory of an extension; empty, and it names nobody",
         stale_rule: Some("none: after a build that was killed, every later one waits for ever"),
         caution: Some("Whoever still builds that extension would be overtaken by a second build"),
-        read: only_empty,
+        read: empty_file,
         ..PLAIN
     },
     Format {
@@ -56,7 +57,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "in the cache of `huggingface_hub`; empty (elsewhere than on flock's file systems a record of `filelock`)",
         stale_rule: KERNEL_RULE,
         caution: KERNEL_CAUTION,
-        read: only_empty,
+        read: empty_file,
         ..PLAIN
     },
     Format {
@@ -226,5 +227,5 @@ fn conda(file: &Candidate<'_>) -> Option<RecordState> {
 /// `libmamba/src/core/util.cpp`; before 77bb95baa the PID of the last taker stood in it.
 fn mamba(file: &Candidate<'_>) -> Option<RecordState> {
     let digits = || text(file).map(str::trim).filter(|digits| is_digits(digits));
-    only_empty(file).or_else(|| Some(owned(digits()?, Record::default())))
+    empty_file(file).or_else(|| Some(owned(digits()?, Record::default())))
 }
