@@ -63,7 +63,7 @@ impl Looker {
 /// The trees that a lock in this directory protects: for git the work tree and the repository, else the directory.
 fn protected_trees(directory: &dyn Directory, format: &Format) -> Vec<PathBuf> {
     let path = directory.path();
-    if format.id != "git-lock" {
+    if !format.id.starts_with("git-") {
         // Never the root: everything works under that.
         let up = if let Scope::Tree(up) = format.scope { usize::from(up) } else { 0 };
         let tree = path.ancestors().nth(up).filter(|tree| tree.parent().is_some()).unwrap_or(path);

@@ -171,7 +171,7 @@ fn record_facts(evidence: &Evidence<'_>, list: &mut List) {
             }
         }
     }
-    if format.standing == Standing::Lock
+    if matches!(format.standing, Standing::Lock | Standing::Data)
         && let Some(rule) = format.stale_rule
     {
         list.add("its tool", Weighs::Neither, Certain, format!("{}'s own rule: {rule}", format.title));

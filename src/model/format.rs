@@ -110,6 +110,8 @@ pub enum Standing {
     Lock,
     /// Put there by an administrator, to stay: never stale, whoever wrote it.
     Administrative,
+    /// Data that programs lock through the kernel: a database, not a lock file. Never removed.
+    Data,
     /// Called like a lock, and none: content, or a by-product of a protocol.
     NotALock,
 }

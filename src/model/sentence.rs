@@ -38,6 +38,9 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             RecordState::Malformed(why) => format!("The contents are not understood: {why}."),
             _ => "The contents are not understood.".into(),
         },
+        6 if facts.reading.format.standing == Standing::Data => {
+            "Nobody holds a lock on it. It is data, not a lock file: never delete it.".into()
+        }
         6 => "Nobody holds it. The file is only a meeting point: it blocks nothing; leave it.".into(),
         7 => "Nobody here holds it, but holders on other machines or mounts cannot be seen.".into(),
         8 => format!(
