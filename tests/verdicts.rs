@@ -165,9 +165,9 @@ fn process(number: u64, says: &OwnerSays) -> ProcessFacts {
     let uid = says.uid.unwrap_or(1000);
     ProcessFacts {
         pid: pid(number),
-        start_ticks: says.ticks.unwrap_or(235_129),
+        start_ticks: Some(says.ticks.unwrap_or(235_129)),
         started_at: NOW.minus(span(says.started_ago.as_deref().unwrap_or("2h"))),
-        uids: [uid; 4],
+        uids: Some([uid; 4]),
         user: says.user.as_deref().map(Into::into),
         comm: says.comm.as_deref().unwrap_or("python3").into(),
         command: "".into(),

@@ -381,7 +381,7 @@ fn os_string(bytes: Vec<u8>) -> OsString {
 
 #[cfg(not(unix))]
 fn os_string(bytes: Vec<u8>) -> OsString {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()).into()
 }
 
 /// What the file is and says. Total: the last row of [`FORMATS`] takes whatever no other did.

@@ -102,6 +102,9 @@ pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             _ => "The contents are not understood.".into(),
         },
         6 => "Nobody holds it. The file is only a meeting point: it blocks nothing; leave it.".into(),
+        7 if !sight.kernel_table => {
+            "Locked through the kernel, if at all; who holds such locks cannot be seen here.".into()
+        }
         7 => "Nobody here holds it, but holders on other machines or mounts cannot be seen.".into(),
         8 => format!(
             "Written {} ago; a program may be in the middle of locking.",
@@ -297,6 +300,10 @@ fn anything_else(evidence: &Evidence<'_>) -> String {
         return format!("Its owner could not be looked at: {why}.");
     }
     if facts.reading.format.id == "empty" && facts.reading.mechanism == Mechanism::Unknown {
+        if !evidence.sight.kernel_table {
+            return "Empty, and names no owner; whether a program holds it through the kernel cannot be seen here."
+                .into();
+        }
         return "Empty, and names no owner. If programs lock it through the kernel, nobody holds it now; if its being \
                 there is the lock, somebody may."
             .into();
@@ -479,6 +486,10 @@ fn owner_facts(evidence: &Evidence<'_>, judgement: &Judgement, add: &mut Add<'_>
                 }
                 Some(Gone::StartedLater) => {
                     add("start time", true, Weighs::Stale, "It started after the file was last touched".into());
+                }
+                _ if record.token.is_some() && process.start_ticks.is_none() => {
+                    let text = "The record carries a start token, but here no process shows its own".to_owned();
+                    add("start token", false, Weighs::Neither, text);
                 }
                 _ if record.token.is_some() => {
                     add("start token", true, Weighs::Held, "Its start matches the one in the record".into());

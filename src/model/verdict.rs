@@ -402,15 +402,16 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
             (Some(theirs), Some(ours)) => theirs == ours,
             _ => true, // its writer, or we, could not read it: compare ticks only
         };
-        return if same_boot && token.ticks == process.start_ticks {
-            Owner::Held(12, Certainty::Certain)
-        } else {
-            Owner::Gone(Gone::OtherToken, Certainty::Certain)
-        };
+        match process.start_ticks {
+            Some(ticks) if same_boot && token.ticks == ticks => return Owner::Held(12, Certainty::Certain),
+            // Nothing to compare with: the clock must do.
+            None if same_boot => {}
+            _ => return Owner::Gone(Gone::OtherToken, Certainty::Certain),
+        }
     }
     // 14: none of its uids is the file's owner, and it is not root's.
     if let Some(stat) = &facts.stat {
-        let could_have_made_it = process.uids.iter().any(|uid| *uid == stat.uid || *uid == 0);
+        let could_have_made_it = process.uids.is_none_or(|uids| uids.iter().any(|uid| *uid == stat.uid || *uid == 0));
         if process.kernel_thread || !could_have_made_it {
             return Owner::Gone(Gone::OtherUser, Certainty::Strong);
         }

@@ -142,8 +142,4 @@ impl Directory for LinuxDirectory {
         let fd = rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         Ok(Box::new(Self::from_fd(fd, self.path.join(name))?))
     }
-
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
 }

@@ -42,7 +42,7 @@ fn crash(world: &World, step: Step, newcomer_first: bool) {
     let name = world.lock.file_name().unwrap().to_str().unwrap();
     let orders = format!("{step:?}|{newcomer_first}|{name}|{}", world.base.path().display());
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "clear::tests::crash::a_crash_before_the_swap_changes_nothing", "--nocapture"])
+        .args(["--exact", "clear::linux::tests::crash::a_crash_before_the_swap_changes_nothing", "--nocapture"])
         .env(ORDERS, orders)
         .stdout(Stdio::null())
         .spawn()
