@@ -68,19 +68,6 @@ fn a_living_owner_holds_and_its_end_is_proved_only_where_numbers_are_of_one_kind
     }
 }
 
-/// PID reuse: without the boot's clock nothing is proved by a start time.
-#[test]
-fn a_process_younger_than_the_file_proves_nothing() {
-    let base = directory();
-    let other = sleeper(base.path());
-    write(base.path(), "job.pid", format!("{}\n", other.pid()), HOUR);
-    for numbering in ALL {
-        // A change of the inode would hide it: the file is as old as its newest time.
-        let (verdict, why) = verdict(&seen_by(numbering, base.path()), "job.pid");
-        assert!(["held", "unknown"].contains(&verdict), "{numbering:?}: {verdict}: {why}");
-    }
-}
-
 /// The record has a start token of another kind of clock than can be read here.
 #[test]
 fn a_start_token_that_cannot_be_compared_is_no_other_process() {
@@ -117,7 +104,8 @@ fn a_kernel_lock_is_never_said_to_be_free() {
             for name in ["chat_memory.lock", "empty.lock"] {
                 let (verdict, why) = verdict(&snapshot, name);
                 assert_eq!(verdict, "unknown", "{numbering:?}: {name}: {why}");
-                assert!(why.contains("cannot be seen here"), "{why}");
+                let blind = numbering == Numbering::Namespaces; // then that comes first
+                assert!(blind || why.contains("cannot be seen here"), "{numbering:?}: {why}");
             }
         }
     }
