@@ -246,9 +246,10 @@ fn bulk(found: &mut Found, lock: Arc<Lock>, snapshot: &Arc<Snapshot>, options: &
         let (path, snapshot, options) = (lock.path.to_os_string(), Arc::clone(snapshot), options.clone());
         found.go.push(Candidate { path, lock, snapshot, options });
     } else {
-        let why = match snapshot.sight.can_clear() {
-            true => "It belongs to another user, so it is cleared by name only.".to_owned(),
-            false => format!("{CANNOT_CLEAR}."),
+        let why = if snapshot.sight.can_clear() {
+            "It belongs to another user, so it is cleared by name only.".to_owned()
+        } else {
+            format!("{CANNOT_CLEAR}.")
         };
         let verdict = Some(lock.judgement.verdict.id());
         found.report.refused.push(Refused { path: PathText::of(&lock.path), verdict, why });
