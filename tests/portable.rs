@@ -26,9 +26,9 @@ fn machine(numbering: Numbering) -> Arc<dyn System> {
 fn seen_by(numbering: Numbering, directory: &Path) -> Snapshot {
     let snapshot = look(&machine(numbering), directory, &LookOptions::default()).expect("it can be looked at");
     for lock in snapshot.locks() {
-        let verdict = lock.judgement.verdict.id();
-        assert!(!lock.is_bulk_clearable(&snapshot.sight), "{numbering:?}: {:?} is {verdict}", lock.path);
-        assert!(!["idle", "suspect"].contains(&verdict), "{numbering:?}: {:?} is {verdict}", lock.path);
+        let (name, verdict) = (lock.path.display(), lock.judgement.verdict.id());
+        assert!(!lock.is_bulk_clearable(&snapshot.sight), "{numbering:?}: {name} is {verdict}");
+        assert!(!["idle", "suspect"].contains(&verdict), "{numbering:?}: {name} is {verdict}");
     }
     snapshot
 }
