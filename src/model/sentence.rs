@@ -379,7 +379,8 @@ pub fn checklist(evidence: &Evidence<'_>, judgement: &Judgement) -> Vec<Fact> {
                 add("open files", true, Weighs::Stale, text);
             }
             if *unseen > 0 {
-                let text = format!("The open files of {unseen} processes could not be looked at; root can see more");
+                let more = if sight.kernel_table { "; root can see more" } else { "" };
+                let text = format!("The open files of {unseen} processes could not be looked at{more}");
                 add("open files", false, Weighs::Neither, text);
             }
         }

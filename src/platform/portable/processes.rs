@@ -13,21 +13,21 @@ use sysinfo::{Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Sys
 /// More of a command line is not kept.
 const LONGEST_COMMAND: usize = 4096;
 
+fn details() -> ProcessRefreshKind {
+    let always = UpdateKind::Always;
+    ProcessRefreshKind::nothing().with_cmd(always).with_cwd(always).with_user(always)
+}
+
 /// Asked anew each time: a list that is kept may hold what was true of an earlier process with the same number.
-fn list(which: ProcessesToUpdate<'_>) -> Option<System> {
+fn list(which: ProcessesToUpdate<'_>, kind: ProcessRefreshKind) -> Option<System> {
     let mut system = System::new().ok()?;
-    let kind = ProcessRefreshKind::nothing()
-        .with_cmd(UpdateKind::Always)
-        .with_cwd(UpdateKind::Always)
-        .with_user(UpdateKind::Always)
-        .without_tasks();
-    system.refresh_processes_specifics(which, true, kind);
+    system.refresh_processes_specifics(which, true, kind.without_tasks());
     Some(system)
 }
 
 pub(super) fn look_at(pid: Pid, numbering: Numbering) -> ProcessLook {
     let wanted = sysinfo::Pid::from_u32(pid.get());
-    let Some(system) = list(ProcessesToUpdate::Some(&[wanted])) else {
+    let Some(system) = list(ProcessesToUpdate::Some(&[wanted]), details()) else {
         return ProcessLook::Unknown("the system does not list its processes".into());
     };
     let Some(process) = system.process(wanted) else { return unlisted(pid, numbering) };
@@ -110,23 +110,40 @@ fn acts_as_us(process: &Process) -> bool {
     process.pid().as_u32() == environment::own_pid()
 }
 
-fn all() -> Vec<ProcessView> {
-    let Some(system) = list(ProcessesToUpdate::All) else { return Vec::new() };
-    let views = system.processes().values().filter_map(|process| {
+/// All processes. None counts as seen, as its open files are not.
+pub(super) fn sweep() -> ProcessSweep {
+    let system = list(ProcessesToUpdate::All, details());
+    let listed = system.iter().flat_map(|system| system.processes().values());
+    let views = listed.filter_map(|process| {
         let pid = Pid::new(process.pid().as_u32().into())?;
         let cwd = process.cwd().filter(|path| !path.as_os_str().is_empty()).map(Into::into);
         Some(ProcessView { facts: Arc::new(facts(pid, process)), cwd, seen: false })
     });
-    views.collect()
+    let mut processes: Vec<_> = views.collect();
+    if processes.is_empty() {
+        // An empty list would say that nobody is unseen.
+        processes.extend(ourselves());
+    }
+    ProcessSweep { processes, open_files: Vec::new() }
 }
 
-/// All processes. None counts as seen, as its open files are not.
-pub(super) fn sweep() -> ProcessSweep {
-    ProcessSweep { processes: all(), open_files: Vec::new() }
+fn ourselves() -> Option<ProcessView> {
+    let facts = ProcessFacts {
+        pid: Pid::new(environment::own_pid().into())?,
+        start_ticks: None,
+        started_at: environment::wall(),
+        uids: None,
+        user: environment::user().map(Into::into),
+        comm: "lockscope".into(),
+        command: Box::default(),
+        kernel_thread: false,
+        inner_pid: None,
+    };
+    Some(ProcessView { facts: Arc::new(facts), cwd: None, seen: false })
 }
 
 pub(super) fn count() -> u32 {
-    all().len() as u32
+    list(ProcessesToUpdate::All, ProcessRefreshKind::nothing()).map_or(1, |system| system.processes().len() as u32)
 }
 
 #[cfg(test)]
@@ -184,5 +201,7 @@ mod tests {
         let ourselves = sweep.processes.iter().find(|view| view.facts.pid == me()).unwrap();
         assert!(ourselves.cwd.is_some());
         assert!(sweep.processes.iter().all(|view| !view.seen) && sweep.open_files.is_empty());
+        let alone = super::ourselves().unwrap();
+        assert!(alone.facts.pid == me() && !alone.seen, "whom no list can hide");
     }
 }
