@@ -4,11 +4,12 @@
 //! and says only what is different.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+use lockscope::model::checklist::checklist;
 use lockscope::model::facts::*;
 use lockscope::model::format::{Candidate, Reading, Record, RecordState, by_id, recognise};
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook, StartToken};
 use lockscope::model::kernel::LockKind;
-use lockscope::model::sentence::{checklist, why};
+use lockscope::model::sentence::why;
 use lockscope::model::time::{Wall, parse_duration};
 use lockscope::model::verdict::{Evidence, judge};
 use proptest::prelude::*;
@@ -175,6 +176,7 @@ fn process(number: u64, says: &OwnerSays) -> ProcessFacts {
         command: "".into(),
         kernel_thread: says.kernel_thread,
         inner_pid: None,
+        same_time_ns: Some(true),
     }
 }
 
@@ -276,7 +278,7 @@ impl Case {
             Box::new(KernelState {
                 kind: (!says.waited_for_only).then_some(LockKind::Flock),
                 holders: processes(&says.holders),
-                taken_by_exited: says.taken_by_exited.map(pid),
+                taken_by: says.taken_by_exited.map(|number| Taker { pid: pid(number), exited: true }),
                 ranges: Vec::new(),
                 waiters: processes(&says.waiters),
                 ambiguous: says.ambiguous,
@@ -309,6 +311,7 @@ impl Case {
             users,
             beat,
             danger: None,
+            split_holders: Vec::new(),
             first_seen: MONOTONIC.saturating_sub(span(file.seen_for.as_deref().unwrap_or("0s"))),
         }
     }
@@ -348,6 +351,7 @@ impl Case {
             now: NOW,
             monotonic: MONOTONIC,
             threshold: span(self.threshold.as_deref().unwrap_or("10m")),
+            looked_at: NOW,
         };
         let judgement = judge(&evidence);
         let mut wrong = Vec::new();
@@ -449,7 +453,7 @@ proptest! {
         case.file.ahead = ahead.then(|| format!("{age}s"));
         let (facts, sight) = (case.facts(), case.sight());
         let threshold = Duration::from_secs(threshold);
-        let evidence = Evidence { facts: &facts, sight: &sight, now: NOW, monotonic: MONOTONIC, threshold };
+        let evidence = Evidence { facts: &facts, sight: &sight, now: NOW, monotonic: MONOTONIC, threshold, looked_at: NOW };
         let judgement = judge(&evidence);
         let clearable = matches!(judgement.verdict.clearing(), Clearing::Bulk | Clearing::ByName);
         prop_assert!(!why(&evidence, &judgement).is_empty());

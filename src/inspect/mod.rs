@@ -6,6 +6,7 @@ mod content;
 mod evidence;
 mod kernel;
 mod pass;
+mod split;
 mod users;
 
 use crate::model::naming::NamePatterns;
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
 pub(crate) use pass::Openings;
-pub use pass::{Names, list_names, look, look_at_one};
+pub use pass::{Names, list_names, look, look_again, look_at_one};
+pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use super::evidence::{Looker, open};
 use super::{LookError, LookOptions};
-use crate::model::facts::FileKind;
+use crate::model::facts::{Facts, FileKind};
 use crate::model::format::{Listed, listed};
 use crate::model::naming::{Naming, split};
-use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, Problem, Snapshot, Watching};
+use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
 use crate::platform::{Directory, System, os_name};
 use std::collections::{HashMap, HashSet};
@@ -112,15 +112,15 @@ impl<'a> Openings<'a> {
 
 impl Looker {
     /// Looks at one listed path and judges it; `None` = it is not there any more. `exists` answers for its siblings,
-    /// as they decide what its name means.
+    /// as they decide what its name means; `earlier` is what was seen of it before, if it was.
     pub(crate) fn lock(
         &self, openings: &mut Openings<'_>, exists: &dyn Fn(&[u8]) -> bool, path: &OsStr, id: LockId,
-        options: &LookOptions,
+        options: &LookOptions, earlier: Option<&Facts>,
     ) -> Option<Lock> {
         let naming = split(path.as_encoded_bytes(), &options.patterns, exists);
         let pattern = pattern(path, &naming, exists);
         let (directory, name) = openings.parent(path)?;
-        let look = self.look(directory, name, &naming, &pattern)?;
+        let mut look = self.look(directory, name, &naming, &pattern)?;
         let by_content = listed(directory.path().as_os_str().as_encoded_bytes(), name.as_encoded_bytes());
         let facts = &look.facts;
         // `status` is called many a thing: it is one of ours only if its content says so, or a lock is on it.
@@ -131,7 +131,18 @@ impl Looker {
         {
             return None;
         }
-        let mut lock = Lock { id, path: path.into(), naming, judgement: PENDING, facts: look.facts, bytes: look.bytes };
+        if let Some(earlier) = earlier {
+            look.facts.follow(earlier);
+        }
+        let mut lock = Lock {
+            id,
+            path: path.into(),
+            naming,
+            judgement: PENDING,
+            facts: look.facts,
+            bytes: look.bytes,
+            looked_at: LookedAt(self.now),
+        };
         lock.judgement = judge(&lock.evidence(&self.moment()));
         Some(lock)
     }
@@ -158,7 +169,7 @@ pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -
         locks.clear();
         for path in &names.listed {
             let id = LockId(locks.len() as u32);
-            locks.extend(looker.lock(&mut openings, &|sibling| names.all.contains(sibling), path, id, options));
+            locks.extend(looker.lock(&mut openings, &|sibling| names.all.contains(sibling), path, id, options, None));
         }
     };
     let mut locks = Vec::new();
@@ -175,6 +186,19 @@ pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -
 pub fn look_at_one(
     system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions,
 ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
+    look_alone(system, directory, path, options, None)
+}
+
+/// As [`look_at_one`], for a lock that was seen before: a heartbeat shows only in time.
+pub fn look_again(
+    system: &Arc<dyn System>, directory: &Path, seen: &Lock, options: &LookOptions,
+) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
+    look_alone(system, directory, &seen.path, options, Some(&seen.facts))
+}
+
+fn look_alone(
+    system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions, earlier: Option<&Facts>,
+) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
     let opened = open(system, directory)?;
     let looker = Looker::new(system, &*opened, options, None, HashSet::new());
     let mut openings = Openings::below(&*opened);
@@ -182,7 +206,7 @@ pub fn look_at_one(
         // Only names that stand in the same directory are asked for, so no link is followed.
         Openings::below(&*opened).parent(&os_name(sibling)).is_some_and(|(parent, name)| parent.stat(name).is_ok())
     };
-    let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options) else { return Ok(None) };
+    let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options, earlier) else { return Ok(None) };
     let snapshot = snapshot_of(directory, &looker, vec![lock], Vec::new(), options);
     Ok(snapshot.lock(LockId(0)).cloned().map(|lock| (lock, snapshot)))
 }

@@ -4,8 +4,8 @@
 //! (CLEARING.md 2.4).
 
 use super::evidence::Looker;
-use crate::model::facts::{FileStat, ProcessRef, Users};
-use crate::model::format::Format;
+use crate::model::facts::{FileKind, FileStat, ProcessRef, Users};
+use crate::model::format::{Format, Scope};
 use crate::platform::{Directory, ProcessView, os_name};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ impl Looker {
                 file.pid == view.facts.pid && file.ino == stat.ino && self.same_device(file.mount, stat.mount)
             })
         };
-        let candidates = sweep.open_files.iter().any(|file| file.ino == stat.ino);
+        // Whoever has a directory open reads it; that is no use of it as a lock.
+        let candidates = stat.kind == FileKind::Regular && sweep.open_files.iter().any(|file| file.ino == stat.ino);
         let open = if candidates {
             sweep.processes.iter().filter(|v| !is_ourselves(v) && has_it_open(v)).map(reference).collect()
         } else {
@@ -37,7 +38,7 @@ impl Looker {
             .processes
             .iter()
             .filter(|view| !is_ourselves(view) && format.fits_program(&view.facts.comm) == Some(true))
-            .find(|view| self.works_in(view, &trees));
+            .find(|view| format.scope == Scope::Machine || self.works_in(view, &trees));
         // A process of the file's owner, or of ours, that would not show itself could be the one. Others cannot have
         // made the file, or (root's) are seen by name only; PID 1 and kernel threads do not lock.
         let matters = |view: &ProcessView| {
@@ -62,7 +63,10 @@ impl Looker {
 fn protected_trees(directory: &dyn Directory, format: &Format) -> Vec<PathBuf> {
     let path = directory.path();
     if format.id != "git-lock" {
-        return vec![path.to_owned()];
+        // Never the root: everything works under that.
+        let up = if let Scope::Tree(up) = format.scope { usize::from(up) } else { 0 };
+        let tree = path.ancestors().nth(up).filter(|tree| tree.parent().is_some()).unwrap_or(path);
+        return vec![tree.to_owned()];
     }
     let mut trees = vec![path.to_owned()];
     let repository =

@@ -6,10 +6,24 @@
 //! To add a format: one reader and one row in a file of `format/`, one case file under `tests/cases/formats/`, one row in
 //! `docs/FORMATS.md` (a test compares that table with this one).
 
+mod backup;
+mod build;
+mod database;
+mod desktop;
+mod documents;
+mod fields;
+mod filelock;
+mod files;
 mod git;
+mod mail;
 mod marker;
 mod names;
+mod pylocks;
+mod python;
+mod server;
+mod system;
 mod text;
+mod vcs;
 
 use super::facts::FileKind;
 use super::holder::{Pid, StartToken};
@@ -128,7 +142,8 @@ impl Heartbeat {
 /// One row of the catalogue.
 #[derive(Debug)]
 pub struct Format {
-    /// The id in the JSON output and in FORMATS.md.
+    /// The id in the JSON output and in FORMATS.md. Two rows have the same where one tool's file is a lock at one time and
+    /// none at another.
     pub id: &'static str,
     /// What the window calls it.
     pub title: &'static str,
@@ -149,7 +164,8 @@ pub struct Format {
     pub scope: Scope,
     /// For heartbeat formats, unless the record gives its own.
     pub heartbeat: Option<Heartbeat>,
-    /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name).
+    /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name); of several
+    /// such files the contents follow each other.
     pub payload: Option<(&'static str, &'static str)>,
     /// A file beside it that names its owner: what stands for the lock's own ending, as (own ending, other ending).
     pub companion: Option<(&'static str, &'static str)>,
@@ -203,7 +219,7 @@ impl Eq for Format {}
 impl Format {
     /// No tool claims it: how such a file locks is likely, not known.
     pub fn is_generic(&self) -> bool {
-        self.claim >= Claim::Loose
+        self.claim == Claim::Loose || self.id == "unrecognised"
     }
 
     /// Whether `comm` is a program that takes locks of this format; `None` where any may.
@@ -275,6 +291,8 @@ pub struct Record {
     pub others: Box<[Pid]>,
     /// The machine it names, as in `/etc/machine-id`.
     pub machine_id: Option<u128>,
+    /// Which boot of its machine it was written in, where it says so without a start token.
+    pub boot_id: Option<u128>,
     /// The short name of the program that wrote it, where the record has that.
     pub program: Option<Box<str>>,
     /// The start token it carries.
@@ -331,7 +349,24 @@ impl Reading {
 
 /// The catalogue, in the order in which formats are tried: by [`Claim`], then as the sections give them.
 pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
-    let sections: [&'static [Format]; 4] = [marker::FORMATS, names::FORMATS, git::FORMATS, text::FORMATS];
+    let sections: [&'static [Format]; 16] = [
+        marker::FORMATS,
+        names::FORMATS,
+        git::FORMATS,
+        vcs::FORMATS,
+        filelock::FORMATS,
+        pylocks::FORMATS,
+        python::FORMATS,
+        documents::FORMATS,
+        desktop::FORMATS,
+        server::FORMATS,
+        system::FORMATS,
+        backup::FORMATS,
+        build::FORMATS,
+        database::FORMATS,
+        mail::FORMATS, // after the exact names: it has `*.lock`
+        text::FORMATS,
+    ];
     let mut all: Vec<&'static Format> = sections.into_iter().flatten().collect();
     all.sort_by_key(|format| format.claim);
     all
@@ -398,6 +433,8 @@ pub fn recognise(file: &Candidate<'_>) -> Reading {
         (_, Mechanism::Heartbeat) => Mechanism::Heartbeat,
         (FileKind::Directory, _) => Mechanism::Directory,
         (FileKind::Symlink, _) => Mechanism::Symlink,
+        // A tool's way out where links cannot be made.
+        (FileKind::Regular, Mechanism::Symlink | Mechanism::Directory) => Mechanism::Existence,
         (_, mechanism) => mechanism,
     };
     Reading { format, mechanism, record }

@@ -60,6 +60,9 @@ pub struct ProcessFacts {
     pub kernel_thread: bool,
     /// Its PID as its own PID namespace counts it, where that differs.
     pub inner_pid: Option<Pid>,
+    /// It counts time as we do: in another time namespace its start has another number of ticks, so that start tokens
+    /// made there and here cannot be compared. `None` = may not be seen.
+    pub same_time_ns: Option<bool>,
 }
 
 impl ProcessFacts {

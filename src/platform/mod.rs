@@ -102,12 +102,23 @@ pub trait System: Send + Sync {
     fn sweep(&self) -> ProcessSweep;
     /// What the open files of one process are called; `None` where that may not be seen.
     fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>>;
+    /// The inode numbers of one process's open files that carry kernel locks; `None` where not all may be seen.
+    fn locked_files(&self, pid: Pid) -> Option<std::collections::HashSet<u64>> {
+        let _ = pid;
+        None
+    }
+    /// The files of one process that were deleted while it had them open and that carry kernel locks, with the path that
+    /// each had; `None` where that may not be seen.
+    fn deleted_locked_files(&self, pid: Pid) -> Option<Vec<(PathBuf, OpenFile)>> {
+        let _ = pid;
+        None
+    }
     /// Opens a directory; later calls act in it even if it is moved.
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
 }
 
 /// The identity of a directory, to tell that another one stands at its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DirectoryId {
     /// `st_dev`.
     pub dev: u64,
@@ -123,6 +134,8 @@ pub trait Directory: Send + Sync {
     fn path(&self) -> &Path;
     /// Which directory it is.
     fn id(&self) -> DirectoryId;
+    /// The path by which the kernel knows it now; `None` where it has none here.
+    fn real_path(&self) -> Option<PathBuf>;
     /// All names in it but `.` and `..`, with their kind where the file system tells it for free, and their inode
     /// number as the directory has it (a hint: overlayfs may give another).
     fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>, u64)) -> io::Result<()>;

@@ -172,3 +172,21 @@ impl Watched {
 pub fn machine() -> Arc<dyn System> {
     this_machine()
 }
+
+/// Runs one test of the calling file in namespaces of its own, where it may do what would disturb the machine.
+pub fn run_apart(namespaces: &str, test: &str, permission: &str) {
+    let available = std::process::Command::new("unshare").args(namespaces.split(' ')).arg("true").status();
+    if !available.is_ok_and(|status| status.success()) {
+        println!("not run: {test}: no namespaces here (unshare {namespaces})");
+        return;
+    }
+    let ended = std::process::Command::new("unshare")
+        .args(namespaces.split(' '))
+        .arg(std::env::current_exe().expect("a path"))
+        .args(["--exact", test, "--nocapture"])
+        .env(permission, "1")
+        .output()
+        .expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "it ran");
+}

@@ -151,7 +151,7 @@ impl Pinned {
 pub fn recheck<'w>(
     workplace: &'w Workplace, directory: &Path, seen: &Lock, options: &LookOptions, consent: Consent,
 ) -> Result<ClearPermit<'w>, Refusal> {
-    let look = || inspect::look_at_one(&workplace.system, directory, &seen.path, options);
+    let look = || inspect::look_again(&workplace.system, directory, seen, options);
     recheck_with(workplace, directory, seen, consent, &look)
 }
 

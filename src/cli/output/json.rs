@@ -124,6 +124,8 @@ struct FactObject {
     fact: String,
     known: bool,
     weighs: &'static str,
+    certainty: Option<&'static str>,
+    at: String,
 }
 
 #[derive(Serialize)]
@@ -162,6 +164,8 @@ fn lock_object<'a>(lock: &'a Lock, at: &Moment<'_>) -> LockObject<'a> {
                 fact: fact.text,
                 known: fact.known,
                 weighs: fact.weighs.id(),
+                certainty: fact.certainty.map(crate::model::verdict::Certainty::id),
+                at: fact.at.rfc3339(),
             })
             .collect(),
     }

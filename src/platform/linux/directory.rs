@@ -82,6 +82,11 @@ impl Directory for LinuxDirectory {
         self.id
     }
 
+    fn real_path(&self) -> Option<PathBuf> {
+        use std::os::fd::AsRawFd as _;
+        std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).ok()
+    }
+
     fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>, u64)) -> io::Result<()> {
         // A descriptor of its own: the position of ours is shared by whoever else reads.
         let fd = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty())?;

@@ -173,6 +173,10 @@ impl Directory for PortableDirectory {
         self.id
     }
 
+    fn real_path(&self) -> Option<PathBuf> {
+        Some(self.real.clone())
+    }
+
     fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>, u64)) -> io::Result<()> {
         for entry in fs::read_dir(&self.real)? {
             let entry = entry?;

@@ -97,6 +97,7 @@ fn facts(pid: Pid, process: &Process) -> ProcessFacts {
         command: command.into(),
         kernel_thread: false,
         inner_pid: None,
+        same_time_ns: None,
     }
 }
 
@@ -138,6 +139,7 @@ fn ourselves() -> Option<ProcessView> {
         command: Box::default(),
         kernel_thread: false,
         inner_pid: None,
+        same_time_ns: None,
     };
     Some(ProcessView { facts: Arc::new(facts), cwd: None, seen: false })
 }
