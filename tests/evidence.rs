@@ -151,7 +151,7 @@ fn a_lock_that_is_being_created_is_left_alone() {
 fn what_may_not_be_read_is_unknown() {
     let directory = directory();
     let path = write(directory.path(), "root.lock", format!("{DEAD}\n"), 3600);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).expect("set");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o0)).expect("set");
     if is_root() {
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
         let text = as_nobody(&["status", "--json"], directory.path());
@@ -338,7 +338,7 @@ fn a_heartbeat_is_followed_and_its_stop_is_seen() {
         let whole = std::time::UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64);
         std::fs::File::open(&path).and_then(|file| file.set_modified(whole)).expect("set");
     };
-    beat(Duration::from_secs(3600));
+    beat(Duration::from_hours(1));
     let first = verdict(&look_at(directory.path()), "res.lock");
     let Some(format) = lockscope::model::format::by_id("proper-lockfile") else {
         panic!("the catalogue has proper-lockfile")
@@ -350,7 +350,7 @@ fn a_heartbeat_is_followed_and_its_stop_is_seen() {
     beat(Duration::from_secs(1));
     watched.until_verdict("res.lock", "held");
     let interval = format.heartbeat.expect("it has a heart").interval;
-    beat(Duration::from_secs(3600));
+    beat(Duration::from_hours(1));
     watched.until("it was seen to move, whatever its time says", |snapshot| {
         snapshot.find("res.lock".as_ref()).is_some_and(|lock| lock.facts.beat.is_some_and(|beat| beat.moved))
     });

@@ -363,20 +363,17 @@ fn beat_facts(evidence: &Evidence<'_>, list: &mut List) {
 
 fn time_facts(evidence: &Evidence<'_>, list: &mut List) {
     let Some(stat) = &evidence.facts.stat else { return };
-    match evidence.age() {
-        Some(age) => {
-            let text = format!(
-                "Untouched for {}; a dead owner's lock counts as stale after {}",
-                say_duration(age),
-                say_duration(evidence.threshold)
-            );
-            list.add(FILE_TIMES, Weighs::Neither, Strong, text);
-        }
-        None => {
-            let ahead = stat.modified.since(evidence.now).unwrap_or_default();
-            let text = format!("Its modification time lies {} ahead; its age is not known", say_duration(ahead));
-            list.could_not_look(FILE_TIMES, text);
-        }
+    if let Some(age) = evidence.age() {
+        let text = format!(
+            "Untouched for {}; a dead owner's lock counts as stale after {}",
+            say_duration(age),
+            say_duration(evidence.threshold)
+        );
+        list.add(FILE_TIMES, Weighs::Neither, Strong, text);
+    } else {
+        let ahead = stat.modified.since(evidence.now).unwrap_or_default();
+        let text = format!("Its modification time lies {} ahead; its age is not known", say_duration(ahead));
+        list.could_not_look(FILE_TIMES, text);
     }
     // Nothing in userland sets ctime: where it lies ahead, a clock was wrong, the file system's or ours.
     if let Some(ahead) = stat.changed.since(evidence.now).filter(|ahead| *ahead > super::verdict::AHEAD) {
