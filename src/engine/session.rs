@@ -408,7 +408,7 @@ impl Session {
         for (pid, start_ticks) in live.store.processes() {
             // Gone, or the number is another's by now.
             let same = match &*looker.process_look(pid) {
-                ProcessLook::Running(facts) => Some(facts.start_ticks) == start_ticks,
+                ProcessLook::Running(facts) => Some(facts.incarnation()) == start_ticks,
                 _ => false,
             };
             if !same {

@@ -76,7 +76,10 @@ impl Looker {
         let (locks, kernel_table) = match system.kernel_locks() {
             Ok(locks) => (locks, true),
             Err(error) => {
-                tracing::warn!(%error, "the kernel's lock table cannot be read");
+                // Where a system has no such table, that is no news.
+                if error.kind() != io::ErrorKind::Unsupported {
+                    tracing::warn!(%error, "the kernel's lock table cannot be read");
+                }
                 (Vec::new(), false)
             }
         };

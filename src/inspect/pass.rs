@@ -7,7 +7,7 @@ use crate::model::format::{Listed, listed};
 use crate::model::naming::{Naming, split};
 use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
-use crate::platform::{Directory, System};
+use crate::platform::{Directory, System, os_name};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -206,9 +206,7 @@ fn look_alone(
     let mut openings = Openings::below(&*opened);
     let exists = |sibling: &[u8]| {
         // Only names that stand in the same directory are asked for, so no link is followed.
-        use std::os::unix::ffi::OsStrExt as _;
-        let sibling = OsStr::from_bytes(sibling);
-        Openings::below(&*opened).parent(sibling).is_some_and(|(parent, name)| parent.stat(name).is_ok())
+        Openings::below(&*opened).parent(&os_name(sibling)).is_some_and(|(parent, name)| parent.stat(name).is_ok())
     };
     let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options, earlier) else { return Ok(None) };
     let snapshot = snapshot_of(directory, &looker, vec![lock], Vec::new(), options);

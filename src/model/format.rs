@@ -423,7 +423,7 @@ fn os_string(bytes: Vec<u8>) -> OsString {
 
 #[cfg(not(unix))]
 fn os_string(bytes: Vec<u8>) -> OsString {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()).into()
 }
 
 /// As [`recognise`], with the user's own patterns before the catalogue.
