@@ -38,7 +38,7 @@ impl Machine {
         Self { system, settings, workplace }
     }
 
-    fn recall(&self, directory: &Path, options: &LookOptions) -> LookOptions {
+    fn recall(directory: &Path, options: &LookOptions) -> LookOptions {
         learned::recall(environment::state_dir().as_deref(), &environment::absolute(directory), options.clone())
     }
 }
@@ -53,17 +53,17 @@ const NO_STATE: &str = "there is no place for the journal: set HOME or LOCKSCOPE
 
 impl World for Machine {
     fn look(&self, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
-        look(&self.system, directory, &self.recall(directory, options))
+        look(&self.system, directory, &Self::recall(directory, options))
     }
 
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError> {
-        look_after(&self.system, directory, &self.recall(directory, options), Some(earlier))
+        look_after(&self.system, directory, &Self::recall(directory, options), Some(earlier))
     }
 
     fn look_at_one(
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
-        look_at_one(&self.system, directory, name, &self.recall(directory, options))
+        look_at_one(&self.system, directory, name, &Self::recall(directory, options))
     }
 
     fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Outcome {
