@@ -225,6 +225,13 @@ impl Danger {
             Self::SplitLock => "split_lock",
         }
     }
+
+    /// The words in the window.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::SplitLock => "split lock",
+        }
+    }
 }
 
 /// All that was seen of one lock file.
