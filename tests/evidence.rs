@@ -274,13 +274,15 @@ struct Counting {
     real: Arc<dyn System>,
     looks: AtomicUsize,
     sweeps: AtomicUsize,
-    /// Inode numbers are shared between subvolumes, and this lock is in the table besides the real ones.
-    subvolumes: Option<Option<KernelLock>>,
+    /// Inode numbers are shared between subvolumes.
+    subvolumes: bool,
+    /// Is in the table besides the real ones.
+    one_more: Option<KernelLock>,
 }
 
 impl Counting {
     fn of(real: Arc<dyn System>) -> Self {
-        Self { real, looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0), subvolumes: None }
+        Self { real, looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0), subvolumes: false, one_more: None }
     }
 }
 
@@ -306,12 +308,11 @@ impl System for Counting {
         self.real.file_system(mount)
     }
     fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        let shared = self.subvolumes.is_some();
-        self.real.lock_device(mount).map(|(major, minor, really)| (major, minor, really || shared))
+        self.real.lock_device(mount).map(|(major, minor, really)| (major, minor, really || self.subvolumes))
     }
     fn kernel_locks(&self) -> std::io::Result<Vec<lockscope::model::kernel::KernelLock>> {
         let locks = self.real.kernel_locks()?;
-        Ok(locks.into_iter().chain(self.subvolumes.flatten()).collect())
+        Ok(locks.into_iter().chain(self.one_more).collect())
     }
     fn count_processes(&self) -> (u32, u32) {
         self.real.count_processes()
@@ -621,7 +622,7 @@ fn a_number_that_two_subvolumes_share_is_ambiguous_until_an_open_file_tells() {
     let directory = directory();
     write(directory.path(), "a.lock", "", 60);
     let look_with = |locked: Option<KernelLock>| {
-        let subvolumes = Arc::new(Counting { subvolumes: Some(locked), ..Counting::of(machine()) });
+        let subvolumes = Arc::new(Counting { subvolumes: true, one_more: locked, ..Counting::of(machine()) });
         look(&(subvolumes as Arc<dyn System>), directory.path(), &LookOptions::default()).expect("looked at")
     };
     // The lock is on a file of another subvolume with the same number, as far as the table tells.
