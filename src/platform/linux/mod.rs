@@ -5,14 +5,15 @@
 
 pub mod change;
 mod directory;
+mod ending;
 mod host;
 mod lock_table;
 mod mounts;
 mod processes;
 
-use super::{Directory, Host, ProcessSweep, System};
+use super::{Directory, Ending, EndingError, Host, ProcessSweep, System};
 use crate::model::facts::FileSystem;
-use crate::model::holder::{Pid, ProcessLook};
+use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::KernelLock;
 use crate::model::time::Wall;
 use std::io;
@@ -71,6 +72,18 @@ impl System for Linux {
 
     fn locked_files(&self, pid: Pid) -> Option<std::collections::HashSet<u64>> {
         processes::locked_files(pid)
+    }
+
+    fn locked_paths(&self, pid: Pid) -> Option<Vec<std::path::PathBuf>> {
+        processes::locked_paths(pid)
+    }
+
+    fn children(&self, pid: Pid) -> Vec<Pid> {
+        ending::children(pid)
+    }
+
+    fn terminate(&self, process: &ProcessFacts, patience: Duration) -> Result<Ending, EndingError> {
+        ending::terminate(process, &self.users, patience)
     }
 
     fn deleted_locked_files(&self, pid: Pid) -> Option<Vec<(std::path::PathBuf, super::OpenFile)>> {
