@@ -90,6 +90,8 @@ impl Place {
     /// Resolves the path (`/var/lock` is a symbolic link on many systems), then opens the result without following any:
     /// a component that is re-pointed in between makes it fail instead of leading elsewhere.
     pub fn open(path: &Path) -> io::Result<Self> {
+        // From here on the file system is touched by ourselves.
+        super::guard::ask_for_an_answer(path)?;
         let real = path.canonicalize()?;
         // O_RDONLY, since fsync needs it; a directory that may not be listed is held by O_PATH and not synced.
         let (read, held) = (OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, OFlags::PATH);

@@ -5,9 +5,11 @@
 
 pub mod change;
 mod directory;
+mod guard;
 mod host;
 mod mounts;
 mod processes;
+mod scout;
 
 use super::{Directory, Host, ProcessSweep, System};
 use crate::model::facts::FileSystem;
@@ -82,6 +84,6 @@ impl System for Linux {
     }
 
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
-        Ok(Box::new(directory::LinuxDirectory::open(path)?))
+        guard::open_directory(path)
     }
 }
