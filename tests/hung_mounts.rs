@@ -164,6 +164,8 @@ fn a_silent_mount_within_leaves_the_rest_of_the_table_alive() {
         Err(why) => return println!("not run: a_silent_mount_within_leaves_the_rest_of_the_table_alive: {why}"),
     };
     write(base.path(), "near.lock", format!("{DEAD}\n"), 3600);
+    // Who has this one open is asked of every process.
+    write(base.path(), "empty.lock", "", 3600);
     let deep = match Far::at(&base.path().join("some/deep")) {
         Ok(deep) => deep,
         Err(why) => return println!("not run: a second mount: {why}"),
@@ -179,6 +181,8 @@ fn a_silent_mount_within_leaves_the_rest_of_the_table_alive() {
     let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let of = |path: &str| status["locks"].as_array().and_then(|locks| locks.iter().find(|lock| lock["path"] == path));
     assert_eq!(of("near.lock").expect("listed")["verdict"], "stale");
+    let asked = of("empty.lock").expect("listed")["evidence"].to_string();
+    assert!(asked.contains("open"), "{asked}");
     let silent = of("far.lock").expect("listed");
     assert_eq!(silent["verdict"], "unknown");
     assert!(silent["why"].as_str().is_some_and(|why| why.contains("did not answer")), "{silent}");
@@ -191,7 +195,7 @@ fn a_silent_mount_within_leaves_the_rest_of_the_table_alive() {
     let output = run(base.path(), &["status", "--json", "--recursive", "--all"]);
     let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let of = |path: &str| status["locks"].as_array().and_then(|locks| locks.iter().find(|lock| lock["path"] == path));
-    assert_eq!(of("some/deep/in.lock").expect("listed")["verdict"], "held", "its user has it open");
+    assert_eq!(of("some/deep/in.lock").expect("listed")["verdict"], "stale");
     assert_eq!(of("far.lock").expect("listed")["verdict"], "not_a_lock", "a mount point");
     assert_eq!(status["problems"].as_array().map(Vec::len), Some(0));
 }

@@ -82,9 +82,12 @@ pub(super) fn file_kind(kind: FileType) -> FileKind {
     }
 }
 
-/// Calls `each` with the bytes of each name, its kind where the file system tells it for free, and its inode number.
+/// Is given the bytes of a name, its kind where the file system tells it for free, and its inode number.
+pub(super) type EachEntry<'a> = &'a mut dyn FnMut(&[u8], Option<FileType>, u64);
+
+/// All names in a directory but `.` and `..`.
 pub(super) fn each_entry(
-    fd: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>], each: &mut dyn FnMut(&[u8], Option<FileType>, u64),
+    fd: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>], each: EachEntry<'_>,
 ) -> rustix::io::Result<()> {
     // A descriptor of its own: the position of ours is shared by whoever else reads.
     let fd = rustix::fs::openat(fd, c".", DIRECTORY, Mode::empty())?;

@@ -4,8 +4,8 @@
 //! Owns: reading mountinfo, which asks the kernel alone: no mount is touched. Never: opens anything on a mount.
 
 use crate::model::facts::FileSystem;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
 /// One line of `/proc/self/mountinfo`.
@@ -201,24 +201,24 @@ fn components(path: &Path) -> impl Iterator<Item = OsString> {
     })
 }
 
-/// Space, tab, newline and backslash stand as `\040` and so on in mountinfo.
-fn unescape(text: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| *first == b'\\') {
-            Some(byte) => {
+/// mountinfo writes space, tab, newline and backslash as `\040` and so on (`fs/proc_namespace.c`, `mangle`).
+pub(super) fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        let octal = tail.get(..3).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 8).ok());
+        match octal {
+            Some(byte) if *first == b'\\' => {
                 bytes.push(byte);
-                rest = &after[3..];
+                rest = &tail[3..];
             }
-            None => {
+            _ => {
                 bytes.push(*first);
-                rest = after;
+                rest = tail;
             }
         }
     }
-    PathBuf::from(OsStr::from_bytes(&bytes))
+    OsString::from_vec(bytes).into()
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` (proc_pid_mountinfo(5)).
@@ -244,6 +244,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
 
     #[test]
     fn mountinfo_lines_are_read_with_and_without_optional_fields() {
@@ -269,6 +270,7 @@ mod tests {
     fn a_mount_point_may_have_any_name() {
         let mounts = parse(b"5 1 0:9 / /mnt/a\\040b\\134\xff rw - tmpfs none rw");
         assert_eq!(mounts[0].point.as_os_str().as_bytes(), b"/mnt/a b\\\xff");
+        assert_eq!(unescape(b"/short\\04"), PathBuf::from("/short\\04"));
     }
 
     #[test]

@@ -128,8 +128,7 @@ impl Scout {
             let until = Instant::now() + patience;
             let mut head = [0; REPLY];
             self.receive(&mut head, until)?;
-            let [a, b, c, d, e, f, g, h] = head;
-            let (length, status) = (u32::from_le_bytes([a, b, c, d]), i32::from_le_bytes([e, f, g, h]));
+            let (length, status) = (number(&head, 0), number(&head, 4) as i32);
             let at = all.len();
             all.resize(at + length as usize, 0);
             self.receive(&mut all[at..], until)?;
@@ -194,6 +193,11 @@ fn wait_for(channel: &impl std::os::fd::AsFd, at_most: Duration) -> bool {
             other => return other.is_ok_and(|ready| ready > 0),
         }
     }
+}
+
+/// The number that stands at `at` in the head of a message.
+fn number(head: &[u8], at: usize) -> u32 {
+    head.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
 /// `kill -9`; it may be waiting where even that does not reach it.
@@ -274,13 +278,21 @@ fn kind_of(byte: Option<u8>) -> FileKind {
 
 const NO_KIND: u8 = u8::MAX;
 
+/// One entry of a listing.
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) kind: Option<FileKind>,
+    pub(super) ino: u64,
+}
+
 /// One entry from the head of a payload, and what follows it.
-pub(super) fn take_entry(payload: &[u8]) -> Option<(&[u8], Option<FileKind>, u64, &[u8])> {
+pub(super) fn take_entry(payload: &[u8]) -> Option<(Entry<'_>, &[u8])> {
     let (kind, rest) = payload.split_first()?;
     let (ino, rest) = rest.split_first_chunk::<8>()?;
     let (length, rest) = rest.split_first_chunk::<2>()?;
     let (name, rest) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
-    Some((name, (*kind != NO_KIND).then(|| kind_of(Some(*kind))), u64::from_le_bytes(*ino), rest))
+    let kind = (*kind != NO_KIND).then(|| kind_of(Some(*kind)));
+    Some((Entry { name, kind, ino: u64::from_le_bytes(*ino) }, rest))
 }
 
 /// All that a scout has, made before it is born. Its buffers never grow.
@@ -348,9 +360,8 @@ impl Desk {
     fn serve_one(&mut self) -> Option<()> {
         let mut head = [0; REQUEST];
         receive(&self.channel, &mut head)?;
-        let [ask, slot, into, _, a, b, c, d, e, f, g, h] = head;
-        let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        let limit = u32::from_le_bytes([e, f, g, h]) as usize;
+        let [ask, slot, into, ..] = head;
+        let (length, limit) = (number(&head, 4) as usize, number(&head, 8) as usize);
         if length >= LONGEST_NAME {
             return None;
         }
