@@ -70,7 +70,6 @@ impl Looker {
     /// from an earlier pass, as counting asks each process.
     pub fn new(
         system: &Arc<dyn System>, directory: &dyn Directory, options: &LookOptions, counts: Option<(u32, u32)>,
-        learned: HashSet<Box<[u8]>>,
     ) -> Self {
         let host = system.host();
         let (locks, kernel_table) = match system.kernel_locks() {
@@ -93,7 +92,7 @@ impl Looker {
             monotonic: system.monotonic(),
             table: Table::of(locks),
             options: options.clone(),
-            learned: RefCell::new(learned),
+            learned: RefCell::new(options.learned.clone()),
             processes: RefCell::default(),
             devices: RefCell::default(),
             sweep: OnceCell::new(),
@@ -139,6 +138,14 @@ impl Looker {
         self.kernel_state(stat).is_some()
     }
 
+    /// Whether this directory is a lock as a whole; so is one that cannot be looked into, as long as that is so.
+    pub(super) fn is_lock_directory(&self, directory: &dyn Directory, name: &OsStr) -> bool {
+        let Ok(stat) = directory.stat(name) else { return true };
+        let (stat, Ok(content)) = Content::read(directory, name, stat) else { return true };
+        let reading = recognise_with(&content.candidate(directory, name, &stat, false), &self.options.custom);
+        !matches!(reading.record, RecordState::Malformed(_))
+    }
+
     /// Looks at one file in `directory`; `None` = it is not there (any more).
     pub fn look(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
         let stat = match directory.stat(name) {
@@ -180,6 +187,7 @@ impl Looker {
             users,
             beat: None,
             danger: None,
+            leases: self.leases(&stat),
             split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
@@ -207,6 +215,7 @@ impl Looker {
             users: Users::NotLooked,
             beat: None,
             danger: None,
+            leases: Box::default(),
             split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
@@ -226,6 +235,7 @@ impl Looker {
                     LockKind::Flock => Mechanism::Flock,
                     LockKind::Posix => Mechanism::Posix,
                     LockKind::Ofd => Mechanism::Ofd,
+                    LockKind::Lease => reading.mechanism,
                 };
                 if stat.size == 0 && !pattern.is_empty() {
                     self.learned.borrow_mut().insert(pattern.into());
@@ -259,8 +269,8 @@ impl Looker {
         };
         let ours = record.pid_ns.is_some() && record.pid_ns == self.sight.pid_ns;
         let elsewhere = elsewhere(record, &self.sight);
-        let all_seen = self.sight.host_pid_ns && !self.sight.hidden_processes;
-        if elsewhere || !(all_seen || ours) {
+        // Where `/proc` hides processes (`hidepid`), a PID can still be asked for: `pidfd_open` tells of anyone's.
+        if elsewhere || !(self.sight.host_pid_ns || ours) {
             return OwnerState::NotLooked;
         }
         OwnerState::Looked(self.process(pid))

@@ -64,14 +64,18 @@ fn walk(
         let place = directory.path().as_os_str().as_encoded_bytes();
         let by_name = || listed(place, bytes) != Listed::No || options.custom.lists(place, bytes);
         let listed = !own_leftover && (by_name() || locked());
-        if options.recursive && !listed && kind == Some(FileKind::Directory) {
-            deeper.push(name.to_owned());
+        if options.recursive && kind == Some(FileKind::Directory) {
+            deeper.push((name.to_owned(), listed));
         }
         if listed {
             names.listed.push(path);
         }
     })?;
-    for name in deeper {
+    for (name, listed) in deeper {
+        // What stands in a lock that is a directory belongs to that lock; `/run/lock` is none, for all its name.
+        if listed && looker.is_lock_directory(directory, &name) {
+            continue;
+        }
         let path = below.join(&name);
         let result = directory.open_child(&name).and_then(|child| {
             if child.may_not_answer() {
@@ -190,8 +194,17 @@ const PENDING: crate::model::verdict::Judgement = crate::model::verdict::Judgeme
 
 /// One full pass over a directory.
 pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
+    look_after(system, directory, options, None)
+}
+
+/// As [`look`], by one who has looked before: a heartbeat shows only in time.
+pub fn look_after(
+    system: &Arc<dyn System>, directory: &Path, options: &LookOptions, earlier: Option<&Snapshot>,
+) -> Result<Snapshot, LookError> {
+    let earlier: HashMap<&OsStr, &Facts> =
+        earlier.into_iter().flat_map(Snapshot::locks).map(|lock| (&*lock.path, &lock.facts)).collect();
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
+    let looker = Looker::new(system, &*opened, options, None);
     let mut names = list_names(&*opened, &looker, options).map_err(|error| LookError::of(directory, error))?;
     names.listed.sort_unstable();
     let mut openings = Openings::below(&*opened);
@@ -199,13 +212,17 @@ pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -
         locks.clear();
         for path in &names.listed {
             let id = LockId(locks.len() as u32);
-            locks.extend(looker.lock(&mut openings, &|sibling| names.all.contains(sibling), path, id, options, None));
+            let exists = |sibling: &[u8]| names.all.contains(sibling);
+            let earlier = earlier.get(path.as_os_str()).copied();
+            locks.extend(looker.lock(&mut openings, &exists, path, id, options, earlier));
         }
     };
     let mut locks = Vec::new();
     pass(&looker, &mut locks);
     // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
-    if !looker.learned().is_empty() && locks.iter().any(|lock| lock.facts.reading.format.id == "empty") {
+    if looker.learned().len() > options.learned.len()
+        && locks.iter().any(|lock| lock.facts.reading.format.id == "empty")
+    {
         pass(&looker, &mut locks);
     }
     Ok(snapshot_of(directory, &looker, locks, names.problems, options))
@@ -230,7 +247,7 @@ fn look_alone(
     system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions, earlier: Option<&Facts>,
 ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
+    let looker = Looker::new(system, &*opened, options, None);
     let mut openings = Openings::below(&*opened);
     let exists = |sibling: &[u8]| {
         // Only names that stand in the same directory are asked for, so no link is followed.

@@ -6,7 +6,7 @@ use super::facts::{FileKind, KernelState, OwnerState, ProcessRef, Taker, Trouble
 use super::format::{Mechanism, RecordState, Scope, Standing};
 use super::holder::{Pid, ProcessFacts, ProcessLook};
 use super::time::say_duration;
-use super::verdict::{Evidence, Gone, Judgement};
+use super::verdict::{Evidence, Gone, Judgement, other_machine};
 
 /// The sentence for one lock: what is so, and why, in the decision table's words.
 pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
@@ -56,12 +56,23 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             let host = record.and_then(|r| r.host.as_deref());
             let place = match host {
                 Some(host) if !host.eq_ignore_ascii_case(&sight.host) => host.to_owned(),
+                _ if record.is_some_and(|record| other_machine(record, sight)) => "another machine of this name".into(),
                 _ => "another container or PID namespace".into(),
             };
             let pid = owner_pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
             format!("Made on {place}{pid}. Processes there cannot be checked from here.")
         }
         10 => "On a shared disk and without a host name: it may belong to another computer.".into(),
+        11 if sight.host_pid_ns && is_absent(&facts.owner) => {
+            format!(
+                "There is no process with PID {} any more, but this system hides other users' processes (hidepid): look \
+                 as root to be sure that nobody works on.",
+                owner_pid.map_or(0, Pid::get)
+            )
+        }
+        11 if sight.host_pid_ns => {
+            "This system hides other users' processes (hidepid): look as root to see whether one has it.".into()
+        }
         11 => "Running in a sandbox: not all processes can be seen from here.".into(),
         12 => with_process(process, owner_pid, |p| {
             format!("{} (PID {}) holds it and is running: its start matches the record.", p.name(), p.pid)
@@ -73,12 +84,18 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
                 p.name()
             )
         }),
+        17 if owner_pid.is_some_and(|pid| pid.get() == 1) => with_process(process, owner_pid, |p| {
+            format!(
+                "PID 1 is {} here; more likely the first process of a container wrote this, and that cannot be checked.",
+                p.name()
+            )
+        }),
         17 => with_process(process, owner_pid, |p| {
             format!(
                 "PID {} is alive but is {}, not {}. The number may have been reused.",
                 p.pid,
                 p.name(),
-                facts.reading.format.title
+                record.and_then(|r| r.program.as_deref()).unwrap_or(facts.reading.format.title)
             )
         }),
         18 => with_process(process, owner_pid, |p| format!("{} (PID {}) is running and wrote this.", p.name(), p.pid)),
@@ -139,9 +156,12 @@ fn danger(evidence: &Evidence<'_>) -> Option<String> {
     evidence.facts.danger?;
     let holders = &evidence.facts.split_holders;
     let first = holders.first()?;
-    let more = if holders.len() > 1 { format!(" and {} more", holders.len() - 1) } else { String::new() };
+    let more = match holders.len() - 1 {
+        0 => " still holds".to_owned(),
+        more => format!(" and {more} more still hold"),
+    };
     Some(format!(
-        " Danger: {} (PID {}){more} still holds the lock on a deleted file of this name, so two can be in at once.",
+        " Danger: {} (PID {}){more} the lock on a deleted file of this name, so two can be in at once.",
         first.name(),
         first.pid
     ))
@@ -169,7 +189,7 @@ fn not_a_lock(evidence: &Evidence<'_>) -> String {
 }
 
 fn kernel_hold(kernel: &KernelState) -> String {
-    let kind = kernel.kind.map_or("kernel", super::kernel::LockKind::id);
+    let kind = kernel.kinds();
     let fate = |taker: Taker| if taker.exited { "which has exited" } else { "which does not have it open any more" };
     let mut sentence = match (&kernel.holders[..], kernel.taken_by) {
         ([], Some(taker)) => {
@@ -268,7 +288,8 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let format = facts.reading.format;
     if format.standing == Standing::Administrative {
         let ends = format.unlocker.map_or_else(String::new, |command| format!(" {command} ends it."));
-        return format!("Put there by an administrator, to stay until it is lifted.{ends}");
+        let whom = format.programs.first().copied().unwrap_or("an administrator");
+        return format!("Put there by {whom}, to stay until it is lifted.{ends}");
     }
     if let Some(precious) = facts.reading.record().and_then(|record| record.precious) {
         let gone =
@@ -300,6 +321,10 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         }
         _ => "Names no owner.".into(),
     }
+}
+
+fn is_absent(owner: &OwnerState) -> bool {
+    matches!(owner, OwnerState::Looked(look) if matches!(**look, ProcessLook::NoSuchProcess | ProcessLook::Exited(_)))
 }
 
 fn running(owner: &OwnerState) -> Option<&ProcessFacts> {
