@@ -175,12 +175,25 @@ pub struct DirectoryId {
     pub mount: u64,
 }
 
-/// A directory held open. Nothing here follows a symbolic link, blocks on a FIFO, or changes anything.
+impl DirectoryId {
+    /// From the directory's own stat.
+    pub fn of(stat: &FileStat) -> Self {
+        Self { dev: stat.dev, ino: stat.ino, mount: stat.mount }
+    }
+}
+
+/// A directory held open. Nothing here follows a symbolic link, blocks on a FIFO, or changes anything. A file system that
+/// does not answer gives [`io::ErrorKind::TimedOut`].
 pub trait Directory: Send + Sync {
     /// The path it was opened by.
     fn path(&self) -> &Path;
     /// Which directory it is.
     fn id(&self) -> DirectoryId;
+    /// It is on a file system that may leave a call without an answer: whoever touches it otherwise than through this may
+    /// wait for ever.
+    fn may_not_answer(&self) -> bool {
+        false
+    }
     /// The path by which the kernel knows it now; `None` where it has none here.
     fn real_path(&self) -> Option<PathBuf>;
     /// All names in it but `.` and `..`, with their kind where the file system tells it for free, and their inode

@@ -6,10 +6,12 @@
 pub mod change;
 mod directory;
 mod ending;
+mod guard;
 mod host;
 mod lock_table;
 mod mounts;
 mod processes;
+mod scout;
 
 use super::{Directory, Ending, EndingError, Host, ProcessSweep, System};
 use crate::model::facts::FileSystem;
@@ -91,6 +93,6 @@ impl System for Linux {
     }
 
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
-        Ok(Box::new(directory::LinuxDirectory::open(path)?))
+        guard::open_directory(path)
     }
 }

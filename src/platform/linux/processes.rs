@@ -2,8 +2,11 @@
 //!
 //! State `Z` alone is never taken for gone: a process whose first thread has exited shows `Z` while its other threads
 //! live on and hold locks (CLEARING.md 2.1). Only its pidfd tells.
+//!
+//! What stands behind `/proc/PID/fd/N`, `cwd` and their like is never touched, as it may be on a mount that does not
+//! answer: `readlink` names it, and `fdinfo` numbers it, out of the kernel's memory.
 
-use super::host;
+use super::{guard, host};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::parse_fdinfo;
 use crate::platform::{OpenFile, ProcessSweep, ProcessView};
@@ -182,7 +185,12 @@ pub(super) fn count() -> (u32, u32) {
 
 pub(super) fn sweep(users: &UserNames) -> ProcessSweep {
     let mut sweep = ProcessSweep::default();
+    let scouts = guard::scouts();
+    let is_scout = |pid: Pid| scouts.iter().any(|scout| scout.as_raw_nonzero().get() == pid.get() as i32);
     for pid in all_pids() {
+        if is_scout(pid) {
+            continue;
+        }
         let (ProcessLook::Running(facts) | ProcessLook::Exited(facts)) = look_at(pid, users) else { continue };
         let files_seen = open_files(pid, &mut sweep.open_files);
         // ENOENT: it has exited, perhaps just now. Only a refusal hides something.
