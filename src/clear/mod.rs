@@ -8,6 +8,7 @@
 //! ```
 
 mod error;
+mod expiry;
 mod fingerprint;
 mod journal;
 mod mutex;
@@ -21,6 +22,7 @@ mod recovery;
 mod tests;
 mod undo;
 
+pub use expiry::{KEPT_FOR, expire};
 pub use error::{ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
 pub use journal::{Deed, Entry, Journal, RawPath, State};
@@ -47,6 +49,8 @@ pub struct Workplace {
     pub runtime_dir: PathBuf,
     /// What is cleared through this workplace was confirmed together.
     pub batch: Option<String>,
+    /// A sweep clears through this workplace, not a person; the journal says so.
+    pub sweeps: bool,
 }
 
 impl std::fmt::Debug for Workplace {
@@ -59,7 +63,7 @@ impl std::fmt::Debug for Workplace {
 impl Workplace {
     /// With journal and quarantine in this directory.
     pub fn new(system: Arc<dyn System>, state_dir: &Path) -> Self {
-        Self { system, state_dir: state_dir.to_owned(), runtime_dir: runtime_directory(), batch: None }
+        Self { system, state_dir: state_dir.to_owned(), runtime_dir: runtime_directory(), batch: None, sweeps: false }
     }
 
     /// The usual one; `None` without a home directory and without `LOCKSCOPE_STATE_DIR`.
@@ -71,6 +75,12 @@ impl Workplace {
     #[must_use]
     pub fn for_one_confirmation(&self) -> Self {
         Self { batch: journal::new_id(self.system.wall()).ok(), ..self.clone() }
+    }
+
+    /// The same, for a sweep: each clear stands in the journal as one, and is undone by itself.
+    #[must_use]
+    pub fn for_sweeping(&self) -> Self {
+        Self { batch: None, sweeps: true, ..self.clone() }
     }
 
     /// Its journal.

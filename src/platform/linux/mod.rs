@@ -6,6 +6,8 @@
 pub mod change;
 mod directory;
 mod host;
+#[cfg(feature = "cli")]
+pub mod interrupt;
 mod mounts;
 mod processes;
 
