@@ -151,7 +151,7 @@ fn a_lock_that_is_being_created_is_left_alone() {
 fn what_may_not_be_read_is_unknown() {
     let directory = directory();
     let path = write(directory.path(), "root.lock", format!("{DEAD}\n"), 3600);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).expect("set");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o0)).expect("set");
     if is_root() {
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
         let text = as_nobody(&["status", "--json"], directory.path());
@@ -338,7 +338,7 @@ fn a_heartbeat_is_followed_and_its_stop_is_seen() {
         let whole = std::time::UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64);
         std::fs::File::open(&path).and_then(|file| file.set_modified(whole)).expect("set");
     };
-    beat(Duration::from_secs(3600));
+    beat(Duration::from_hours(1));
     let first = verdict(&look_at(directory.path()), "res.lock");
     let Some(format) = lockscope::model::format::by_id("proper-lockfile") else {
         panic!("the catalogue has proper-lockfile")
@@ -350,7 +350,7 @@ fn a_heartbeat_is_followed_and_its_stop_is_seen() {
     beat(Duration::from_secs(1));
     watched.until_verdict("res.lock", "held");
     let interval = format.heartbeat.expect("it has a heart").interval;
-    beat(Duration::from_secs(3600));
+    beat(Duration::from_hours(1));
     watched.until("it was seen to move, whatever its time says", |snapshot| {
         snapshot.find("res.lock".as_ref()).is_some_and(|lock| lock.facts.beat.is_some_and(|beat| beat.moved))
     });
@@ -456,7 +456,7 @@ fn within_a_time_namespace() {
         digits.iter().rev().collect::<String>()
     };
     let record = |pid: u32, ticks| format!("{pid}\n{host}\n{}\n", token(ticks));
-    write(directory.path(), "same.lock", record(holder.pid(), facts.start_ticks), 0);
+    write(directory.path(), "same.lock", record(holder.pid(), facts.start_ticks.expect("told")), 0);
     let snapshot = look_at(directory.path());
     assert_eq!(verdict(&snapshot, "same.lock").0, "held", "{:?}", verdict(&snapshot, "same.lock"));
     assert_eq!(facts.same_time_ns, Some(true), "a child of ours");
@@ -465,7 +465,12 @@ fn within_a_time_namespace() {
         return;
     };
     assert_ne!(parent_facts.same_time_ns, Some(true), "our parent has another time namespace, or may have");
-    write(directory.path(), "parent.lock", record(parent, parent_facts.start_ticks.wrapping_sub(8_640_000)), 0);
+    write(
+        directory.path(),
+        "parent.lock",
+        record(parent, parent_facts.start_ticks.expect("told").wrapping_sub(8_640_000)),
+        0,
+    );
     let (now, why) = verdict(&look_at(directory.path()), "parent.lock");
     assert_eq!(now, "held", "other ticks from another time namespace: {why}");
     holder.kill();

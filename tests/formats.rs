@@ -4,7 +4,8 @@
 
 use lockscope::model::facts::FileKind;
 use lockscope::model::format::{
-    Candidate, FORMATS, Listed, Mechanism, Reading, Record, RecordState, Standing, by_id, listed, name_glob, recognise,
+    Candidate, FORMATS, Listed, Mechanism, Reading, Record, RecordState, Standing, UserPattern, UserPatterns, by_id,
+    listed, name_glob, recognise, recognise_with,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -44,6 +45,8 @@ struct Case {
     /// Of a directory: the names in it.
     #[serde(default)]
     children: Vec<String>,
+    /// A pattern of the user's.
+    pattern: Option<UserPattern>,
     /// Another name of the same inode here.
     linked_name: Option<String>,
 
@@ -115,7 +118,8 @@ impl Case {
         let read = &bytes[..bytes.len().min(64 * 1024)];
         let mut children: Vec<Box<[u8]>> = self.children.iter().map(|name| name.as_bytes().into()).collect();
         children.sort();
-        recognise(&Candidate {
+        let patterns = UserPatterns::new(self.pattern.as_slice()).0;
+        let file = Candidate {
             size,
             mode: self.mode.unwrap_or(0o644),
             links: self.links.unwrap_or(1),
@@ -123,7 +127,8 @@ impl Case {
             children: &children,
             linked_name: self.linked_name.as_deref().map(str::as_bytes),
             ..Candidate::plain(self.name.as_bytes(), self.directory.as_bytes(), kind(&self.kind), read)
-        })
+        };
+        recognise_with(&file, &patterns)
     }
 
     /// What differs from what is expected.

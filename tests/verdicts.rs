@@ -103,6 +103,8 @@ struct OwnerSays {
     started_ago: Option<String>,
     ticks: Option<u64>,
     kernel_thread: bool,
+    /// The system tells neither its start in ticks nor its users.
+    untold: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -166,9 +168,9 @@ fn process(number: u64, says: &OwnerSays) -> ProcessFacts {
     let uid = says.uid.unwrap_or(1000);
     ProcessFacts {
         pid: pid(number),
-        start_ticks: says.ticks.unwrap_or(235_129),
+        start_ticks: (!says.untold).then_some(says.ticks.unwrap_or(235_129)),
         started_at: NOW.minus(span(says.started_ago.as_deref().unwrap_or("2h"))),
-        uids: [uid; 4],
+        uids: (!says.untold).then_some([uid; 4]),
         user: says.user.as_deref().map(Into::into),
         comm: says.comm.as_deref().unwrap_or("python3").into(),
         command: "".into(),

@@ -6,22 +6,20 @@
 
 use super::fingerprint::Identity;
 use crate::model::time::Wall;
+use crate::platform;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// A part is closed, and another begun, beyond this.
 const PART: u64 = 8 << 20;
 /// Closed parts beyond this many go, oldest first, once nothing in them is needed any more.
 const KEPT_PARTS: usize = 8;
-/// More of a lock's content than this is not copied; the inode itself rests in quarantine anyway.
-pub(crate) const COPY: u64 = 1 << 20;
 
 /// How far an entry got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,13 +53,13 @@ pub struct RawPath {
 impl RawPath {
     /// From a path.
     pub fn new(path: &OsStr) -> Self {
-        Self { bytes: BASE64_STANDARD.encode(path.as_bytes()), shown: path.to_string_lossy().into_owned() }
+        Self { bytes: BASE64_STANDARD.encode(path.as_encoded_bytes()), shown: path.to_string_lossy().into_owned() }
     }
 
     /// The path; where the bytes do not decode, the text.
     pub fn path(&self) -> PathBuf {
         match BASE64_STANDARD.decode(&self.bytes) {
-            Ok(bytes) => OsString::from_vec(bytes).into(),
+            Ok(bytes) => platform::os_name(&bytes).into(),
             Err(_) => self.shown.clone().into(),
         }
     }
@@ -225,7 +223,8 @@ impl Journal {
         }
         let mut parts = self.closed_parts()?;
         parts.push(self.current());
-        Ok(fold(&parts)?.into_values().collect())
+        // Of an entry whose beginning went with an old part, only its end is left: that tells nobody anything.
+        Ok(fold(&parts)?.into_values().filter(|entry| !entry.what.is_empty()).collect())
     }
 
     /// One entry.
@@ -289,7 +288,7 @@ impl Journal {
     }
 
     fn append_within(&self, line: &Line, part: u64) -> io::Result<()> {
-        crate::platform::linux::change::private_directory(&self.directory)?;
+        platform::private_directory(&self.directory)?;
         let guard =
             File::options().create(true).truncate(false).write(true).open(self.directory.join("journal.lock"))?;
         // Two Lockscopes never interleave within a line, nor rotate under each other. The file stays for ever:
@@ -314,7 +313,7 @@ impl Journal {
         file.write_all(&text)?;
         file.sync_data()?;
         if length == 0 {
-            File::open(&self.directory)?.sync_all()?;
+            platform::sync_directory(&self.directory)?;
         }
         Ok(())
     }
@@ -354,7 +353,7 @@ fn ends_with_newline(file: &mut File) -> io::Result<bool> {
 
 /// A new id: UTC to the microsecond, and random bits against two in the same one. Sorts by time.
 pub(crate) fn new_id(at: Wall) -> io::Result<String> {
-    let random = crate::platform::linux::change::random()? as u32;
+    let random = platform::random()? as u32;
     let stamp: String = jiff::Timestamp::from_microsecond(at.0.div_euclid(1_000))
         .map_or_else(|_| at.0.to_string(), |t| format!("{t:.6}"))
         .chars()
@@ -366,9 +365,11 @@ pub(crate) fn new_id(at: Wall) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
 
     fn line(id: &str, state: State) -> Line {
-        Line { id: id.into(), state: Some(state), at: "2026-11-21T05:00:00.000Z".into(), ..Line::default() }
+        let what = Some("refuse".to_owned());
+        Line { id: id.into(), state: Some(state), at: "2026-11-21T05:00:00.000Z".into(), what, ..Line::default() }
     }
 
     #[test]
@@ -381,7 +382,7 @@ mod tests {
         journal.append(&first).unwrap();
         journal.append(&line("a", State::Refused)).unwrap();
         let kept = Some(RawPath::new(OsStr::new("/q")));
-        journal.append(&Line { quarantine: kept, ..line("b", State::Done) }).unwrap();
+        journal.append(&Line { quarantine: kept, what: None, ..line("b", State::Done) }).unwrap();
         let entries = journal.read().unwrap();
         assert_eq!(entries.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((entries[1].path.as_os_str(), entries[1].state), (name, State::Done));
@@ -437,11 +438,16 @@ mod tests {
         }
         let parts = || journal.closed_parts().unwrap();
         assert_eq!(parts().len(), KEPT_PARTS + 4, "undo may want the oldest");
-        journal.append_within(&line("0", State::Expired), 1).unwrap();
+        journal.append_within(&Line { what: None, ..line("0", State::Expired) }, 1).unwrap();
         journal.append_within(&line("13", State::Refused), 1).unwrap();
         assert_eq!(parts().len(), KEPT_PARTS);
         assert!(part_number(&parts()[0]) > Some(1), "the oldest went, and no number is given twice");
-        assert_eq!(journal.find("0").unwrap().map(|entry| entry.state), Some(State::Expired), "its end is on record");
+        assert_eq!(journal.find("0").unwrap(), None, "of what went nothing is shown, not even its end");
+        assert_eq!(
+            journal.read().unwrap().len(),
+            KEPT_PARTS,
+            "one of each part that is left, and the current one, but for that end"
+        );
     }
 
     /// A writer that waits for the lock while another closes the part writes to the new one.
@@ -471,7 +477,8 @@ mod tests {
                 let journal = Journal::new(base.path());
                 scope.spawn(move || {
                     for number in 0..25 {
-                        journal.append_within(&line(&format!("{writer}-{number}"), State::Done), 600).unwrap();
+                        // Intents: none may go with an old part.
+                        journal.append_within(&line(&format!("{writer}-{number}"), State::Prepared), 600).unwrap();
                     }
                 });
             }

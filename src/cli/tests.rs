@@ -41,9 +41,9 @@ fn file(path: &str, text: &'static str, age: u64) -> File {
 fn process(pid: u64, comm: &str) -> ProcessFacts {
     ProcessFacts {
         pid: Pid::new(pid).unwrap(),
-        start_ticks: 5,
+        start_ticks: Some(5),
         started_at: NOW.minus(Duration::from_hours(2)),
-        uids: [1000; 4],
+        uids: Some([1000; 4]),
         user: Some("alice".into()),
         comm: comm.into(),
         command: format!("{comm} run").into(),

@@ -279,13 +279,21 @@ impl Session {
                 return self.full_pass(live, at, &looker, false);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
-            if live.store.id_of(&path).is_some() || !bytes.is_empty() && may_be_listed(at, &path, name) {
+            if live.store.id_of(&path).is_some() || !bytes.is_empty() && self.may_be_listed(at, &path, name) {
                 let _ = live.names.all.insert(bytes.into());
                 paths.push(path);
             }
         }
         self.look_at_paths(live, at, &looker, paths);
         None
+    }
+
+    /// Whether a name may be that of a lock; the directories it stands in count.
+    fn may_be_listed(&self, at: &dyn Directory, path: &OsString, name: &std::ffi::OsStr) -> bool {
+        let parent = at.path().join(path);
+        let parent = parent.parent().unwrap_or(at.path()).as_os_str().as_encoded_bytes();
+        let name = name.as_encoded_bytes();
+        listed(parent, name) != Listed::No || self.options.custom.lists(parent, name)
     }
 
     fn look_at_paths(
@@ -400,7 +408,7 @@ impl Session {
         for (pid, start_ticks) in live.store.processes() {
             // Gone, or the number is another's by now.
             let same = match &*looker.process_look(pid) {
-                ProcessLook::Running(facts) => Some(facts.start_ticks) == start_ticks,
+                ProcessLook::Running(facts) => Some(facts.incarnation()) == start_ticks,
                 _ => false,
             };
             if !same {
@@ -486,13 +494,6 @@ fn is_directory(at: &dyn Directory, path: &OsString) -> bool {
         .parent(path)
         .and_then(|(parent, name)| parent.stat(name).ok())
         .is_some_and(|stat| stat.kind == FileKind::Directory)
-}
-
-/// Whether a name may be that of a lock; the directories it stands in count.
-fn may_be_listed(at: &dyn Directory, path: &OsString, name: &std::ffi::OsStr) -> bool {
-    let parent = at.path().join(path);
-    let parent = parent.parent().unwrap_or(at.path()).as_os_str().as_encoded_bytes();
-    listed(parent, name.as_encoded_bytes()) != Listed::No
 }
 
 /// By how much the two clocks differ, in nanoseconds: a jump means that the wall clock was set.

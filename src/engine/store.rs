@@ -136,7 +136,7 @@ impl Store {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// The processes that verdicts hang on, with their start in ticks where that was seen.
+    /// The processes that verdicts hang on, with their incarnation where that was seen.
     pub(super) fn processes(&self) -> impl Iterator<Item = (Pid, Option<u64>)> {
         self.by_pid.iter().map(|(pid, (start_ticks, _))| (*pid, *start_ticks))
     }
@@ -211,13 +211,13 @@ fn depends_on(lock: &Lock) -> Vec<(Pid, Option<u64>)> {
         && let Some(pid) = lock.facts.reading.record().and_then(|record| record.pid)
     {
         match look.as_ref() {
-            ProcessLook::Running(facts) => processes.push((pid, Some(facts.start_ticks))),
+            ProcessLook::Running(facts) => processes.push((pid, Some(facts.incarnation()))),
             ProcessLook::Hidden | ProcessLook::Unknown(_) => processes.push((pid, None)),
             ProcessLook::NoSuchProcess | ProcessLook::Exited(_) => {}
         }
     }
     let mut add = |seen: &[ProcessRef]| {
-        processes.extend(seen.iter().map(|p| (p.pid, p.facts.as_ref().map(|facts| facts.start_ticks))));
+        processes.extend(seen.iter().map(|p| (p.pid, p.facts.as_ref().map(|facts| facts.incarnation()))));
     };
     if let Some(kernel) = &lock.facts.kernel {
         add(&kernel.holders);

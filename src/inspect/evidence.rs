@@ -10,7 +10,9 @@ use super::{EmptyFiles, LookError, LookOptions};
 use crate::model::facts::{
     Beat, Danger, Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users,
 };
-use crate::model::format::{Heartbeat, Mechanism, Reading, Record, RecordState, Standing, recognise, unrecognised};
+use crate::model::format::{
+    Heartbeat, Mechanism, Reading, Record, RecordState, Standing, recognise, recognise_with, unrecognised,
+};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
@@ -74,7 +76,10 @@ impl Looker {
         let (locks, kernel_table) = match system.kernel_locks() {
             Ok(locks) => (locks, true),
             Err(error) => {
-                tracing::warn!(%error, "the kernel's lock table cannot be read");
+                // Where a system has no such table, that is no news.
+                if error.kind() != io::ErrorKind::Unsupported {
+                    tracing::warn!(%error, "the kernel's lock table cannot be read");
+                }
                 (Vec::new(), false)
             }
         };
@@ -151,7 +156,8 @@ impl Looker {
                 return Some(look);
             }
         };
-        let mut reading = recognise(&content.candidate(directory, name, &stat, naming.known_key));
+        let mut reading =
+            recognise_with(&content.candidate(directory, name, &stat, naming.known_key), &self.options.custom);
         ask_companion(directory, name, &mut reading);
         let bytes = content.bytes;
         let kernel = self.kernel_state(&stat);

@@ -9,7 +9,9 @@ mod pass;
 mod split;
 mod users;
 
+use crate::model::format::UserPatterns;
 use crate::model::naming::NamePatterns;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +44,10 @@ pub struct LookOptions {
     pub patterns: NamePatterns,
     /// What empty files mean here.
     pub empty_files: EmptyFiles,
+    /// The user's own formats.
+    pub custom: UserPatterns,
+    /// Name patterns on which kernel locks were seen in this directory before.
+    pub learned: HashSet<Box<[u8]>>,
 }
 
 impl Default for LookOptions {
@@ -51,6 +57,8 @@ impl Default for LookOptions {
             recursive: false,
             patterns: NamePatterns::default(),
             empty_files: EmptyFiles::default(),
+            custom: UserPatterns::default(),
+            learned: HashSet::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::format::{Listed, listed};
 use crate::model::naming::{Naming, split};
 use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
-use crate::platform::{Directory, System};
+use crate::platform::{Directory, System, os_name};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -58,8 +58,9 @@ fn walk(
             let stat = looker.may_be_locked(ino).then(|| directory.stat(name).ok()).flatten();
             stat.is_some_and(|stat| stat.kind == FileKind::Regular && looker.is_locked(&stat))
         };
-        let by_name = listed(directory.path().as_os_str().as_encoded_bytes(), bytes);
-        let listed = !own_leftover && (by_name != Listed::No || locked());
+        let place = directory.path().as_os_str().as_encoded_bytes();
+        let by_name = || listed(place, bytes) != Listed::No || options.custom.lists(place, bytes);
+        let listed = !own_leftover && (by_name() || locked());
         if options.recursive && !listed && kind == Some(FileKind::Directory) {
             deeper.push(name.to_owned());
         }
@@ -126,6 +127,7 @@ impl Looker {
         // `status` is called many a thing: it is one of ours only if its content says so, or a lock is on it.
         if by_content == Listed::IfRecognised
             && !facts.reading.format.common_names
+            && facts.reading.format.id != "custom"
             && facts.kernel.is_none()
             && facts.trouble.is_none()
         {
@@ -161,7 +163,7 @@ const PENDING: crate::model::verdict::Judgement = crate::model::verdict::Judgeme
 /// One full pass over a directory.
 pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, HashSet::new());
+    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
     let mut names = list_names(&*opened, &looker, options).map_err(|error| LookError::of(directory, error))?;
     names.listed.sort_unstable();
     let mut openings = Openings::below(&*opened);
@@ -200,13 +202,11 @@ fn look_alone(
     system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions, earlier: Option<&Facts>,
 ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, HashSet::new());
+    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
     let mut openings = Openings::below(&*opened);
     let exists = |sibling: &[u8]| {
         // Only names that stand in the same directory are asked for, so no link is followed.
-        use std::os::unix::ffi::OsStrExt as _;
-        let sibling = OsStr::from_bytes(sibling);
-        Openings::below(&*opened).parent(sibling).is_some_and(|(parent, name)| parent.stat(name).is_ok())
+        Openings::below(&*opened).parent(&os_name(sibling)).is_some_and(|(parent, name)| parent.stat(name).is_ok())
     };
     let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options, earlier) else { return Ok(None) };
     let snapshot = snapshot_of(directory, &looker, vec![lock], Vec::new(), options);

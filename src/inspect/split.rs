@@ -80,7 +80,7 @@ impl Looker {
         if takers.is_empty() && !inherited {
             return splits;
         }
-        let Some(path) = self.system.real_path(directory) else { return splits };
+        let Some(path) = directory.real_path() else { return splits };
         if inherited {
             // Its taker has exited, or the lock belongs to an open file: whoever carries one may be the holder.
             let locked = self.sweep().open_files.iter().filter(|file| !file.locks.is_empty());

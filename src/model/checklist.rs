@@ -171,7 +171,7 @@ fn record_facts(evidence: &Evidence<'_>, list: &mut List) {
             }
         }
     }
-    if format.standing == Standing::Lock
+    if matches!(format.standing, Standing::Lock | Standing::Data)
         && let Some(rule) = format.stale_rule
     {
         list.add("its tool", Weighs::Neither, Certain, format!("{}'s own rule: {rule}", format.title));
@@ -238,7 +238,7 @@ fn identity_facts(judgement: &Judgement, has_token: bool, held: Weighs, list: &m
             list.add("start token", held, Certain, "Its start matches the one in the record");
         }
         _ if has_token => {
-            let text = "It counts time in another time namespace, or may: start tokens cannot be compared";
+            let text = "Start tokens cannot be compared: this system does not tell them, or it counts time in another namespace";
             list.could_not_look("start token", text);
         }
         _ => {
@@ -341,7 +341,8 @@ fn user_facts(evidence: &Evidence<'_>, list: &mut List) {
         list.add(OPEN_FILES, Weighs::Stale, Likely, text);
     }
     if *unseen > 0 {
-        let text = format!("The open files of {unseen} processes could not be looked at; root can see more");
+        let more = if evidence.sight.kernel_table { "; root can see more" } else { "" };
+        let text = format!("The open files of {unseen} processes could not be looked at{more}");
         list.could_not_look(OPEN_FILES, text);
     }
 }
@@ -362,20 +363,17 @@ fn beat_facts(evidence: &Evidence<'_>, list: &mut List) {
 
 fn time_facts(evidence: &Evidence<'_>, list: &mut List) {
     let Some(stat) = &evidence.facts.stat else { return };
-    match evidence.age() {
-        Some(age) => {
-            let text = format!(
-                "Untouched for {}; a dead owner's lock counts as stale after {}",
-                say_duration(age),
-                say_duration(evidence.threshold)
-            );
-            list.add(FILE_TIMES, Weighs::Neither, Strong, text);
-        }
-        None => {
-            let ahead = stat.modified.since(evidence.now).unwrap_or_default();
-            let text = format!("Its modification time lies {} ahead; its age is not known", say_duration(ahead));
-            list.could_not_look(FILE_TIMES, text);
-        }
+    if let Some(age) = evidence.age() {
+        let text = format!(
+            "Untouched for {}; a dead owner's lock counts as stale after {}",
+            say_duration(age),
+            say_duration(evidence.threshold)
+        );
+        list.add(FILE_TIMES, Weighs::Neither, Strong, text);
+    } else {
+        let ahead = stat.modified.since(evidence.now).unwrap_or_default();
+        let text = format!("Its modification time lies {} ahead; its age is not known", say_duration(ahead));
+        list.could_not_look(FILE_TIMES, text);
     }
     // Nothing in userland sets ctime: where it lies ahead, a clock was wrong, the file system's or ours.
     if let Some(ahead) = stat.changed.since(evidence.now).filter(|ahead| *ahead > super::verdict::AHEAD) {

@@ -315,4 +315,9 @@ impl Sight {
     pub fn full_view(&self) -> bool {
         self.host_pid_ns && self.fs.shows_locks && self.kernel_table
     }
+
+    /// Whether anything may be cleared at all: who holds a kernel lock must not be hidden from us.
+    pub fn can_clear(&self) -> bool {
+        self.kernel_table
+    }
 }

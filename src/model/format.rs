@@ -8,6 +8,7 @@
 
 mod backup;
 mod build;
+mod custom;
 mod database;
 mod desktop;
 mod documents;
@@ -29,15 +30,18 @@ use super::facts::FileKind;
 use super::holder::{Pid, StartToken};
 use super::time::Wall;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+pub use custom::{PidPlace, UserPattern, UserPatterns};
 pub use names::is_dependency_lockfile;
 
 /// How a lock file locks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mechanism {
     /// Created exclusively: there = taken.
     Existence,
@@ -110,6 +114,8 @@ pub enum Standing {
     Lock,
     /// Put there by an administrator, to stay: never stale, whoever wrote it.
     Administrative,
+    /// Data that programs lock through the kernel: a database, not a lock file. Never removed.
+    Data,
     /// Called like a lock, and none: content, or a by-product of a protocol.
     NotALock,
 }
@@ -349,7 +355,8 @@ impl Reading {
 
 /// The catalogue, in the order in which formats are tried: by [`Claim`], then as the sections give them.
 pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
-    let sections: [&'static [Format]; 16] = [
+    let sections: [&'static [Format]; 17] = [
+        custom::FORMATS,
         marker::FORMATS,
         names::FORMATS,
         git::FORMATS,
@@ -416,7 +423,16 @@ fn os_string(bytes: Vec<u8>) -> OsString {
 
 #[cfg(not(unix))]
 fn os_string(bytes: Vec<u8>) -> OsString {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()).into()
+}
+
+/// As [`recognise`], with the user's own patterns before the catalogue.
+pub fn recognise_with(file: &Candidate<'_>, patterns: &UserPatterns) -> Reading {
+    let catalogue = recognise(file);
+    if catalogue.format.claim == Claim::Ours {
+        return catalogue;
+    }
+    patterns.read(file).unwrap_or(catalogue)
 }
 
 /// What the file is and says. Total: the last row of [`FORMATS`] takes whatever no other did.

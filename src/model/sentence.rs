@@ -38,7 +38,13 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             RecordState::Malformed(why) => format!("The contents are not understood: {why}."),
             _ => "The contents are not understood.".into(),
         },
+        6 if facts.reading.format.standing == Standing::Data => {
+            "Nobody holds a lock on it. It is data, not a lock file: never delete it.".into()
+        }
         6 => "Nobody holds it. The file is only a meeting point: it blocks nothing; leave it.".into(),
+        7 if !sight.kernel_table => {
+            "Locked through the kernel, if at all; who holds such locks cannot be seen here.".into()
+        }
         7 => "Nobody here holds it, but holders on other machines or mounts cannot be seen.".into(),
         8 => format!(
             "Written {} ago; a program may be in the middle of locking.",
@@ -273,6 +279,10 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         return format!("Its owner could not be looked at: {why}.");
     }
     if facts.reading.format.id == "empty" && facts.reading.mechanism == Mechanism::Unknown {
+        if !evidence.sight.kernel_table {
+            return "Empty, and names no owner; whether a program holds it through the kernel cannot be seen here."
+                .into();
+        }
         return "Empty, and names no owner. If programs lock it through the kernel, nobody holds it now; if its being \
                 there is the lock, somebody may."
             .into();

@@ -78,7 +78,7 @@ impl Lock {
     /// Whether it may be cleared together with others: stale, and ours to take a lease on (its owner's, or root's).
     pub fn is_bulk_clearable(&self, sight: &Sight) -> bool {
         let ours = self.facts.stat.as_ref().is_some_and(|stat| sight.uid == 0 || stat.uid == sight.uid);
-        self.judgement.verdict.clearing() == Clearing::Bulk && ours
+        sight.can_clear() && self.judgement.verdict.clearing() == Clearing::Bulk && ours
     }
 
     /// The process that holds it, of several the first; `None` where nobody does or it cannot be named.

@@ -414,11 +414,13 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
             (Some(theirs), Some(ours)) => theirs == ours,
             _ => true, // its writer, or we, could not read it: compare ticks only
         };
-        if same_boot && token.ticks == process.start_ticks {
+        if same_boot && Some(token.ticks) == process.start_ticks {
             return Owner::Held(12, Certainty::Certain);
         }
-        // In another time namespace the writer counted other ticks (time_namespaces(7)): they tell nothing then.
-        if !same_boot || process.same_time_ns == Some(true) {
+        // In another time namespace the writer counted other ticks (time_namespaces(7)): they tell nothing then, nor
+        // where the system does not tell any.
+        let comparable = process.start_ticks.is_some() && process.same_time_ns == Some(true);
+        if !same_boot || comparable {
             return Owner::Gone(Gone::OtherToken, Certainty::Certain);
         }
     }
@@ -431,7 +433,7 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
     }
     // 14: none of its uids is the file's owner, and it is not root's.
     if let Some(stat) = &facts.stat {
-        let could_have_made_it = process.uids.iter().any(|uid| *uid == stat.uid || *uid == 0);
+        let could_have_made_it = process.uids.is_none_or(|uids| uids.iter().any(|uid| *uid == stat.uid || *uid == 0));
         if process.kernel_thread || !could_have_made_it {
             return Owner::Gone(Gone::OtherUser, Certainty::Strong);
         }

@@ -99,9 +99,14 @@ pub struct Watched {
 impl Watched {
     /// Starts one; the first pass is over when this returns.
     pub fn start(directory: &Path, state: &Path, settings: Settings) -> Self {
+        Self::start_on(this_machine(), directory, state, settings)
+    }
+
+    /// The same with another machine than this one.
+    pub fn start_on(system: Arc<dyn System>, directory: &Path, state: &Path, settings: Settings) -> Self {
         let (wake, wakes) = bounded(1024);
         let options = EngineOptions {
-            system: this_machine(),
+            system,
             settings,
             config_dir: Some(state.join("config")),
             state_dir: Some(state.join("state")),

@@ -147,7 +147,7 @@ fn lock_object<'a>(lock: &'a Lock, at: &Moment<'_>) -> LockObject<'a> {
         verdict: lock.judgement.verdict.id(),
         certainty: lock.judgement.certainty.map(crate::model::verdict::Certainty::id),
         stale: lock.is_stale(),
-        clearable: lock.is_clearable(),
+        clearable: lock.is_clearable() && at.sight.can_clear(),
         liveness: lock.liveness().id(),
         age_secs: lock.age(at).map(|age| (age.as_secs_f64() * 1000.0).round() / 1000.0),
         modified_at: facts.stat.as_ref().map(|stat| stat.modified.rfc3339()),

@@ -4,7 +4,7 @@ use super::fields::is_hex;
 use super::files::{KERNEL, has_keys, is_regular, kernel_file, one_pid, owned_by, parent, parsed, pid_value};
 use super::marker::{looks_like_json, object, text_field, time_field};
 use super::text::{is_digits, pid, text};
-use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState};
+use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, Standing};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 use crate::model::time::Wall;
@@ -153,7 +153,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "nix",
         title: "Nix",
         mechanism: Mechanism::Flock,
-        names: &["nix/store/*.lock", "nix/db/big-lock", "nix/gc.lock"],
+        names: &["*.lock", "nix/db/big-lock", "nix/gc.lock"],
         programs: &["nix", "nix-daemon", "nix-store", "nix-build"],
         looks: "empty; `d` = its last holder has already unlinked it",
         read: nix,
@@ -163,6 +163,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "qemu",
         title: "disk image",
         mechanism: Mechanism::Ofd,
+        standing: Standing::Data,
         claim: Claim::Magic,
         looks: "a disk image (`qcow2`, `qed`), by its first bytes. The lock is the kernel's, on bytes of the image",
         stale_rule: Some("none is needed: the kernel drops the lock with its holder"),
@@ -375,13 +376,14 @@ fn rclone_new(file: &Candidate<'_>) -> Option<RecordState> {
 
 /// `libstore/unix/pathlocks.cc`: `d` marks an unlinked lock. A store path may itself end in `.lock`: that is content.
 fn nix(file: &Candidate<'_>) -> Option<RecordState> {
+    let at_home = matches!(parent(file), b"store" | b"db" | b"nix");
     match file.bytes {
         b"d" if is_regular(file) => Some(parsed(Record {
             detail: Some("unlinked by its last holder".into()),
             complete: true,
             ..Record::default()
         })),
-        _ if file.size > 0 && parent(file) == b"store" => None,
+        _ if !at_home || (file.size > 0 && parent(file) == b"store") => None,
         _ => kernel_file(file),
     }
 }

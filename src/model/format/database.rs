@@ -2,7 +2,7 @@
 
 use super::files::{KERNEL, empty_file, is_regular, kernel_file, last_taker, long_text, owned_by, parsed, pid_file};
 use super::text::{is_digits, is_host, pid, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
+use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Standing};
 use crate::model::time::Wall;
 
 const POSTGRES: &[&str] = &["postgres", "postmaster"];
@@ -119,6 +119,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "sqlite",
         title: "SQLite",
         mechanism: Mechanism::Posix,
+        standing: Standing::Data,
         names: &["*-{journal,wal,shm}"],
         common_names: true,
         claim: Claim::Magic,

@@ -2,7 +2,7 @@
 
 use super::fields::{SQLITE, any_content, is_empty, is_hex, owned, target};
 use super::text::{is_digits, is_host, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope};
+use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
 use crate::model::facts::FileKind;
 use crate::model::holder::parse_boot_id;
 
@@ -157,6 +157,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "zotero",
         title: "Zotero",
         mechanism: Mechanism::Posix,
+        standing: Standing::Data,
         claim: Claim::Magic,
         programs: &["zotero", "zotero-bin"],
         scope: Scope::Machine,

@@ -97,6 +97,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "filelock-rw",
         title: "filelock RW",
         mechanism: Mechanism::Posix,
+        standing: Standing::Data,
         names: &["*.lock"],
         looks: "a `*.lock` that is an SQLite database",
         stale_rule: Some("none is needed: the kernel drops SQLite's locks with their holder"),

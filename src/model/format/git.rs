@@ -1,7 +1,7 @@
 //! git's `<path>.lock`: it holds the next content of `<path>` and never names an owner (git `lockfile.h`). Also what git
 //! puts beside it, and the locks of its housekeeping.
 
-use super::fields::{is_empty, owned};
+use super::fields::{is_empty, is_hex, owned};
 use super::text::{is_digits, is_host, text};
 use super::{Candidate, Format, Mechanism, PLAIN, Record, RecordState, Scope};
 use crate::model::facts::FileKind;
@@ -54,8 +54,8 @@ pub(super) static FORMATS: &[Format] = &[
         programs: PROGRAMS,
         scope: Scope::Tree(0), // the repository and its work trees are found by `inspect`
         companion: Some((".lock", "~pid.lock")),
-        looks: "in a `.git` directory; `index.lock`, `packed-refs.lock`, `shallow.lock` anywhere, unless the content speaks against \
-            it. Holds the next content, never an owner",
+        looks: "in a `.git` directory; `index.lock`, `HEAD.lock`, `packed-refs.lock`, `shallow.lock` anywhere, unless the \
+            content speaks against it; anywhere with an object id in it. Holds the next content, never an owner",
         stale_rule: Some(
             "git never takes a lock for stale; it says \"Another git process seems to be running\" and stops",
         ),
@@ -100,7 +100,12 @@ fn gc_pid(file: &Candidate<'_>) -> Option<RecordState> {
 }
 
 /// Names that are git's wherever they stand, as long as the content does not speak against it.
-const OWN_NAMES: &[&[u8]] = &[b"index.lock", b"packed-refs.lock", b"shallow.lock"];
+const OWN_NAMES: &[&[u8]] = &[b"HEAD.lock", b"index.lock", b"packed-refs.lock", b"shallow.lock"];
+
+/// The next content of a ref: an object id (SHA-1 or SHA-256) on a line.
+fn is_object_id(bytes: &[u8]) -> bool {
+    bytes.strip_suffix(b"\n").is_some_and(|id| is_hex(id, 40) || is_hex(id, 64))
+}
 
 fn lock(file: &Candidate<'_>) -> Option<RecordState> {
     if !is_file(file) || !file.name.ends_with(b".lock") {
@@ -109,10 +114,12 @@ fn lock(file: &Candidate<'_>) -> Option<RecordState> {
     let index = file.bytes.is_empty() || file.bytes.starts_with(b"DIRC");
     let next_content = match file.name {
         b"index.lock" => index,
+        b"HEAD.lock" => file.bytes.is_empty() || file.bytes.starts_with(b"ref: ") || is_object_id(file.bytes),
         b"packed-refs.lock" => file.bytes.is_empty() || file.bytes.starts_with(b"# pack-refs"),
         b"shallow.lock" => file.bytes.iter().all(|b| b.is_ascii_hexdigit() || *b == b'\n'),
         _ => true,
     };
-    let mine = if OWN_NAMES.contains(&file.name) { next_content || at_home(file) } else { at_home(file) };
+    let own_name = OWN_NAMES.contains(&file.name) && next_content;
+    let mine = own_name || at_home(file) || is_object_id(file.bytes);
     mine.then_some(RecordState::None)
 }

@@ -111,6 +111,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "conda",
         title: "conda",
         mechanism: Mechanism::Posix,
+        standing: Standing::Data,
         claim: Claim::Magic,
         looks: "the cached `*.info.json` in `pkgs/cache` itself, while byte 21 of it is locked",
         stale_rule: KERNEL_RULE,

@@ -77,7 +77,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "snapd-hint",
         title: "snapd hint",
         mechanism: Mechanism::Existence,
-        names: &["snapd/inhibit/*.lock"],
+        names: &["snapd/inhibit/*.lock", "*.lock"],
         standing: Standing::Administrative,
         programs: &["snapd", "snap"],
         looks: "a word that says why the snap may not start: `refresh`, `gate-refresh`, `pre-download`, `remove`; empty = it may",
@@ -126,6 +126,10 @@ fn minikube(file: &Candidate<'_>) -> Option<RecordState> {
 
 /// `runinhibit/inhibit.go`: no word, no hint.
 fn snapd_hint(file: &Candidate<'_>) -> Option<RecordState> {
+    const HINTS: [&str; 4] = ["refresh", "gate-refresh", "pre-download", "remove"];
+    if parent(file) != b"inhibit" && !text(file).is_some_and(|word| HINTS.contains(&word.trim_ascii())) {
+        return None;
+    }
     if file.size == 0 {
         return empty_file(file);
     }

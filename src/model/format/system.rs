@@ -66,7 +66,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "dpkg",
         title: "dpkg/apt",
         mechanism: Mechanism::Posix,
-        names: &["dpkg/{lock,lock-frontend}", "dpkg/triggers/Lock", "apt/lists/lock", "apt/archives/lock"],
+        names: &["lock-frontend", "dpkg/lock", "dpkg/triggers/Lock", "apt/lists/lock", "apt/archives/lock"],
         programs: DPKG,
         scope: Scope::Machine,
         caution: Some(

@@ -2,7 +2,7 @@
 
 use super::fields::{SQLITE, any_content, is_empty, owned, target};
 use super::text::{is_digits, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope};
+use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
 use crate::model::facts::FileKind;
 
 pub(super) static FORMATS: &[Format] = &[
@@ -10,7 +10,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "mercurial",
         title: "Mercurial",
         mechanism: Mechanism::Symlink,
-        names: &[".hg/{wlock,wlock.break}", ".hg/store/{lock,lock.break}"],
+        names: &["{wlock,wlock.break}", ".hg/store/{lock,lock.break}", "lock"],
         programs: &["hg", "chg", "rhg", "thg", "python", "python3"],
         scope: Scope::Tree(2),
         looks: "a symbolic link to `HOST/PIDNS:PID`, `HOST:PID` or, very old, `PID`; a file where there are no links",
@@ -54,6 +54,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "svn-wc",
         title: "Subversion working copy",
         mechanism: Mechanism::Posix,
+        standing: Standing::Data,
         claim: Claim::Magic,
         programs: &["svn", "svnversion"],
         scope: Scope::Tree(1),
@@ -72,7 +73,16 @@ pub(super) static FORMATS: &[Format] = &[
 
 /// `mercurial/lock.py`: `HOST[/<hex pid-ns inode>]:PID`, split at the first colon; `util.makelock` writes a file where
 /// links cannot be made.
+/// Elsewhere than in `.hg` only a link that says so is one: `lock` is many a tool's, and Firefox's has an address for host.
 fn mercurial(file: &Candidate<'_>) -> Option<RecordState> {
+    let at_home = file.directory.split(|b| *b == b'/').any(|part| part == b".hg");
+    if !at_home {
+        let is_address = |text: &str| {
+            let host = text.split(':').next().unwrap_or_default();
+            host.parse::<std::net::IpAddr>().is_ok()
+        };
+        return target(file).filter(|text| !is_address(text)).and_then(owner);
+    }
     let whole = match file.kind {
         FileKind::Symlink => target(file),
         FileKind::Regular if file.size == 0 => return Some(RecordState::CutShort),

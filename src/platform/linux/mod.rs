@@ -83,11 +83,6 @@ impl System for Linux {
         processes::deleted_locked_files(pid)
     }
 
-    fn real_path(&self, directory: &dyn Directory) -> Option<std::path::PathBuf> {
-        use std::os::fd::AsRawFd as _;
-        std::fs::read_link(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd())).ok()
-    }
-
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
         Ok(Box::new(directory::LinuxDirectory::open(path)?))
     }

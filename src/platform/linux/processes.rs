@@ -111,10 +111,10 @@ pub(super) fn look_at(pid: Pid, users: &UserNames) -> ProcessLook {
     }
     let facts = Box::new(ProcessFacts {
         pid,
-        start_ticks: stat.start_ticks,
+        start_ticks: Some(stat.start_ticks),
         started_at: host::computed_boot().plus(TICK * u32::try_from(stat.start_ticks).unwrap_or(u32::MAX)),
         user: Some(users.name(status.uids[1])),
-        uids: status.uids,
+        uids: Some(status.uids),
         comm: stat.comm,
         command: command_line(pid),
         kernel_thread: stat.flags & KERNEL_THREAD != 0,

@@ -2,22 +2,13 @@
 //!
 //! Owns: undo. Never: overwrites, and never lets two in (it can only block again).
 
-use super::Workplace;
 use super::error::UndoRefusal;
 use super::journal::{Deed, Entry, Line, RawPath, State, new_id};
 use super::mutex::DirectoryMutex;
+use super::{Restored, Workplace};
 use crate::platform::linux::change::{Name, Place};
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// What was put back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restored {
-    /// The full path.
-    pub path: PathBuf,
-    /// The journal entry that was undone.
-    pub id: String,
-}
 
 /// Puts back what the journal entry `id` took away.
 pub fn undo(workplace: &Workplace, id: &str) -> Result<Restored, UndoRefusal> {
@@ -137,9 +128,4 @@ pub(super) fn is_the_kept_one(deed: &Deed, stat: &crate::model::facts::FileStat,
 fn by_link(there: &Place, in_there: &Name, place: &Place, name: &Name) -> io::Result<()> {
     there.link(in_there, place, name)?;
     there.unlink(in_there)
-}
-
-/// The newest clear that can still be undone, with what was confirmed together with it; newest first.
-pub fn last_clear_ids(workplace: &Workplace) -> io::Result<Vec<String>> {
-    workplace.journal().last_clear_ids()
 }

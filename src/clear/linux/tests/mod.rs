@@ -7,9 +7,9 @@ mod interleave;
 mod plain;
 
 use super::journal::{Entry, State};
-use super::permit::{ClearPermit, Consent, recheck};
+use super::permit::{ClearPermit, recheck};
 use super::protocol::{Step, Steps, run};
-use super::{ClearError, Cleared, Workplace};
+use super::{ClearError, Cleared, Consent, Workplace};
 use crate::inspect::{LookOptions, look_at_one};
 use crate::model::snapshot::Lock;
 use crate::platform::this_machine;

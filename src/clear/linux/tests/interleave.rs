@@ -259,6 +259,6 @@ fn whoever_has_it_open_keeps_it() {
     assert!(matches!(result, Err(ClearError::Refused(Refusal::InUse(_)))), "{result:?}");
     world.assert_untouched(&before);
     drop(reader);
-    world.clear(&crate::clear::protocol::Straight).unwrap();
+    world.clear(&crate::clear::linux::protocol::Straight).unwrap();
     assert!(free(&world.lock));
 }

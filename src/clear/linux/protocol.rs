@@ -261,7 +261,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
                 }
                 // The kernel counts descriptors of other users, in flight and behind mappings, which no look in /proc shows.
                 Err(NoLease::InUse) => return Err(Refusal::InUse(grounds.full.clone())),
-                Err(NoLease::Impossible(_)) if grounds.consent == super::permit::Consent::ByName => return Ok(false),
+                Err(NoLease::Impossible(_)) if grounds.consent == super::Consent::ByName => return Ok(false),
                 Err(NoLease::Impossible(error)) => {
                     let why = format!("nobody can be kept from opening it meanwhile ({error}); clear it by its name");
                     return Err(Refusal::Unsupported { path: grounds.full.clone(), why });

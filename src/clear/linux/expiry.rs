@@ -3,6 +3,7 @@
 //! Owns: which entries are over. Never: deletes anything but the very inode that the journal names, untouched since; a
 //! disk that is not mounted, or something else at that place, is left for another time.
 
+use super::super::KEPT_FOR;
 use super::Workplace;
 use super::journal::{Entry, Line, State};
 use super::undo::{is_the_kept_one, open_kept};
@@ -10,9 +11,6 @@ use crate::model::facts::FileKind;
 use crate::model::time::Wall;
 use std::io;
 use std::time::Duration;
-
-/// So long an undo is offered.
-pub const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// After a larger step of the clock nobody knows how old an entry is.
 const LARGEST_STEP: Duration = Duration::from_hours(24);

@@ -42,7 +42,7 @@ fn crash(world: &World, step: Step, newcomer_first: bool) {
     let name = world.lock.file_name().unwrap().to_str().unwrap();
     let orders = format!("{step:?}|{newcomer_first}|{name}|{}", world.base.path().display());
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "clear::tests::crash::a_crash_before_the_swap_changes_nothing", "--nocapture"])
+        .args(["--exact", "clear::linux::tests::crash::a_crash_before_the_swap_changes_nothing", "--nocapture"])
         .env(ORDERS, orders)
         .stdout(Stdio::null())
         .spawn()
@@ -72,7 +72,7 @@ fn a_crash_before_the_swap_changes_nothing() {
         world.assert_untouched(&before);
         let undoable = world.workplace.journal().last_clear_ids().unwrap();
         assert_eq!(undoable, [""; 0], "{step:?}: nothing was removed, so there is nothing to undo");
-        world.clear(&crate::clear::protocol::Straight).unwrap();
+        world.clear(&crate::clear::linux::protocol::Straight).unwrap();
         assert!(free(&world.lock), "{step:?}: and it can be cleared as ever");
     }
 }
@@ -171,7 +171,7 @@ fn the_next_clear_there_repairs_first() {
         directory: world.directory.clone(),
         lock: world.directory.join("other.pid"),
     };
-    other.clear(&crate::clear::protocol::Straight).unwrap();
+    other.clear(&crate::clear::linux::protocol::Straight).unwrap();
     world.assert_tidy(&[]);
 }
 

@@ -10,7 +10,7 @@ use super::mutex::{DirectoryMutex, Pending};
 use super::placeholder::{AtWork, Marker, Names, Placeholder, marker_at};
 use super::protocol::{Straight, free, names_from};
 use super::putback::{self, PutBack};
-use super::{Workplace, quarantine};
+use super::{Repaired, Workplace, quarantine};
 use crate::model::facts::FileKind;
 use crate::platform::linux::change::{Name, Place};
 use std::io;
@@ -201,17 +201,6 @@ fn find_kept(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -
         }
     }
     Ok(place.look(&names.cleared)?.map(|_| place.path().join(names.cleared.as_os_str())))
-}
-
-/// An interrupted clear that was finished, or put back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repaired {
-    /// The journal entry, for undo.
-    pub id: String,
-    /// What was done.
-    pub outcome: String,
-    /// The lock is gone; else it was another's, and stands where it stood.
-    pub cleared: bool,
 }
 
 /// Repairs an interrupted clear, of which a placeholder stands at this path, and tells what was done. For the verdict

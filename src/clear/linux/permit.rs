@@ -1,6 +1,6 @@
 //! The permission to take one lock away, once: made by the recheck alone.
 //!
-//! Owns: [`ClearPermit`], [`Consent`], and the recheck. Never: moves anything.
+//! Owns: [`ClearPermit`] and the recheck. Never: moves anything.
 //!
 //! A permit cannot be forged:
 //! ```compile_fail,E0451
@@ -35,10 +35,9 @@
 
 use super::error::Refusal;
 use super::fingerprint::Fingerprint;
-use super::journal::COPY;
 use super::mutex::DirectoryMutex;
 use super::placeholder::Form;
-use super::{Workplace, recovery};
+use super::{Consent, Workplace, recovery};
 use crate::inspect::{self, LookError, LookOptions};
 use crate::model::facts::{FileKind, FileStat, Users};
 use crate::model::snapshot::{Lock, Snapshot};
@@ -50,14 +49,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How the person agreed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent {
-    /// To all that are stale.
-    Bulk,
-    /// To this one, by its name.
-    ByName,
-}
+/// More of a lock's content than this is not copied; the inode itself rests in quarantine anyway.
+const COPY: u64 = 1 << 20;
 
 /// The permission to clear one lock: its inode and its directory held open, looked at anew, and no other Lockscope at work
 /// in that directory for as long as this lives.
@@ -227,15 +220,15 @@ fn permit<'w>(
         (Clearing::ByName, Consent::Bulk) => return not_clearable(true, why),
         (Clearing::Repair | Clearing::ForceOnly | Clearing::Never, _) => return not_clearable(false, why),
     }
+    if fresh.facts.trouble.is_some() || !snapshot.sight.can_clear() {
+        return unsupported("evidence is missing: it, or the kernel's lock table, could not be read");
+    }
     // Bulk rests on the lease, and a lease is for the owner and root.
     if consent == Consent::Bulk && !fresh.is_bulk_clearable(&snapshot.sight) {
         return not_clearable(true, format!("{why} It belongs to another user"));
     }
     if matches!(&fresh.facts.users, Users::Looked { open, .. } if !open.is_empty()) {
         return Err(Refusal::InUse(full));
-    }
-    if fresh.facts.trouble.is_some() || !snapshot.sight.kernel_table {
-        return unsupported("evidence is missing: it, or the kernel's lock table, could not be read");
     }
     // What was judged is what is held: the same inode, and not touched from before the look until after it.
     let after = pinned.pin.seen().map_err(|error| failed("looking again", error))?;

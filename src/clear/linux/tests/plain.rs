@@ -1,9 +1,9 @@
 //! CLEARING.md section 8, scenarios 10, 38, 44 to 49: a clear without others in between, its undo, and what stops it.
 
 use super::*;
-use crate::clear::permit::recheck_with;
-use crate::clear::placeholder::Form;
-use crate::clear::protocol::Straight;
+use crate::clear::linux::permit::recheck_with;
+use crate::clear::linux::placeholder::Form;
+use crate::clear::linux::protocol::Straight;
 use crate::clear::{Refusal, UndoRefusal, undo};
 use crate::model::verdict::Verdict;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

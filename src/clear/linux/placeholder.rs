@@ -97,7 +97,7 @@ impl Maker {
         let pid = crate::platform::environment::own_pid();
         let look = Pid::new(pid.into()).map(|pid| system.look_at(pid));
         let start_token = match look {
-            Some(ProcessLook::Running(facts)) => Some(facts.start_ticks),
+            Some(ProcessLook::Running(facts)) => facts.start_ticks,
             _ => None,
         };
         Self {
@@ -125,7 +125,7 @@ impl Maker {
         match system.look_at(pid) {
             ProcessLook::NoSuchProcess | ProcessLook::Exited(_) => true,
             ProcessLook::Running(facts) => match self.start_token {
-                Some(ticks) if ticks != facts.start_ticks => true,
+                Some(ticks) if facts.start_ticks.is_some_and(|now| now != ticks) => true,
                 // Ourselves: gone if no clear of ours is at work under that name any more (a thread that panicked).
                 _ => self.pid == crate::platform::environment::own_pid() && !active().contains(txn),
             },
