@@ -76,7 +76,7 @@ fn a_try_lock_beside_many_looks_never_fails() {
     let system = machine();
     for _ in 0..500 {
         let opened = system.open_directory(directory.path()).expect("opened");
-        let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)), HashSet::new());
+        let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)));
         let look = looker.look(&*opened, "a.lock".as_ref(), &lockscope::model::naming::Naming::default(), b"");
         assert!(look.is_some_and(|look| look.facts.stat.is_some()));
     }
@@ -508,7 +508,7 @@ fn a_process_that_many_locks_name_is_looked_at_once() {
     let counting = Arc::new(Counting { real: machine(), looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0) });
     let system = Arc::clone(&counting) as Arc<dyn System>;
     let opened = system.open_directory(directory.path()).expect("opened");
-    let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)), HashSet::new());
+    let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)));
     let me = Pid::new(std::process::id().into()).expect("a PID");
     for _ in 0..50 {
         looker.process_look(me);
