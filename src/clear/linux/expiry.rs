@@ -6,9 +6,11 @@
 use super::super::KEPT_FOR;
 use super::Workplace;
 use super::journal::{Entry, Line, State};
+use super::mutex::Pending;
 use super::undo::{is_the_kept_one, open_kept};
 use crate::model::facts::FileKind;
 use crate::model::time::Wall;
+use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
@@ -24,10 +26,14 @@ pub fn expire(workplace: &Workplace) -> io::Result<usize> {
         return Ok(0);
     }
     let boot = host.boot_id.map(|id| format!("{id:032x}"));
+    // Recovery has not been there yet, and may need what lies in quarantine.
+    let intents: HashSet<String> = Pending::all(workplace)?.into_iter().map(|pending| pending.id).collect();
     let mut ended = 0;
     for entry in workplace.journal().read()? {
         let is_old = begun(&entry).and_then(|at| now.since(at)).is_some_and(|age| age > KEPT_FOR);
-        if !is_old || !entry.can_be_undone() {
+        // What was kept of another program's lock is no entry that can be undone: nobody knows that inode well enough to
+        // delete it.
+        if !is_old || !entry.can_be_undone() || intents.contains(&entry.id) {
             continue;
         }
         match delete(&entry, boot.as_deref()) {
@@ -60,11 +66,16 @@ fn delete(entry: &Entry, boot: Option<&str>) -> io::Result<Option<&'static str>>
     let (there, name) = open_kept(kept, kept).map_err(io::Error::other)?;
     let Some(found) = there.look(&name)? else { return Ok(Some("cleared; what was kept is gone")) };
     let same_boot = deed.boot_id.as_deref() == boot;
-    let is_file = matches!(found.stat.kind, FileKind::Regular | FileKind::Symlink);
-    if !is_file || !is_the_kept_one(deed, &found.stat, same_boot) {
+    if !is_the_kept_one(deed, &found.stat, same_boot) {
         return Ok(None);
     }
-    match there.unlink(&name) {
+    let removed = match found.stat.kind {
+        FileKind::Regular | FileKind::Symlink => there.unlink(&name),
+        // An empty one alone: of what stands in another the journal knows too little.
+        FileKind::Directory => there.remove_directory(&name),
+        _ => return Ok(None),
+    };
+    match removed {
         // Undone or expired by another Lockscope just now; that one says so.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
