@@ -98,6 +98,10 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
     } else {
         table::clear(io.out, &report)?;
     }
+    if !report.cleared.is_empty() && !args.dry_run {
+        // Only now: a disk that hangs must not keep the result back.
+        world.mend();
+    }
     Ok(if !report.errors.is_empty() {
         Exit::Failed
     } else if !report.refused.is_empty() {
@@ -136,7 +140,6 @@ fn take_away(world: &dyn World, go: &[Candidate], report: &mut ClearReport, io: 
         }
     }
     refuse_all(report, &go[done..], "Interrupted before its turn; nothing was done to it.");
-    world.mend();
     Ok(())
 }
 

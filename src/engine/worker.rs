@@ -86,11 +86,17 @@ impl Worker {
             worker.recover();
             (worker.wake)();
             while let Ok(job) = worker.next(&received) {
-                match job {
-                    Some(job) => worker.run(job),
+                let news = match job {
+                    Some(job) => {
+                        worker.run(job);
+                        true
+                    }
                     None => worker.sweep(),
+                };
+                // A round without an act is nothing to draw.
+                if news {
+                    (worker.wake)();
                 }
-                (worker.wake)();
             }
             drop(worker);
             drop(alive);
@@ -189,9 +195,10 @@ impl Worker {
             .collect()
     }
 
-    /// A round of automatic clearing, by the picture that is shown: it is as fresh as a pass of our own.
-    fn sweep(&mut self) {
-        let Some(mut swept) = self.swept.take() else { return };
+    /// A round of automatic clearing, by the picture that is shown: it is as fresh as a pass of our own. Tells whether
+    /// anything came of it.
+    fn sweep(&mut self) -> bool {
+        let Some(mut swept) = self.swept.take() else { return false };
         let mut acts = Vec::new();
         let now = self.system.monotonic();
         let shown = self.shared.snapshot.load_full().filter(|shown| shown.directory == swept.job.on.directory);
@@ -214,10 +221,12 @@ impl Worker {
         if let Some(session) = swept.job.session.as_ref().filter(|_| !gone.is_empty()) {
             let _ = session.send(Word::Look(gone));
         }
-        if !acts.is_empty() {
+        self.swept = Some(swept);
+        let news = !acts.is_empty();
+        if news {
             self.tell(Event::Swept { acts });
         }
-        self.swept = Some(swept);
+        news
     }
 
     fn undo(&self, ids: &[String]) -> Vec<Outcome> {

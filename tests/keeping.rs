@@ -1,8 +1,10 @@
-//! The end of undo: what was cleared 30 days ago is deleted from quarantine, and nothing else is.
+//! What is kept, and for how long: the journal and its old parts, and what was cleared, until 30 days later.
 
 mod support;
 
-use lockscope::clear::{Consent, KEPT_FOR, State, UndoRefusal, Workplace, clear, expire, recheck, undo};
+use lockscope::clear::{
+    Consent, KEPT_FOR, State, UndoRefusal, Workplace, clear, clear_and_crash, expire, recheck, recover_all, undo,
+};
 use lockscope::inspect::{LookOptions, look_at_one};
 use lockscope::model::facts::FileSystem;
 use lockscope::model::holder::{Pid, ProcessLook};
@@ -97,6 +99,12 @@ impl World {
         self.cleared(name)
     }
 
+    /// Closes the journal's current part, as a rotation does.
+    fn rotate(&self) {
+        let journal = self.now.state_dir.join("journal");
+        fs::rename(journal.join("journal.jsonl"), journal.join("journal.000001.jsonl")).expect("closed");
+    }
+
     fn state(&self, id: &str) -> State {
         self.now.journal().find(id).expect("readable").expect("on record").state
     }
@@ -183,4 +191,85 @@ fn what_an_intent_still_names_is_kept() {
         1,
         "it was the intent that kept it"
     );
+}
+
+#[test]
+fn undo_finds_what_stands_in_an_old_part() {
+    let world = World::new();
+    let (id, _) = world.stale("a.pid");
+    world.rotate();
+    let (newer, _) = world.stale("b.pid");
+    assert_eq!(lockscope::clear::last_clear_ids(&world.now).expect("readable"), [newer.as_str()]);
+    undo(&world.now, &id).expect("put back");
+    assert!(world.locks.join("a.pid").exists());
+    assert_eq!(world.state(&id), State::Undone, "the end of it stands in another part than its beginning");
+    assert_eq!(world.now.journal().read().expect("readable").len(), 3);
+}
+
+const CRASH: &str = "LOCKSCOPE_TEST_CRASH_IN";
+
+#[test]
+fn recovery_finds_what_stands_in_an_old_part() {
+    if let Some(base) = std::env::var_os(CRASH).map(PathBuf::from) {
+        let usual = Workplace::new(this_machine(), &base.join("state"));
+        let workplace = Workplace { runtime_dir: base.join("run"), ..usual };
+        let options = LookOptions::default();
+        let found = look_at_one(&workplace.system, &base.join("locks"), OsStr::new("a.pid"), &options);
+        let (seen, _) = found.expect("looked at").expect("there");
+        let permit = recheck(&workplace, &base.join("locks"), &seen, &options, Consent::Bulk).expect("stale");
+        panic!("still alive: {:?}", clear_and_crash(permit));
+    }
+    let world = World::new();
+    write(&world.locks, "a.pid", format!("{DEAD}\n"), 3600);
+    let child = std::process::Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", "recovery_finds_what_stands_in_an_old_part"])
+        .env(CRASH, world.locks.parent().expect("a parent"))
+        .output()
+        .expect("it runs");
+    assert!(!child.status.success());
+    let entries = world.now.journal().read().expect("readable");
+    assert_eq!(entries.len(), 1);
+    assert!(matches!(entries[0].state, State::Prepared | State::Swapped), "it died in the middle: {:?}", entries[0]);
+    assert!(world.locks.join("a.pid").is_dir(), "our placeholder");
+    world.rotate();
+    assert_eq!(recover_all(&world.now).expect("done"), 1);
+    assert_eq!(world.state(&entries[0].id), State::Done);
+    assert!(!world.locks.join("a.pid").exists());
+    undo(&world.now, &entries[0].id).expect("put back");
+    assert_eq!(fs::read(world.locks.join("a.pid")).expect("back"), format!("{DEAD}\n").as_bytes());
+}
+
+/// Four programs at once with one journal.
+#[test]
+fn lockscopes_at_once_lose_no_line_of_each_other() {
+    const EACH: usize = 15;
+    let base = tempfile::tempdir().expect("a directory");
+    let state = base.path().join("state");
+    let running: Vec<_> = (0..4)
+        .map(|at| {
+            let locks = base.path().join(format!("locks{at}"));
+            fs::create_dir(&locks).expect("made");
+            for number in 0..EACH {
+                write(&locks, &format!("{at}-{number}.pid"), format!("{DEAD}\n"), 3600);
+            }
+            std::process::Command::new(env!("CARGO_BIN_EXE_lockscope"))
+                .args(["clear", "--stale", "--yes", "--json"])
+                .current_dir(&locks)
+                .env("LOCKSCOPE_STATE_DIR", &state)
+                .env("LOCKSCOPE_CONFIG_DIR", base.path().join("config"))
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .expect("it starts")
+        })
+        .collect();
+    for mut child in running {
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    }
+    let entries = Workplace::new(this_machine(), &state).journal().read().expect("readable");
+    assert_eq!(
+        (entries.len(), entries.iter().filter(|entry| entry.state == State::Done).count()),
+        (4 * EACH, 4 * EACH)
+    );
+    let lines = fs::read_to_string(state.join("journal/journal.jsonl")).expect("readable");
+    assert!(lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "no line is torn");
 }
