@@ -233,6 +233,11 @@ use portable::Portable as ThisMachine;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub use portable::own::{private_directory, random, runtime_directory, sync_directory};
 
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub use linux::interrupt::Interrupt;
+#[cfg(all(feature = "cli", not(target_os = "linux")))]
+pub use portable::own::Interrupt;
+
 /// The real machine.
 pub fn this_machine() -> Arc<dyn System> {
     Arc::new(ThisMachine::default())

@@ -8,6 +8,8 @@ mod directory;
 mod ending;
 mod guard;
 mod host;
+#[cfg(feature = "cli")]
+pub mod interrupt;
 mod lock_table;
 mod mounts;
 mod processes;
