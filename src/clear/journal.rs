@@ -152,7 +152,7 @@ impl Entry {
         self.state == State::Done && self.quarantine.is_some() && self.what != "undo"
     }
 
-    fn new(line: &Line) -> Self {
+    pub(crate) fn new(line: &Line) -> Self {
         Self {
             id: line.id.clone(),
             batch: None,
@@ -170,7 +170,8 @@ impl Entry {
         }
     }
 
-    fn take(&mut self, line: Line) {
+    /// What a later line says anew.
+    pub(crate) fn take(&mut self, line: Line) {
         fn set<T>(field: &mut T, value: Option<T>) {
             if let Some(value) = value {
                 *field = value;

@@ -4,11 +4,11 @@
 //! Owns: the names of our temporary things, the marker's content, and telling whether a marker's process is gone.
 //! Never: touches what is not ours; each removal is by type and by identity.
 
+use super::disk::{Name, Pin, Place, Seen, effective_uid};
 use super::fingerprint::Identity;
 use super::journal::RawPath;
 use crate::model::holder::{Pid, ProcessLook};
 use crate::platform::System;
-use crate::platform::linux::change::{Name, Pin, Place, Seen, effective_uid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

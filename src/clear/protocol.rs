@@ -6,20 +6,21 @@
 //! file can be removed by it; every move is an exchange or needs a free target, so nothing is overwritten; the lock's
 //! inode is pinned, so no newcomer can be mistaken for it.
 
+use super::disk::{self, NoLease, Place, Quiet, Seen, random};
 use super::error::{ClearError, Refusal};
 use super::fingerprint::Identity;
 use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::Pending;
+use super::patience::{Patience, pause};
 use super::permit::{ClearPermit, Grounds};
 use super::placeholder::{AtWork, Form, Maker, Marker, Names, Placeholder};
 use super::putback::{self, PATIENCE, PutBack};
 use super::{Cleared, quarantine};
-use crate::platform::linux::change::{self, NoLease, Place, Quiet, Seen, random};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::ffi::OsStr;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A point of the protocol that was just passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -256,8 +257,8 @@ impl<'a, 'w> Transaction<'a, 'w> {
                 Err(NoLease::InUse) if tries < LEASE_TRIES => {
                     tries += 1;
                     // Not in step with another inspector's tries: each one's own open file would refuse the other for ever.
-                    let jitter = change::random().map_or(5, |random| random as u64 % 10);
-                    std::thread::sleep(Duration::from_millis(5 + jitter));
+                    let jitter = disk::random().map_or(5, |random| random as u64 % 10);
+                    pause(Duration::from_millis(5 + jitter));
                 }
                 // The kernel counts descriptors of other users, in flight and behind mappings, which no look in /proc shows.
                 Err(NoLease::InUse) => return Err(Refusal::InUse(grounds.full.clone())),
@@ -413,7 +414,7 @@ fn probe(place: &Place, names: &Names) -> io::Result<()> {
 
 /// The last step of step 9: the path becomes free, by a call that can remove nothing but our own empty directory.
 pub(crate) fn free(place: &Place, names: &Names, held: &Placeholder) -> io::Result<()> {
-    let began = Instant::now();
+    let patience = Patience::of(PATIENCE);
     loop {
         let error = match held.remove_emptied_at(place, &names.lock) {
             Ok(()) => return Ok(()),
@@ -432,14 +433,14 @@ pub(crate) fn free(place: &Place, names: &Names, held: &Placeholder) -> io::Resu
                 if held.is_deleted()? {
                     return Ok(());
                 }
-                if began.elapsed() > PATIENCE {
+                if patience.is_over() {
                     if place.look(&names.lock)?.is_some_and(|seen| held.is(&seen)) {
                         return Err(error); // somebody has put something into it
                     }
                     held.remove_wherever_it_is();
                     return Ok(());
                 }
-                std::thread::sleep(Duration::from_millis(1));
+                pause(Duration::from_millis(1));
             }
             _ => return Err(error),
         }

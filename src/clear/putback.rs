@@ -3,12 +3,13 @@
 //! Owns: the put-back loop (CLEARING.md step 9, "not OK"), shared by the protocol and by recovery.
 //! Never: removes a name of something that has no other, nor leaves the path empty while what belongs there is in our hands.
 
+use super::disk::{Name, Place, Seen};
 use super::fingerprint::Identity;
+use super::patience::{Patience, pause};
 use super::placeholder::{Names, Placeholder};
 use super::protocol::{Step, Steps};
-use crate::platform::linux::change::{Name, Place, Seen};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long we wait for another inspector to give our placeholder back.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,7 +35,7 @@ fn same(one: Option<&Identity>, seen: Option<&Seen>) -> bool {
 
 /// Puts what `names.other` holds back to where the placeholder is.
 pub(crate) fn put_back(place: &Place, names: &Names, ours: &Placeholder, steps: &dyn Steps) -> io::Result<PutBack> {
-    let began = Instant::now();
+    let patience = Patience::of(PATIENCE);
     let came_out = inode(place.look(&names.other)?);
     // (a) A second link keeps the inode even if a breaker unlinks it the moment that it stands at the path again: the
     // owner of a git-style lock must find its data. Refused for directories, and by fs.protected_hardlinks.
@@ -54,11 +55,11 @@ pub(crate) fn put_back(place: &Place, names: &Names, ours: &Placeholder, steps: 
                 if replay(place, names, ours, linked)? {
                     break PutBack::Replayed;
                 }
-                if began.elapsed() > PATIENCE {
+                if patience.is_over() {
                     break PutBack::Released;
                 }
                 // Another inspector has it in hand, or it is on its way: nothing tells when it is back.
-                std::thread::sleep(Duration::from_millis(1));
+                pause(Duration::from_millis(1));
             }
         }
     };

@@ -3,6 +3,7 @@
 //! Owns: recovery of one directory (before each clear there), of all, and the repair of an interrupted placeholder.
 //! Never: touches what a living Lockscope is at work on, nor anything but our own names and our own placeholder.
 
+use super::disk::{Name, Place};
 use super::error::Refusal;
 use super::fingerprint::Identity;
 use super::journal::{Deed, Line, RawPath, State, new_id};
@@ -12,7 +13,6 @@ use super::protocol::{Straight, free, names_from};
 use super::putback::{self, PutBack};
 use super::{Workplace, quarantine};
 use crate::model::facts::FileKind;
-use crate::platform::linux::change::{Name, Place};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 
 mod crash;
 mod interleave;
+mod model;
 mod plain;
 
 use super::journal::{Entry, State};
