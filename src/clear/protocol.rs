@@ -14,7 +14,7 @@ use super::mutex::Pending;
 use super::patience::{Patience, pause};
 use super::permit::{ClearPermit, Grounds};
 use super::placeholder::{AtWork, Form, Maker, Marker, Names, Placeholder};
-use super::putback::{self, PATIENCE, PutBack};
+use super::putback::{self, PATIENCE};
 use super::{Cleared, quarantine};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -329,15 +329,15 @@ impl<'a, 'w> Transaction<'a, 'w> {
         if let Some(reader) = &self.grounds.pinned.reader {
             reader.drop_lease();
         }
-        let nothing_left = |place: &Place| place.look(&names.other).map(|seen| seen.is_none());
-        let error = match end {
-            PutBack::Restored | PutBack::Replayed => ClearError::PutBack(path.clone()),
-            PutBack::Released if nothing_left(place).unwrap_or(false) => ClearError::PutBack(path.clone()),
-            PutBack::Released => {
-                let (_, _, kept) = quarantine::keep(self.grounds.workplace, place, &names.other, names, &self.txn)
-                    .map_err(|error| unfinished("keeping what came out", error))?;
-                ClearError::Kept { path: path.clone(), kept }
-            }
+        // What is still under our name was let go of by its owner, who found the path otherwise than it left it.
+        let left = place.look(&names.other).map_err(|error| unfinished("looking at what came out", error))?;
+        tracing::debug!(?end, left = left.is_some(), "another program was faster");
+        let error = if left.is_none() {
+            ClearError::PutBack(path.clone())
+        } else {
+            let (_, _, kept) = quarantine::keep(self.grounds.workplace, place, &names.other, names, &self.txn)
+                .map_err(|error| unfinished("keeping what came out", error))?;
+            ClearError::Kept { path: path.clone(), kept }
         };
         let _ = place.sync();
         Err(error)

@@ -36,16 +36,21 @@ fn same(one: Option<&Identity>, seen: Option<&Seen>) -> bool {
 /// Puts what `names.other` holds back to where the placeholder is.
 pub(crate) fn put_back(place: &Place, names: &Names, ours: &Placeholder, steps: &dyn Steps) -> io::Result<PutBack> {
     let patience = Patience::of(PATIENCE);
-    let came_out = inode(place.look(&names.other)?);
     // (a) A second link keeps the inode even if a breaker unlinks it the moment that it stands at the path again: the
-    // owner of a git-style lock must find its data. Refused for directories, and by fs.protected_hardlinks.
-    let linked = place.link(&names.other, place, &names.keep).is_ok();
+    // owner of a git-style lock must find its data. Refused for directories, and by fs.protected_hardlinks. One that is
+    // there already is of a put-back that was interrupted, and tells what came out then.
+    let (came_out, linked) = match inode(place.look(&names.keep)?) {
+        Some(kept) => (Some(kept), true),
+        None => {
+            (inode(place.look(&names.other)?), place.link(&names.other, place, &names.keep).is_ok())
+        }
+    };
     steps.after(Step::Linked);
     let end = loop {
         match place.look(&names.lock)? {
             // (b) Our placeholder still stands there: swap again. Looked at first, so that a path that has moved on
             // without us is not touched at all.
-            Some(seen) if ours.is(&seen) => match swap_until_ours(place, names, ours, came_out.clone(), steps)? {
+            Some(seen) if ours.is(&seen) => match swap_until_ours(place, names, ours, steps)? {
                 Swapped::Ours => break PutBack::Restored,
                 Swapped::Again => {}
             },
@@ -72,20 +77,16 @@ enum Swapped {
     Again,
 }
 
-fn swap_until_ours(
-    place: &Place, names: &Names, ours: &Placeholder, came_out: Option<Identity>, steps: &dyn Steps,
-) -> io::Result<Swapped> {
-    let mut put = came_out;
+fn swap_until_ours(place: &Place, names: &Names, ours: &Placeholder, steps: &dyn Steps) -> io::Result<Swapped> {
+    let mut in_hand = inode(place.look(&names.other)?);
+    let mut put_before = None;
     loop {
         match place.exchange(&names.lock, &names.other) {
+            // The path was freed just now. If we hold somebody's lock that stood there a moment ago, it goes back to where
+            // it was, if that is still free; if not, the look in the outer loop decides.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // The path was freed just now. If we hold somebody's lock that stood there a moment ago, it goes back
-                // to where it was, if that is still free; if not, the look in the outer loop decides.
-                match place.look(&names.other)? {
-                    Some(seen) if !ours.is(&seen) && !same(put.as_ref(), Some(&seen)) => {
-                        let _ = place.move_to_free(&names.other, place, &names.lock);
-                    }
-                    _ => {}
+                if put_before.is_some() {
+                    let _ = place.move_to_free(&names.other, place, &names.lock);
                 }
                 return Ok(Swapped::Again);
             }
@@ -97,20 +98,12 @@ fn swap_until_ours(
             return Ok(Swapped::Ours);
         }
         // Not the placeholder: somebody came in between the look and the swap. What we hold now belongs at the path, and
-        // what we put there does not: swap until we get back what we put in.
-        let held = inode(got);
-        place.exchange(&names.lock, &names.other).or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => place.move_to_free(&names.other, place, &names.lock),
-            _ => Err(error),
-        })?;
-        let back = place.look(&names.other)?;
-        if back.as_ref().is_none_or(|seen| same(put.as_ref(), Some(seen))) {
+        // what we put there does not: swap until we get back what we put in by the swap before.
+        if same(put_before.as_ref(), got.as_ref()) {
             return Ok(Swapped::Again);
         }
-        if back.as_ref().is_some_and(|seen| ours.is(seen)) {
-            return Ok(Swapped::Ours);
-        }
-        put = held;
+        put_before = in_hand;
+        in_hand = inode(got);
     }
 }
 

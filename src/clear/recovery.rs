@@ -10,7 +10,7 @@ use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::{DirectoryMutex, Pending};
 use super::placeholder::{AtWork, Marker, Names, Placeholder, marker_at};
 use super::protocol::{Straight, free, names_from};
-use super::putback::{self, PutBack};
+use super::putback;
 use super::{Workplace, quarantine};
 use crate::model::facts::FileKind;
 use std::io;
@@ -151,46 +151,73 @@ fn settle(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> i
     let is_ours = |name: &Name| -> io::Result<bool> {
         Ok(place.look(name)?.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)))
     };
+    save_second_link(place, names, deed)?;
     let other = place.look(&names.other)?;
     let is_lock = other.is_some_and(|seen| deed.lock.is_untouched(&seen.stat));
-    let end = if is_ours(&names.lock)? {
+    let end = if is_ours(&names.lock)? && (is_lock || other.is_none()) {
+        // The swap was done and what came out is what was confirmed (or has been removed since): go on.
         let held = Placeholder::hold(place, &names.lock, &names.marker)?;
-        if is_lock || other.is_none() {
-            // The swap was done and what came out is what was confirmed (or has been removed since): go on.
-            held.empty()?;
-            free(place, names, &held)?;
-            let kept = if is_lock { keep()? } else { None };
-            (State::Done, "cleared, after an interruption", kept)
-        } else {
-            match putback::put_back(place, names, &held, &Straight)? {
-                PutBack::Released if place.look(&names.other)?.is_some() => {
-                    (State::KeptForeign, "another program took and released it meanwhile", keep()?)
-                }
-                _ => (State::Putback, "another program had taken it; put back after an interruption", None),
-            }
-        }
+        held.empty()?;
+        free(place, names, &held)?;
+        let kept = if is_lock { keep()? } else { None };
+        (State::Done, "cleared, after an interruption", kept)
     } else if is_ours(&names.other)? {
         // Not swapped yet, or put back already.
         (State::Refused, "interrupted before anything was removed", None)
-    } else if is_lock {
-        // The path was free; only the quarantine was missing.
-        (State::Done, "cleared, after an interruption", keep()?)
-    } else if other.is_some() {
-        (State::KeptForeign, "another program took and released it meanwhile", keep()?)
+    } else if let Some(other) = other {
+        let moved = if is_ours(&names.lock)? { Some(names.lock.clone()) } else { find_moved(place, deed)? };
+        let held = moved.map(|name| Placeholder::hold(place, &name, &names.marker)).transpose()?;
+        if is_lock {
+            // The path was free, or another had moved our placeholder away from it; only the quarantine was missing.
+            held.iter().for_each(Placeholder::remove_wherever_it_is);
+            (State::Done, "cleared, after an interruption", keep()?)
+        } else {
+            if let Some(held) = held.filter(|held| !held.is(&other)) {
+                putback::put_back(place, names, &held, &Straight)?;
+            }
+            if place.look(&names.other)?.is_some() {
+                (State::KeptForeign, "another program took and released it meanwhile", keep()?)
+            } else {
+                (State::Putback, "another program had taken it; put back after an interruption", None)
+            }
+        }
     } else if let Some(kept) = find_kept(workplace, place, names, deed)? {
         (State::Done, "cleared, after an interruption", Some(kept))
     } else {
         (State::Refused, "interrupted; nothing of it is left", None)
     };
     remove_ours(place, names, deed)?;
-    // The put-back's second link to what stands elsewhere by now.
-    if let Some(seen) = place.look(&names.keep)?
-        && seen.stat.links > 1
-    {
+    // The put-back's second link to what stands elsewhere by now, or was released by its owner.
+    if place.look(&names.keep)?.is_some() {
         place.unlink(&names.keep)?;
     }
     place.sync()?;
     Ok(end)
+}
+
+/// The put-back's second link, where it is the last: its owner let go of the other one, and nothing is destroyed.
+fn save_second_link(place: &Place, names: &Names, deed: &Deed) -> io::Result<()> {
+    match place.look(&names.keep)? {
+        Some(seen) if seen.stat.links == 1 && !deed.placeholder.is_same_inode(&seen.stat) => {
+            match place.move_to_free(&names.keep, place, &names.other) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                other => other,
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name that somebody gave our placeholder: a holder that commits by rename did not see that it was no file of its
+/// own. Looked for in its directory only, and only after a crash in the few calls between the swap and its end.
+fn find_moved(place: &Place, deed: &Deed) -> io::Result<Option<Name>> {
+    for name in place.names()? {
+        let Some(name) = Name::new(&name) else { continue };
+        if place.look(&name)?.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 fn find_kept(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<PathBuf>> {

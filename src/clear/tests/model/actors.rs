@@ -146,7 +146,7 @@ impl Actor {
                 if moved.is_ok() { "commits" } else { "fails to commit" }
             }
             (At::Holding(ino), kind) => {
-                if kind == Kind::Thief {
+                if kind == Kind::Thief && ino == STALE {
                     world.at(ino).opens -= 1;
                 }
                 self.at = At::Done;

@@ -177,10 +177,9 @@ fn look() -> Option<Arc<Lock>> {
     Some(dressed(if stale { &wardrobe().stale } else { &wardrobe().held }, stat))
 }
 
-/// Lockscope: at its start it recovers; then a person, who saw the stale lock, confirms; at the next start it recovers.
+/// Lockscope: a person, who saw the stale lock, confirms; at the next start it recovers.
 fn program() {
     let workplace = Workplace::new();
-    recovery::recover_all(&workplace).expect("the model has no broken disks");
     let first = world::World::new(epoch(), Mutation::None, false);
     let seen = dressed(&wardrobe().stale, first.seen(world::STALE).stat);
     let look = || Ok(look().map(|lock| (lock, wardrobe().snapshot.clone())));
@@ -227,5 +226,32 @@ fn holds(cast: &Cast) {
 fn one_lockscope_among_those_that_take_and_break() {
     for others in [&[Newcomer, Newcomer][..], &[Supervisor, Newcomer, Newcomer], &[Breaker, Newcomer, Newcomer]] {
         holds(&cast(1, others));
+    }
+}
+
+#[test]
+fn survey() {
+    let sets: Vec<(usize, &[Kind], bool, u32)> = vec![
+        (1, &[Breaker, Committer, Newcomer], false, 0),
+        (2, &[Newcomer, Newcomer], false, 0),
+        (2, &[Breaker, Newcomer], false, 0),
+        (2, &[Breaker, Newcomer, Newcomer], false, 0),
+        (1, &[Newcomer, Newcomer], false, 1),
+        (1, &[Supervisor, Newcomer, Newcomer], false, 1),
+        (1, &[Breaker, Newcomer, Newcomer], false, 1),
+        (1, &[Forcer, Newcomer, Newcomer], false, 1),
+        (1, &[Breaker, Committer], true, 1),
+        (1, &[Breaker, Committer], false, 1),
+        (1, &[Supervisor, Committer, Newcomer], false, 1),
+        (1, &[Supervisor, Newcomer], false, 2),
+        (2, &[Newcomer, Newcomer], false, 1),
+        (2, &[Supervisor, Newcomer], false, 1),
+    ];
+    for (inspectors, others, index, crashes) in sets {
+        let cast = Cast { index, crashes, ..cast(inspectors, others) };
+        let found = run(&cast, true);
+        if !found.violations.is_empty() {
+            println!("    {}", found.trace.join("\n    "));
+        }
     }
 }

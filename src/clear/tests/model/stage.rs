@@ -31,6 +31,9 @@ pub(super) struct Cast {
     pub(super) mutation: Mutation,
 }
 
+/// More calls than any run that ends has.
+const ENDLESS: u32 = 400;
+
 /// A violated property: its name, and how often.
 pub(super) type Violations = BTreeMap<&'static str, usize>;
 
@@ -61,6 +64,8 @@ pub(super) struct Stage {
     actors: Vec<Actor>,
     inspectors: Vec<Inspector>,
     crashes: u32,
+    /// Calls made in this run.
+    calls: u32,
     /// Another breaker removed a living lock: what follows is not our doing.
     guilty: bool,
     turn: usize,
@@ -131,7 +136,10 @@ pub(super) fn call<R: Outcome>(what: &'static str, act: impl FnOnce(&mut Stage, 
         if moves.is_empty() && !stage.over {
             stage.violate("everybody waits for ever");
         }
-        let choice = if moves.is_empty() { None } else { stage.choose(moves.len()) };
+        if stage.calls > ENDLESS && !stage.over {
+            stage.violate("a Lockscope goes round for ever");
+        }
+        let choice = if moves.is_empty() || stage.calls > ENDLESS { None } else { stage.choose(moves.len()) };
         match choice.map(|choice| moves[choice]) {
             None => {
                 stage.over = true;
@@ -154,6 +162,7 @@ pub(super) fn call<R: Outcome>(what: &'static str, act: impl FnOnce(&mut Stage, 
             }
         }
     }
+    stage.calls += 1;
     let before = stage.before();
     let outcome = act(&mut stage, me);
     let digest = outcome.digest();
@@ -174,8 +183,9 @@ impl Stage {
         self.world = World::new(epoch, self.cast.mutation, self.cast.index);
         self.store = Store::default();
         self.actors = self.cast.others.iter().map(|kind| Actor::new(*kind)).collect();
-        self.inspectors = vec![Inspector::default(); self.cast.inspectors];
-        (self.crashes, self.guilty, self.turn, self.over) = (0, false, 0, false);
+        // The first that each does is to take the mutex.
+        self.inspectors = vec![Inspector { wants_mutex: true, ..Inspector::default() }; self.cast.inspectors];
+        (self.crashes, self.calls, self.guilty, self.turn, self.over) = (0, 0, false, 0, false);
         (self.path, self.at) = (path, 0);
     }
 
@@ -404,6 +414,7 @@ pub(super) fn explore(cast: &Cast, epoch: FileStat, until_violated: bool, progra
         actors: Vec::new(),
         inspectors: Vec::new(),
         crashes: 0,
+        calls: 0,
         guilty: false,
         turn: 0,
         over: false,
