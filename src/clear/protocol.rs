@@ -113,10 +113,8 @@ impl<'a, 'w> Transaction<'a, 'w> {
             self.forget_temporaries();
         })?;
         let abandon = |error: ClearError| {
-            let removed = held.remove_at(&self.grounds.place, &self.names.other);
-            if removed.is_ok() {
-                let _ = Pending::remove(self.grounds.workplace, &self.txn);
-            }
+            // The intent goes when the journal has the end (`tell`), or a crash in between would leave the entry open.
+            let _ = held.remove_at(&self.grounds.place, &self.names.other);
             error
         };
 

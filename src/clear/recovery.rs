@@ -13,6 +13,7 @@ use super::protocol::{Straight, free, names_from};
 use super::putback;
 use super::{Workplace, quarantine};
 use crate::model::facts::FileKind;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -181,8 +182,12 @@ fn settle(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> i
                 (State::Putback, "another program had taken it; put back after an interruption", None)
             }
         }
-    } else if let Some(kept) = find_kept(workplace, place, names, deed)? {
-        (State::Done, "cleared, after an interruption", Some(kept))
+    } else if let Some((kept, is_lock)) = find_kept(workplace, place, names, deed)? {
+        if is_lock {
+            (State::Done, "cleared, after an interruption", Some(kept))
+        } else {
+            (State::KeptForeign, "another program took and released it meanwhile", Some(kept))
+        }
     } else {
         (State::Refused, "interrupted; nothing of it is left", None)
     };
@@ -220,14 +225,19 @@ fn find_moved(place: &Place, deed: &Deed) -> io::Result<Option<Name>> {
     Ok(None)
 }
 
-fn find_kept(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<PathBuf>> {
+/// Where it is kept already, and whether that is the lock (else what came out instead of it).
+fn find_kept(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<(PathBuf, bool)>> {
+    let Some(in_there) = Name::new(OsStr::new(&deed.txn)) else { return Ok(None) };
     for directory in quarantine::candidates(workplace, place) {
-        let path = directory.join(&deed.txn);
-        if path.symlink_metadata().is_ok() {
-            return Ok(Some(path));
+        // One that is not there yet keeps nothing.
+        let Ok(there) = Place::open(&directory) else { continue };
+        if let Some(seen) = there.look(&in_there)? {
+            return Ok(Some((directory.join(&deed.txn), deed.lock.is_untouched(&seen.stat))));
         }
     }
-    Ok(place.look(&names.cleared)?.map(|_| place.path().join(names.cleared.as_os_str())))
+    let beside = place.look(&names.cleared)?;
+    let path = || place.path().join(names.cleared.as_os_str());
+    Ok(beside.map(|seen| (path(), deed.lock.is_untouched(&seen.stat))))
 }
 
 /// An interrupted clear that was finished, or put back.
