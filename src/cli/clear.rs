@@ -51,6 +51,9 @@ struct Found {
 
 /// Clears what is asked for.
 pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if !args.dry_run {
+        world.recover();
+    }
     let meant = meant(world, args)?;
     let mut found = find(world, &meant, args)?;
     if let Some(longest) = args.wait {

@@ -57,6 +57,12 @@ impl World for Machine {
         look_at_one(&self.system, directory, name, options)
     }
 
+    fn recover(&self) {
+        if let Some(Err(error)) = self.workplace.as_ref().map(clear::recover_all) {
+            tracing::warn!(%error, "interrupted clears could not be looked for");
+        }
+    }
+
     fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Outcome {
         let Some(workplace) = &self.workplace else { return Outcome::Failed(NO_STATE.to_owned()) };
         let directory = &snapshot.directory;
@@ -85,6 +91,7 @@ impl World for Machine {
 
     fn undo(&self, id: Option<&str>) -> Result<Undone, String> {
         let workplace = self.workplace.as_ref().ok_or(NO_STATE)?;
+        self.recover();
         let ids = match id {
             Some(id) => vec![id.to_owned()],
             None => clear::last_clear_ids(workplace).map_err(|error| error.to_string())?,

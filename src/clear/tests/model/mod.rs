@@ -190,9 +190,15 @@ fn program() {
     restart();
 }
 
+/// The starts after a death, or after a clear that said "run the clear again": others may get in the way of one, too.
 fn restart() {
     let workplace = Workplace::new();
-    recovery::recover_all(&workplace).expect("the model has no broken disks");
+    for _ in 0..3 {
+        recovery::recover_all(&workplace).expect("the model has no broken disks");
+        if !call("any intents", |stage, me| stage.store.has_intents_of(me)) {
+            break;
+        }
+    }
 }
 
 fn run(cast: &Cast, until_violated: bool) -> Found {
@@ -232,19 +238,12 @@ fn one_lockscope_among_those_that_take_and_break() {
 #[test]
 fn survey() {
     let sets: Vec<(usize, &[Kind], bool, u32)> = vec![
-        (1, &[Newcomer, Newcomer], false, 1),
-        (1, &[Supervisor, Newcomer, Newcomer], false, 1),
-        (1, &[Breaker, Newcomer], false, 1),
-        (1, &[Breaker, Committer], true, 1),
         (1, &[Breaker, Committer], false, 1),
         (1, &[Supervisor, Committer, Newcomer], false, 1),
+        (2, &[Supervisor], false, 1),
         (2, &[Newcomer], false, 1),
-        (2, &[Supervisor, Newcomer], false, 1),
-        (1, &[Breaker, Newcomer, Newcomer], false, 1),
-        (1, &[Supervisor, Newcomer], false, 2),
-        (1, &[Forcer, Newcomer, Newcomer], false, 1),
-        (1, &[Breaker, Committer, Newcomer], false, 1),
-        (1, &[Thief, Newcomer, Newcomer], false, 1),
+        (1, &[Forcer, Newcomer], false, 1),
+        (1, &[Thief, Newcomer], false, 1),
     ];
     for (inspectors, others, index, crashes) in sets {
         let cast = Cast { index, crashes, ..cast(inspectors, others) };

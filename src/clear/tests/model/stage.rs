@@ -308,7 +308,10 @@ impl Stage {
         let held: Vec<Ino> = self.holders().map(|(_, ino)| ino).collect();
         for ino in held {
             let ours = |name: &[u8]| name.starts_with(b".lockscope-");
-            let aside = self.world.stands_at(ino, KEPT, |_| true) || self.world.stands_at(ino, LOCKS, ours);
+            // One that is still at work may have it in hand.
+            let all_done = self.inspectors.iter().all(|inspector| inspector.done);
+            let in_hand = all_done && self.world.stands_at(ino, LOCKS, ours);
+            let aside = in_hand || self.world.stands_at(ino, KEPT, |_| true);
             let at_home = self.world.stands_at(ino, LOCKS, |name| !ours(name));
             if aside && !at_home && !self.guilty {
                 self.violate("a living lock stays in quarantine");

@@ -24,6 +24,12 @@ impl Store {
         !self.intents.is_empty()
     }
 
+    /// By the numbers that its transactions have.
+    pub(super) fn has_intents_of(&self, me: usize) -> bool {
+        let of = |txn: &str| u64::from_str_radix(&txn[16..], 16).is_ok_and(|number| number / 1000 == me as u64 + 1);
+        self.intents.keys().any(|txn| of(txn))
+    }
+
     pub(super) fn entries(&self) -> Vec<Entry> {
         self.entries.values().cloned().collect()
     }
