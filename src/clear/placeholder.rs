@@ -209,6 +209,21 @@ impl Placeholder {
         Ok(Self { form, pin, inside, identity: Identity::of(&stat), marker: marker.clone() })
     }
 
+    /// Holds what stands at `name` if it is the placeholder that the journal names. Compared after it is held: between a
+    /// look and that, a newcomer's lock could have come to stand there.
+    pub(crate) fn hold_known(
+        place: &Place, name: &Name, marker: &Name, known: &Identity,
+    ) -> io::Result<Option<Self>> {
+        match Self::hold(place, name, marker) {
+            Ok(held) => Ok(known.is_same_inode(&held.pin.seen()?.stat).then_some(held)),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP) => Ok(None),
+                None if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
     /// How the journal names it.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity

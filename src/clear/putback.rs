@@ -50,7 +50,7 @@ pub(crate) fn put_back(place: &Place, names: &Names, ours: &Placeholder, steps: 
         match place.look(&names.lock)? {
             // (b) Our placeholder still stands there: swap again. Looked at first, so that a path that has moved on
             // without us is not touched at all.
-            Some(seen) if ours.is(&seen) => match swap_until_ours(place, names, ours, steps)? {
+            Some(seen) if ours.is(&seen) => match swap_until_ours(place, names, ours.identity(), None, steps)? {
                 Swapped::Ours => break PutBack::Restored,
                 Swapped::Again => {}
             },
@@ -77,9 +77,22 @@ enum Swapped {
     Again,
 }
 
-fn swap_until_ours(place: &Place, names: &Names, ours: &Placeholder, steps: &dyn Steps) -> io::Result<Swapped> {
+/// A put-back that died between two swaps: what came out of the first stands at the path (its second link tells), and what
+/// belongs there is under our name. The swap that was next is made up for.
+pub(crate) fn finish_swap(place: &Place, names: &Names, ours: &Identity) -> io::Result<()> {
+    let kept = inode(place.look(&names.keep)?);
+    let other = place.look(&names.other)?;
+    let is_in_hand = other.is_some_and(|seen| !ours.is_same_inode(&seen.stat)) && !same(kept.as_ref(), other.as_ref());
+    if kept.is_some() && is_in_hand && same(kept.as_ref(), place.look(&names.lock)?.as_ref()) {
+        swap_until_ours(place, names, ours, kept, &super::protocol::Straight)?;
+    }
+    Ok(())
+}
+
+fn swap_until_ours(
+    place: &Place, names: &Names, ours: &Identity, mut put_before: Option<Identity>, steps: &dyn Steps,
+) -> io::Result<Swapped> {
     let mut in_hand = inode(place.look(&names.other)?);
-    let mut put_before = None;
     loop {
         match place.exchange(&names.lock, &names.other) {
             // The path was freed just now. If we hold somebody's lock that stood there a moment ago, it goes back to where
@@ -94,7 +107,7 @@ fn swap_until_ours(place: &Place, names: &Names, ours: &Placeholder, steps: &dyn
         }
         steps.after(Step::SwappedBack);
         let got = place.look(&names.other)?;
-        if got.as_ref().is_none_or(|seen| ours.is(seen)) {
+        if got.as_ref().is_none_or(|seen| ours.is_same_inode(&seen.stat)) {
             return Ok(Swapped::Ours);
         }
         // Not the placeholder: somebody came in between the look and the swap. What we hold now belongs at the path, and

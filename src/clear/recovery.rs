@@ -139,8 +139,8 @@ fn remove_unused(place: &Place, names: &Names) -> io::Result<()> {
 
 fn remove_ours(place: &Place, names: &Names, deed: &Deed) -> io::Result<()> {
     for name in [&names.other, &names.keep] {
-        if place.look(name)?.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)) {
-            Placeholder::hold(place, name, &names.marker)?.remove_at(place, name)?;
+        if let Some(held) = Placeholder::hold_known(place, name, &names.marker, &deed.placeholder)? {
+            held.remove_at(place, name)?;
         }
     }
     Ok(())
@@ -149,31 +149,33 @@ fn remove_ours(place: &Place, names: &Names, deed: &Deed) -> io::Result<()> {
 /// Finishes or puts back, by what stands where. Gives the entry's end.
 fn settle(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> io::Result<End> {
     let keep = || quarantine::keep(workplace, place, &names.other, names, &deed.txn).map(|(_, _, path)| Some(path));
-    let is_ours = |name: &Name| -> io::Result<bool> {
-        Ok(place.look(name)?.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)))
-    };
+    // Held once and for all: wherever others move it from now on, it is known.
+    let hold = |name: &Name| Placeholder::hold_known(place, name, &names.marker, &deed.placeholder);
+    putback::finish_swap(place, names, &deed.placeholder)?;
     save_second_link(place, names, deed)?;
+    let at_lock = hold(&names.lock)?;
     let other = place.look(&names.other)?;
     let is_lock = other.is_some_and(|seen| deed.lock.is_untouched(&seen.stat));
-    let end = if is_ours(&names.lock)? && (is_lock || other.is_none()) {
+    let end = if let Some(held) = at_lock.as_ref().filter(|_| is_lock || other.is_none()) {
         // The swap was done and what came out is what was confirmed (or has been removed since): go on.
-        let held = Placeholder::hold(place, &names.lock, &names.marker)?;
         held.empty()?;
-        free(place, names, &held)?;
+        free(place, names, held)?;
         let kept = if is_lock { keep()? } else { None };
         (State::Done, "cleared, after an interruption", kept)
-    } else if is_ours(&names.other)? {
+    } else if other.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)) {
         // Not swapped yet, or put back already.
         (State::Refused, "interrupted before anything was removed", None)
-    } else if let Some(other) = other {
-        let moved = if is_ours(&names.lock)? { Some(names.lock.clone()) } else { find_moved(place, deed)? };
-        let held = moved.map(|name| Placeholder::hold(place, &name, &names.marker)).transpose()?;
+    } else if other.is_some() {
+        let held = match at_lock {
+            None => find_moved(place, deed)?.map(|name| hold(&name)).transpose()?.flatten(),
+            at_lock => at_lock,
+        };
         if is_lock {
             // The path was free, or another had moved our placeholder away from it; only the quarantine was missing.
             held.iter().for_each(Placeholder::remove_wherever_it_is);
             (State::Done, "cleared, after an interruption", keep()?)
         } else {
-            if let Some(held) = held.filter(|held| !held.is(&other)) {
+            if let Some(held) = held {
                 putback::put_back(place, names, &held, &Straight)?;
             }
             if place.look(&names.other)?.is_some() {

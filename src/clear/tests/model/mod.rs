@@ -258,7 +258,6 @@ fn survey() {
 fn mutants() {
     for (mutation, inspectors, others) in [
         (Mutation::Unverified, 1, &[Supervisor, Newcomer][..]),
-        (Mutation::WithoutMutex, 2, &[Breaker, Newcomer]),
         (Mutation::WithoutMutex, 2, &[Supervisor, Newcomer]),
         (Mutation::RemovesAnything, 1, &[Forcer, Newcomer]),
         (Mutation::PutBackByRename, 1, &[Supervisor, Newcomer, Forcer]),
