@@ -1,6 +1,6 @@
 //! The others: programs that take, break, commit and release the lock, each step of theirs in one go.
 
-use super::world::{DEAD, Ino, LOCK, LOCKS, Lease, Mutation, STALE, TARGET, World};
+use super::world::{DEAD, Ino, LOCK, LOCKS, Lease, STALE, TARGET, World};
 
 /// What kind of program it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +96,7 @@ impl Actor {
                 "removes its child's lock"
             }
             (At::Start, Kind::Thief) => match world.inodes[&STALE].lease {
-                Some(_) if world.mutation != Mutation::WithoutLease => {
+                Some(_) if !world.is_blind() => {
                     world.at(STALE).lease = Some(Lease { broken: true });
                     self.at = At::Opening;
                     "waits for the lease"

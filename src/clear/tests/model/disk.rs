@@ -281,8 +281,9 @@ impl Pin {
 
     pub(super) fn open(&self) -> io::Result<Reader> {
         call("open", |stage, _| {
+            let blind = stage.world.is_blind();
             let inode = stage.world.at(self.ino);
-            if let Some(lease) = &mut inode.lease {
+            if let Some(lease) = inode.lease.as_mut().filter(|_| !blind) {
                 lease.broken = true;
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -310,7 +311,7 @@ impl Reader {
 
     pub(super) fn take_lease(&self) -> Result<(), NoLease> {
         let granted = call("take the lease", |stage, _| {
-            let blind = stage.world.mutation == Mutation::WithoutLease;
+            let blind = stage.world.is_blind();
             let inode = stage.world.at(self.ino);
             let granted = blind || (inode.opens == 1 && inode.lease.is_none());
             if granted {
@@ -323,7 +324,7 @@ impl Reader {
 
     pub(super) fn holds_lease(&self) -> bool {
         call("ask for the lease", |stage, _| {
-            let blind = stage.world.mutation == Mutation::WithoutLease;
+            let blind = stage.world.is_blind();
             blind || stage.world.inodes[&self.ino].lease.is_some_and(|lease| !lease.broken)
         })
     }

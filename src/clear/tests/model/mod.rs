@@ -258,7 +258,8 @@ fn survey() {
 fn mutants() {
     for (mutation, inspectors, others) in [
         (Mutation::Unverified, 1, &[Supervisor, Newcomer][..]),
-        (Mutation::WithoutMutex, 2, &[Supervisor, Newcomer]),
+        (Mutation::WithoutMarkerToo, 2, &[Forcer, Newcomer]),
+        (Mutation::WithoutMutexAndLease, 2, &[Forcer, Newcomer]),
         (Mutation::RemovesAnything, 1, &[Forcer, Newcomer]),
         (Mutation::PutBackByRename, 1, &[Supervisor, Newcomer, Forcer]),
         (Mutation::NotPinned, 1, &[Supervisor, Newcomer]),
@@ -266,6 +267,7 @@ fn mutants() {
         (Mutation::WithoutLink, 1, &[Breaker, Committer, Newcomer]),
     ] {
         let cast = Cast { mutation, ..cast(inspectors, others) };
-        run(&cast, true);
+        let found = run(&cast, true);
+        if format!("{mutation:?}").starts_with("WithoutM") { println!("{}", found.trace.join("\n")); }
     }
 }

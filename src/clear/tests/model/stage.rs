@@ -132,7 +132,7 @@ pub(super) fn call<R: Outcome>(what: &'static str, act: impl FnOnce(&mut Stage, 
         while stage.turn != me && !stage.over {
             stage = shared.turn.wait(stage).unwrap_or_else(PoisonError::into_inner);
         }
-        let moves = if stage.over { Vec::new() } else { stage.moves(me, true) };
+        let moves = if stage.over { Vec::new() } else { stage.moves(me, Some(what)) };
         if moves.is_empty() && !stage.over {
             stage.violate("everybody waits for ever");
         }
@@ -189,16 +189,23 @@ impl Stage {
         (self.path, self.at) = (path, 0);
     }
 
-    fn moves(&self, me: usize, can_die: bool) -> Vec<Move> {
+    /// `before`: the call that is next; `None` = this Lockscope has ended.
+    fn moves(&self, me: usize, before: Option<&str>) -> Vec<Move> {
         let mut moves = Vec::new();
         let waits = |inspector: &Inspector| inspector.wants_mutex && self.store.mutex_is_taken();
         if !waits(&self.inspectors[me]) {
             moves.push(Move::Continue);
         }
+        // Without the mutex two could take turns at every call, too many to go through: there, at those alone that touch
+        // what the other touches.
+        let alone = before.is_some_and(|call| !matches!(call, "exchange" | "rmdir" | "take the mutex"));
+        if !self.has_mutex() && alone && !moves.is_empty() {
+            return moves;
+        }
         moves.extend((0..self.actors.len()).filter(|n| self.actors[*n].can_step(&self.world)).map(Move::Other));
         let others = self.inspectors.iter().enumerate().filter(|(n, other)| *n != me && !other.done && !waits(other));
         moves.extend(others.map(|(number, _)| Move::Turn(number)));
-        if can_die && self.crashes < self.cast.crashes {
+        if before.is_some() && self.crashes < self.cast.crashes {
             moves.push(Move::Crash);
         }
         moves
@@ -253,6 +260,11 @@ impl Stage {
     /// Tells the explorations of this process from each other.
     pub(super) fn exploration(&self) -> u128 {
         self.exploration
+    }
+
+    pub(super) fn has_mutex(&self) -> bool {
+        use Mutation::{WithoutMarkerToo, WithoutMutex, WithoutMutexAndLease};
+        !matches!(self.cast.mutation, WithoutMutex | WithoutMutexAndLease | WithoutMarkerToo)
     }
 
     pub(super) fn wants_mutex(&mut self, me: usize, wants: bool) {
@@ -394,7 +406,7 @@ fn live(shared: &Arc<Shared>, me: usize, program: fn(), restart: fn()) {
     }
     // The last turns off the light: the others go on until none can.
     loop {
-        let moves: Vec<_> = stage.moves(me, false).split_off(1);
+        let moves: Vec<_> = stage.moves(me, None).split_off(1);
         let Some(choice) = (if moves.is_empty() { None } else { stage.choose(moves.len()) }) else {
             if moves.is_empty() {
                 stage.check_all_ended();

@@ -2,7 +2,6 @@
 //! the process may die.
 
 use super::stage::{at_once, call};
-use super::world::Mutation;
 use crate::clear::journal::Entry;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -101,7 +100,7 @@ pub(super) mod mutex {
             at_once(|stage, me| stage.wants_mutex(me, true));
             call("take the mutex", |stage, me| {
                 stage.wants_mutex(me, false);
-                if !matches!(stage.world.mutation, Mutation::WithoutMutex | Mutation::WithoutMarker) {
+                if stage.has_mutex() {
                     stage.store.mutex = Some(me);
                 }
             });

@@ -31,10 +31,12 @@ pub(super) enum Mutation {
     None,
     /// What came out of the swap always looks like what was held.
     Unverified,
-    /// Two Lockscopes at once in one directory.
+    /// Two Lockscopes at once in one directory. The lease still keeps them apart.
     WithoutMutex,
-    /// The same, and no marker keeps the other's rmdir off.
-    WithoutMarker,
+    /// Neither mutex nor lease.
+    WithoutMutexAndLease,
+    /// Nor a marker that keeps the other's rmdir off.
+    WithoutMarkerToo,
     /// The last step removes whatever stands at the path.
     RemovesAnything,
     /// The way back overwrites.
@@ -95,6 +97,12 @@ impl World {
             world.enter(LOCKS, TARGET, INDEX);
         }
         world
+    }
+
+    /// Whether leases tell nothing.
+    pub(super) fn is_blind(&self) -> bool {
+        use Mutation::{WithoutLease, WithoutMarkerToo, WithoutMutexAndLease};
+        matches!(self.mutation, WithoutLease | WithoutMutexAndLease | WithoutMarkerToo)
     }
 
     fn fresh(&self, ino: Ino, directory: bool, ours: bool, content: &[u8]) -> Inode {
@@ -210,7 +218,7 @@ impl World {
         match &self.inodes[&ino] {
             _ if careless => {}
             inode if !inode.directory => return Err(libc::ENOTDIR),
-            inode if !inode.inside.is_empty() && self.mutation != Mutation::WithoutMarker => return Err(libc::ENOTEMPTY),
+            inode if !inode.inside.is_empty() && self.mutation != Mutation::WithoutMarkerToo => return Err(libc::ENOTEMPTY),
             _ => {}
         }
         self.remove_tree(directory, name);
