@@ -142,7 +142,7 @@ impl System for Revivable {
             panic!("this process runs")
         };
         let started_at = Wall(self.wall().0 - 7_200_000_000_000);
-        ProcessLook::Running(Box::new(ProcessFacts { pid, started_at, start_ticks: 1, ..*me }))
+        ProcessLook::Running(Box::new(ProcessFacts { pid, started_at, start_ticks: Some(1), ..*me }))
     }
     fn wall(&self) -> Wall {
         self.real.wall()

@@ -8,7 +8,7 @@ use lockscope::model::snapshot::{LostReason, Watching};
 use std::ffi::OsStr;
 use std::fs;
 use std::time::Duration;
-use support::{DEAD, Process, Watched, write};
+use support::{DEAD, Process, Watched, run_apart, write};
 
 fn watched() -> (tempfile::TempDir, tempfile::TempDir, Watched) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -177,24 +177,6 @@ fn without_watches() {
 #[test]
 fn out_of_watches_the_folder_is_polled() {
     run_apart("-Ur", "without_watches", "LOCKSCOPE_TEST_WITHOUT_WATCHES");
-}
-
-/// Runs one test of this file in namespaces of its own, where it may do what would disturb the machine.
-fn run_apart(namespaces: &str, test: &str, permission: &str) {
-    let available = std::process::Command::new("unshare").args([namespaces, "true"]).status();
-    if !available.is_ok_and(|status| status.success()) {
-        println!("not run: {test}: no namespaces here (unshare {namespaces})");
-        return;
-    }
-    let ended = std::process::Command::new("unshare")
-        .arg(namespaces)
-        .arg(std::env::current_exe().expect("a path"))
-        .args(["--exact", test, "--nocapture"])
-        .env(permission, "1")
-        .output()
-        .expect("it runs");
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "it ran");
 }
 
 /// Not a test by itself: what [`an_unmounted_folder_is_noticed`] runs where it may mount.

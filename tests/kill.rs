@@ -115,7 +115,8 @@ fn die_at(name: &str, number: usize) -> (bool, bool) {
     assert!(killed || output.status.success(), "{at}");
     desk.recover();
 
-    let pending: Vec<_> = desk.names("state/pending").into_iter().filter(|name| name.ends_with(".json")).collect();
+    let is_intent = |name: &String| Path::new(name).extension().is_some_and(|end| end == "json");
+    let pending: Vec<_> = desk.names("state/pending").into_iter().filter(is_intent).collect();
     assert_eq!(pending, [""; 0], "{at}: open intents");
     let workplace = Workplace::new(this_machine(), &desk.path("state"));
     let entries = workplace.journal().read().expect("the journal can be read");

@@ -4,11 +4,12 @@
 //! and says only what is different.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+use lockscope::model::checklist::checklist;
 use lockscope::model::facts::*;
 use lockscope::model::format::{Candidate, Reading, Record, RecordState, by_id, recognise};
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook, StartToken};
 use lockscope::model::kernel::LockKind;
-use lockscope::model::sentence::{checklist, why};
+use lockscope::model::sentence::why;
 use lockscope::model::time::{Wall, parse_duration};
 use lockscope::model::verdict::{Evidence, judge};
 use proptest::prelude::*;
@@ -102,6 +103,8 @@ struct OwnerSays {
     started_ago: Option<String>,
     ticks: Option<u64>,
     kernel_thread: bool,
+    /// The system tells neither its start in ticks nor its users.
+    untold: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,14 +168,15 @@ fn process(number: u64, says: &OwnerSays) -> ProcessFacts {
     let uid = says.uid.unwrap_or(1000);
     ProcessFacts {
         pid: pid(number),
-        start_ticks: says.ticks.unwrap_or(235_129),
+        start_ticks: (!says.untold).then_some(says.ticks.unwrap_or(235_129)),
         started_at: NOW.minus(span(says.started_ago.as_deref().unwrap_or("2h"))),
-        uids: [uid; 4],
+        uids: (!says.untold).then_some([uid; 4]),
         user: says.user.as_deref().map(Into::into),
         comm: says.comm.as_deref().unwrap_or("python3").into(),
         command: "".into(),
         kernel_thread: says.kernel_thread,
         inner_pid: None,
+        same_time_ns: Some(true),
     }
 }
 
@@ -274,7 +278,7 @@ impl Case {
             Box::new(KernelState {
                 kind: (!says.waited_for_only).then_some(LockKind::Flock),
                 holders: processes(&says.holders),
-                taken_by_exited: says.taken_by_exited.map(pid),
+                taken_by: says.taken_by_exited.map(|number| Taker { pid: pid(number), exited: true }),
                 ranges: Vec::new(),
                 waiters: processes(&says.waiters),
                 ambiguous: says.ambiguous,
@@ -307,6 +311,7 @@ impl Case {
             users,
             beat,
             danger: None,
+            split_holders: Vec::new(),
             first_seen: MONOTONIC.saturating_sub(span(file.seen_for.as_deref().unwrap_or("0s"))),
         }
     }
@@ -346,6 +351,7 @@ impl Case {
             now: NOW,
             monotonic: MONOTONIC,
             threshold: span(self.threshold.as_deref().unwrap_or("10m")),
+            looked_at: NOW,
         };
         let judgement = judge(&evidence);
         let mut wrong = Vec::new();
@@ -447,7 +453,7 @@ proptest! {
         case.file.ahead = ahead.then(|| format!("{age}s"));
         let (facts, sight) = (case.facts(), case.sight());
         let threshold = Duration::from_secs(threshold);
-        let evidence = Evidence { facts: &facts, sight: &sight, now: NOW, monotonic: MONOTONIC, threshold };
+        let evidence = Evidence { facts: &facts, sight: &sight, now: NOW, monotonic: MONOTONIC, threshold, looked_at: NOW };
         let judgement = judge(&evidence);
         let clearable = matches!(judgement.verdict.clearing(), Clearing::Bulk | Clearing::ByName);
         prop_assert!(!why(&evidence, &judgement).is_empty());

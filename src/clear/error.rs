@@ -4,6 +4,10 @@ use crate::model::verdict::Verdict;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Why nothing is cleared where nobody can see who holds what, and what to do instead.
+pub const CANNOT_CLEAR: &str = "Lockscope cannot see who holds kernel locks on this system, so it clears nothing here; \
+    if you are sure that no program uses the file, delete it by hand";
+
 /// Why a lock is not cleared. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -98,17 +102,6 @@ impl Refusal {
             | Self::Failed { path, .. } => path,
         }
     }
-
-    pub(crate) fn failed(path: &Path, doing: &'static str, error: io::Error) -> Self {
-        let path = path.to_owned();
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Self::NotPermitted {
-                path,
-                why: format!("{doing} is not permitted ({error}); act as its owner or as root"),
-            },
-            _ => Self::Failed { path, doing, error },
-        }
-    }
 }
 
 /// Why a permitted clear did not take the lock away.
@@ -178,6 +171,14 @@ pub enum UndoRefusal {
         /// What is wrong.
         why: String,
     },
+    /// The safe way does not exist here.
+    #[error("{id}: Lockscope cannot put anything back on this system; {}", by_hand(kept.as_deref()))]
+    Unsupported {
+        /// The entry.
+        id: String,
+        /// Where what was cleared is.
+        kept: Option<PathBuf>,
+    },
     /// A call failed.
     #[error("{}: {doing} failed: {error}; nothing was changed", path.display())]
     Failed {
@@ -188,4 +189,9 @@ pub enum UndoRefusal {
         /// Why.
         error: io::Error,
     },
+}
+
+fn by_hand(kept: Option<&Path>) -> String {
+    let Some(kept) = kept else { return "the journal names nothing that is kept".to_owned() };
+    format!("what was cleared is kept in {}: move it back by hand if its place is free", kept.display())
 }

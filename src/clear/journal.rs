@@ -5,20 +5,18 @@
 
 use super::fingerprint::Identity;
 use crate::model::time::Wall;
+use crate::platform;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// A part is closed, and another begun, beyond this.
 const PART: u64 = 16 << 20;
-/// More of a lock's content than this is not copied; the inode itself rests in quarantine anyway.
-pub(crate) const COPY: u64 = 1 << 20;
 
 /// How far an entry got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,13 +50,13 @@ pub struct RawPath {
 impl RawPath {
     /// From a path.
     pub fn new(path: &OsStr) -> Self {
-        Self { bytes: BASE64_STANDARD.encode(path.as_bytes()), shown: path.to_string_lossy().into_owned() }
+        Self { bytes: BASE64_STANDARD.encode(path.as_encoded_bytes()), shown: path.to_string_lossy().into_owned() }
     }
 
     /// The path; where the bytes do not decode, the text.
     pub fn path(&self) -> PathBuf {
         match BASE64_STANDARD.decode(&self.bytes) {
-            Ok(bytes) => OsString::from_vec(bytes).into(),
+            Ok(bytes) => platform::os_name(&bytes).into(),
             Err(_) => self.shown.clone().into(),
         }
     }
@@ -259,7 +257,7 @@ impl Journal {
             Ok(entries) => {
                 for entry in entries {
                     let path = entry?.path();
-                    let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+                    let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
                     if name.starts_with(b"journal-") && name.ends_with(b".jsonl") {
                         parts.push(path);
                     }
@@ -279,7 +277,7 @@ impl Journal {
     }
 
     fn append_within(&self, line: &Line, part: u64) -> io::Result<()> {
-        crate::platform::linux::change::private_directory(&self.directory)?;
+        platform::private_directory(&self.directory)?;
         let guard =
             File::options().create(true).truncate(false).write(true).open(self.directory.join("journal.lock"))?;
         // Two Lockscopes never interleave within a line, nor rotate under each other. The file stays for ever:
@@ -290,8 +288,7 @@ impl Journal {
         let mut file = File::options().create(true).read(true).append(true).open(&path)?;
         let mut length = file.metadata()?.len();
         if length > part {
-            let closed =
-                self.directory.join(format!("journal-{}.jsonl", new_id(crate::platform::environment::wall())?));
+            let closed = self.directory.join(format!("journal-{}.jsonl", new_id(platform::environment::wall())?));
             std::fs::rename(&path, closed)?;
             file = File::options().create(true).read(true).append(true).open(&path)?;
             length = 0;
@@ -305,7 +302,7 @@ impl Journal {
         file.write_all(&text)?;
         file.sync_data()?;
         if fresh || length == 0 {
-            File::open(&self.directory)?.sync_all()?;
+            platform::sync_directory(&self.directory)?;
         }
         Ok(())
     }
@@ -320,7 +317,7 @@ fn ends_with_newline(file: &mut File) -> io::Result<bool> {
 
 /// A new id: UTC to the microsecond, and random bits against two in the same one. Sorts by time.
 pub(crate) fn new_id(at: Wall) -> io::Result<String> {
-    let random = crate::platform::linux::change::random()? as u32;
+    let random = platform::random()? as u32;
     let stamp: String = jiff::Timestamp::from_microsecond(at.0.div_euclid(1_000))
         .map_or_else(|_| at.0.to_string(), |t| format!("{t:.6}"))
         .chars()
@@ -332,6 +329,7 @@ pub(crate) fn new_id(at: Wall) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
 
     fn line(id: &str, state: State) -> Line {
         Line { id: id.into(), state: Some(state), at: "2026-11-21T05:00:00.000Z".into(), ..Line::default() }

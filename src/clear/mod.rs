@@ -7,35 +7,30 @@
 //! recheck(seen) -> ClearPermit -> clear(permit) -> Cleared { id } -> undo(id)
 //! ```
 
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+mod elsewhere;
 mod error;
 mod fingerprint;
 mod journal;
-mod mutex;
-mod patience;
-mod permit;
-mod placeholder;
-mod protocol;
-mod putback;
-mod quarantine;
-mod recovery;
-#[cfg(test)]
-mod tests;
-mod undo;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+mod linux;
 
-pub use error::{ClearError, Refusal, UndoRefusal};
+// The way of this system. Both have the same names, so that nobody above asks which it is.
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+use elsewhere as way;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+use linux as way;
+
+pub use error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
 pub use journal::{Deed, Entry, Journal, RawPath, State};
-pub use permit::{ClearPermit, Consent, Grounds, recheck};
-pub use recovery::{Repaired, recover_all, repair};
-pub use undo::{Restored, last_clear_ids, undo};
+pub use way::{ClearPermit, Grounds, clear, clear_and_crash, recheck, recover_all, repair, undo};
 
 use crate::model::verdict::Verdict;
-// By this name alone do protocol, put-back and recovery know the disk: `tests/model` gives them a modelled one.
-use crate::platform::linux::change as disk;
-use crate::platform::linux::change::{effective_uid, runtime_directory};
-use crate::platform::{System, environment};
+use crate::platform::{System, environment, runtime_directory};
 use journal::{Line, RawPath as Raw};
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,8 +78,9 @@ impl Workplace {
 
     /// Who acts, for the journal.
     pub(crate) fn who(&self) -> String {
-        let user = environment::user().unwrap_or_else(|| effective_uid().to_string());
-        format!("{user}@{} PID {}", self.system.host().name, crate::platform::environment::own_pid())
+        let host = self.system.host();
+        let user = environment::user().unwrap_or_else(|| host.uid.to_string());
+        format!("{user}@{} PID {}", host.name, environment::own_pid())
     }
 
     /// A refusal is on record too. Where it cannot be written the refusal stands all the same.
@@ -120,24 +116,36 @@ pub struct Cleared {
     pub id: String,
 }
 
-/// Takes away what the permit is for.
-///
-/// # Errors
-/// [`ClearError::Refused`]: nothing was touched. The others say what another program did meanwhile and where things are.
-pub fn clear(permit: ClearPermit<'_>) -> Result<Cleared, ClearError> {
-    protocol::run(permit, &protocol::Straight)
+/// How the person agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// To all that are stale.
+    Bulk,
+    /// To this one, by its name.
+    ByName,
 }
 
-/// Begins a clear and ends this process right after the swap, as a power cut would: for the demo, which shows how an
-/// interrupted clear looks and is repaired. Comes back only where the swap was never reached.
-pub fn clear_and_crash(permit: ClearPermit<'_>) -> Result<Cleared, ClearError> {
-    struct PowerCut;
-    impl protocol::Steps for PowerCut {
-        fn after(&self, step: protocol::Step) {
-            if step == protocol::Step::Swapped {
-                crate::platform::stage::crash();
-            }
-        }
-    }
-    protocol::run(permit, &PowerCut)
+/// An interrupted clear that was finished, or put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// The journal entry, for undo.
+    pub id: String,
+    /// What was done.
+    pub outcome: String,
+    /// The lock is gone; else it was another's, and stands where it stood.
+    pub cleared: bool,
+}
+
+/// What was put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The full path.
+    pub path: PathBuf,
+    /// The journal entry that was undone.
+    pub id: String,
+}
+
+/// The newest clear that can still be undone, with what was confirmed together with it; newest first.
+pub fn last_clear_ids(workplace: &Workplace) -> io::Result<Vec<String>> {
+    workplace.journal().last_clear_ids()
 }

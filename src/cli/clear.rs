@@ -9,6 +9,7 @@ use super::output::json::{ClearReport, Done, Errors, PathText, Refused};
 use super::output::{json, table, text};
 use super::wait::{is_taken, split};
 use super::world::{Outcome, World};
+use crate::clear::CANNOT_CLEAR;
 use crate::inspect::{LookError, LookOptions};
 use crate::model::format::{Listed, listed};
 use crate::model::snapshot::{Lock, Snapshot};
@@ -248,7 +249,11 @@ fn bulk(found: &mut Found, lock: Arc<Lock>, snapshot: &Arc<Snapshot>, options: &
         let (path, snapshot, options) = (lock.path.to_os_string(), Arc::clone(snapshot), options.clone());
         found.go.push(Candidate { path, lock, snapshot, options });
     } else {
-        let why = "It belongs to another user, so it is cleared by name only.".to_owned();
+        let why = if snapshot.sight.can_clear() {
+            "It belongs to another user, so it is cleared by name only.".to_owned()
+        } else {
+            format!("{CANNOT_CLEAR}.")
+        };
         let verdict = Some(lock.judgement.verdict.id());
         found.report.refused.push(Refused { path: PathText::of(&lock.path), verdict, why });
     }
@@ -256,6 +261,10 @@ fn bulk(found: &mut Found, lock: Arc<Lock>, snapshot: &Arc<Snapshot>, options: &
 
 fn named(found: &mut Found, given: &OsStr, lock: Arc<Lock>, snapshot: Snapshot, options: LookOptions) {
     match lock.judgement.verdict.clearing() {
+        Clearing::Bulk | Clearing::ByName | Clearing::Repair if !snapshot.sight.can_clear() => {
+            let verdict = Some(lock.judgement.verdict.id());
+            found.report.refused.push(Refused { path: PathText::of(given), verdict, why: format!("{CANNOT_CLEAR}.") });
+        }
         Clearing::Bulk | Clearing::ByName | Clearing::Repair => {
             found.go.push(Candidate { path: given.to_owned(), lock, snapshot: Arc::new(snapshot), options });
         }

@@ -12,7 +12,7 @@ use crate::model::format::{Candidate, recognise};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::LockKind;
 use crate::model::naming::{NamePatterns, split};
-use crate::model::snapshot::{Counts, Lock, LockId, Problem, Snapshot, Watching};
+use crate::model::snapshot::{Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::model::verdict::{Evidence, judge};
 use clap::Parser as _;
@@ -41,14 +41,15 @@ fn file(path: &str, text: &'static str, age: u64) -> File {
 fn process(pid: u64, comm: &str) -> ProcessFacts {
     ProcessFacts {
         pid: Pid::new(pid).unwrap(),
-        start_ticks: 5,
+        start_ticks: Some(5),
         started_at: NOW.minus(Duration::from_hours(2)),
-        uids: [1000; 4],
+        uids: Some([1000; 4]),
         user: Some("alice".into()),
         comm: comm.into(),
         command: format!("{comm} run").into(),
         kernel_thread: false,
         inner_pid: None,
+        same_time_ns: Some(true),
     }
 }
 
@@ -138,14 +139,29 @@ impl Made {
                 users: Users::NotLooked,
                 beat: None,
                 danger: None,
+                split_holders: Vec::new(),
                 first_seen: Duration::ZERO,
             };
-            let judgement =
-                judge(&Evidence { facts: &facts, sight: &sight, now: NOW, monotonic: self.now.get(), threshold });
+            let judgement = judge(&Evidence {
+                facts: &facts,
+                sight: &sight,
+                now: NOW,
+                monotonic: self.now.get(),
+                threshold,
+                looked_at: NOW,
+            });
             counts.add(judgement.verdict);
             let path = file.path.clone().into_boxed_os_str();
             let bytes = file.text.as_bytes().into();
-            locks.push(Some(Arc::new(Lock { id: LockId(id as u32), path, naming, facts, judgement, bytes })));
+            locks.push(Some(Arc::new(Lock {
+                id: LockId(id as u32),
+                path,
+                naming,
+                facts,
+                judgement,
+                bytes,
+                looked_at: LookedAt(NOW),
+            })));
         }
         Snapshot {
             generation: 1,

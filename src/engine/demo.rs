@@ -196,7 +196,7 @@ fn record(system: &dyn System, kind: &str, command: &str) -> Result<Vec<u8>, Act
         "marker" => {
             let look = Pid::new(u64::from(pid)).map(|pid| system.look_at(pid));
             let ticks = match look {
-                Some(ProcessLook::Running(facts)) => Some(facts.start_ticks),
+                Some(ProcessLook::Running(facts)) => facts.start_ticks,
                 _ => None,
             };
             let marker = json!({

@@ -7,8 +7,8 @@
 use super::Shared;
 use super::store::Store;
 use super::watch::Watch;
-use crate::inspect::Openings;
 use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
+use crate::inspect::{Openings, SplitsByDirectory};
 use crate::model::facts::Sight;
 use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
@@ -76,6 +76,7 @@ struct Live {
     polling: Option<PollingReason>,
     store: Store,
     learned: HashSet<Box<[u8]>>,
+    splits: SplitsByDirectory,
     counts: Option<(u32, u32)>,
     names: Names,
     sight: Arc<Sight>,
@@ -157,6 +158,7 @@ impl Session {
             polling,
             store: Store::after(self.first_id),
             learned: HashSet::new(),
+            splits: SplitsByDirectory::new(),
             counts: Some((looker.sight.processes, looker.sight.processes_denied)),
             names: Names::default(),
             sight: Arc::clone(&looker.sight),
@@ -256,7 +258,7 @@ impl Session {
     }
 
     fn looker(&self, live: &Live, at: &dyn Directory) -> Looker {
-        Looker::new(&self.system, at, &self.options, live.counts, live.learned.clone())
+        Looker::new(&self.system, at, &self.options, live.counts, live.learned.clone()).with_splits(live.splits.clone())
     }
 
     fn follow_hints(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
@@ -277,13 +279,21 @@ impl Session {
                 return self.full_pass(live, at, &looker, false);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
-            if live.store.id_of(&path).is_some() || !bytes.is_empty() && may_be_listed(at, &path, name) {
+            if live.store.id_of(&path).is_some() || !bytes.is_empty() && self.may_be_listed(at, &path, name) {
                 let _ = live.names.all.insert(bytes.into());
                 paths.push(path);
             }
         }
         self.look_at_paths(live, at, &looker, paths);
         None
+    }
+
+    /// Whether a name may be that of a lock; the directories it stands in count.
+    fn may_be_listed(&self, at: &dyn Directory, path: &OsString, name: &std::ffi::OsStr) -> bool {
+        let parent = at.path().join(path);
+        let parent = parent.parent().unwrap_or(at.path()).as_os_str().as_encoded_bytes();
+        let name = name.as_encoded_bytes();
+        listed(parent, name) != Listed::No || self.options.custom.lists(parent, name)
     }
 
     fn look_at_paths(
@@ -293,7 +303,9 @@ impl Session {
         for path in paths {
             let id = live.store.id_for(&path);
             let all = &live.names.all;
-            let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options);
+            let earlier = live.store.get(id).cloned();
+            let earlier = earlier.as_deref().filter(|lock| *lock.path == *path).map(|lock| &lock.facts);
+            let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options, earlier);
             live.dirty |= if let Some(lock) = lock {
                 live.store.put(lock)
             } else {
@@ -302,10 +314,12 @@ impl Session {
             };
         }
         live.learned = looker.learned();
+        live.splits = looker.splits();
     }
 
     /// Looks at everything. The first time the picture so far is shown while it grows.
     fn full_pass(&mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, first: bool) -> Option<End> {
+        looker.split_names(at);
         let names = match list_names(at, looker, &self.options) {
             Ok(names) => names,
             Err(error) => {
@@ -328,7 +342,9 @@ impl Session {
         for (number, path) in names.listed.iter().enumerate() {
             let id = live.store.id_for(path);
             let exists = |sibling: &[u8]| names.all.contains(sibling);
-            let lock = looker.lock(&mut openings, &exists, path, id, &self.options);
+            let earlier = live.store.get(id).cloned();
+            let earlier = earlier.as_deref().filter(|lock| *lock.path == **path).map(|lock| &lock.facts);
+            let lock = looker.lock(&mut openings, &exists, path, id, &self.options, earlier);
             live.dirty |= match lock {
                 Some(lock) => live.store.put(lock),
                 None => live.store.remove(path).is_some(),
@@ -357,6 +373,7 @@ impl Session {
             self.look_at_paths(live, at, looker, empties);
         }
         live.learned = looker.learned();
+        live.splits = looker.splits();
         live.strangers.clear();
         live.dirty |= first || *live.sight != *looker.sight;
         live.sight = Arc::clone(&looker.sight);
@@ -377,7 +394,8 @@ impl Session {
             self.try_events_again(live);
             return self.full_pass(live, at, &looker, false);
         }
-        let mut again: HashSet<LockId> = HashSet::new();
+        // What has a heart is looked at when the next beat is due; to judge it again would not do.
+        let mut again: HashSet<LockId> = live.store.beats_due(looker.now).collect();
         // Kernel locks: what had one, and what has one now.
         again.extend(&live.store.kernel_locked);
         let mut stranger = false;
@@ -390,7 +408,7 @@ impl Session {
         for (pid, start_ticks) in live.store.processes() {
             // Gone, or the number is another's by now.
             let same = match &*looker.process_look(pid) {
-                ProcessLook::Running(facts) => Some(facts.start_ticks) == start_ticks,
+                ProcessLook::Running(facts) => Some(facts.incarnation()) == start_ticks,
                 _ => false,
             };
             if !same {
@@ -404,6 +422,8 @@ impl Session {
             again.into_iter().filter_map(|id| Some(live.store.get(id)?.path.to_os_string())).collect();
         if stranger {
             paths.extend(self.strangers_here(live, at, &looker));
+            // A locked inode without a name here may be a deleted file of ours.
+            paths.extend(looker.split_names(at));
         }
         self.look_at_paths(live, at, &looker, paths);
         let offset = clock_offset(looker.now, looker.monotonic);
@@ -474,13 +494,6 @@ fn is_directory(at: &dyn Directory, path: &OsString) -> bool {
         .parent(path)
         .and_then(|(parent, name)| parent.stat(name).ok())
         .is_some_and(|stat| stat.kind == FileKind::Directory)
-}
-
-/// Whether a name may be that of a lock; the directories it stands in count.
-fn may_be_listed(at: &dyn Directory, path: &OsString, name: &std::ffi::OsStr) -> bool {
-    let parent = at.path().join(path);
-    let parent = parent.parent().unwrap_or(at.path()).as_os_str().as_encoded_bytes();
-    listed(parent, name.as_encoded_bytes()) != Listed::No
 }
 
 /// By how much the two clocks differ, in nanoseconds: a jump means that the wall clock was set.

@@ -5,9 +5,11 @@
 
 use crate::inspect::{EmptyFiles, LookOptions};
 use crate::lock::json::{self, JsonError};
+use crate::model::format::{UserPattern, UserPatterns};
 use crate::model::naming::NamePatterns;
 use crate::platform::environment;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -92,6 +94,8 @@ pub struct Settings {
     pub columns: Vec<ColumnSetting>,
     /// More keys for `{id}_{key}.lock`.
     pub known_keys: Vec<String>,
+    /// Formats of the user's own: name, mechanism, and where the PID stands.
+    pub formats: Vec<UserPattern>,
     /// Directories in which empty files are known to be kernel-lock files.
     pub kernel_lock_directories: Vec<PathBuf>,
     /// Directories in which empty files are known to be existence locks.
@@ -111,6 +115,7 @@ impl Default for Settings {
             grouped: true,
             columns: Vec::new(),
             known_keys: Vec::new(),
+            formats: Vec::new(),
             kernel_lock_directories: Vec::new(),
             existence_lock_directories: Vec::new(),
         }
@@ -138,6 +143,8 @@ impl Settings {
             recursive: false,
             patterns: NamePatterns { keys: self.known_keys.clone() },
             empty_files,
+            custom: UserPatterns::new(&self.formats).0,
+            learned: HashSet::new(),
         }
     }
 
@@ -157,7 +164,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// was kept aside, and where.
 pub fn load(directory: &Path) -> (Settings, Option<String>) {
     match json::read(&directory.join("settings.json"), PATIENCE) {
-        Ok(settings) => (settings, None),
+        Ok(settings) => {
+            let settings: Settings = settings;
+            let wrong = UserPatterns::new(&settings.formats).1;
+            let said = (!wrong.is_empty()).then(|| format!("Settings, formats: {}", wrong.join("; ")));
+            (settings, said)
+        }
         Err(error) => (Settings::default(), Some(format!("Settings: {error}"))),
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Store {
     by_pid: HashMap<Pid, (Option<u64>, HashSet<LockId>)>,
     /// Locks by inode, to find who a line of the kernel's table speaks of.
     by_ino: HashMap<u64, LockId>,
-    /// Locks on which the kernel's table had something.
+    /// Locks on which the kernel's table had something, or on a deleted file of their name.
     pub(super) kernel_locked: HashSet<LockId>,
     /// Locks whose verdict hangs on who has the file open.
     pub(super) asks_users: HashSet<LockId>,
@@ -76,14 +76,10 @@ impl Store {
     }
 
     /// Puts a lock in its place; tells whether anything changed that a person could see.
-    pub(super) fn put(&mut self, mut lock: Lock) -> bool {
+    pub(super) fn put(&mut self, lock: Lock) -> bool {
         let id = lock.id;
         let old = self.get(id).cloned();
         if let Some(old) = &old {
-            // We have watched it since then, as it is now.
-            if old.facts.stat == lock.facts.stat && old.facts.content == lock.facts.content {
-                lock.facts.first_seen = old.facts.first_seen;
-            }
             // A later due time alone is nothing to see, but the schedule must know it.
             if **old == lock {
                 return false;
@@ -129,12 +125,18 @@ impl Store {
         changed
     }
 
+    /// Heartbeat locks whose next beat was due by `now`.
+    pub(super) fn beats_due(&self, now: Wall) -> impl Iterator<Item = LockId> {
+        let due = self.due.iter().take_while(move |(due, _)| *due <= now).map(|(_, id)| *id);
+        due.filter(|id| self.get(*id).is_some_and(|lock| lock.facts.beat.is_some()))
+    }
+
     /// When time alone may next change a verdict.
     pub(super) fn next_due(&self) -> Option<Wall> {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// The processes that verdicts hang on, with their start in ticks where that was seen.
+    /// The processes that verdicts hang on, with their incarnation where that was seen.
     pub(super) fn processes(&self) -> impl Iterator<Item = (Pid, Option<u64>)> {
         self.by_pid.iter().map(|(pid, (start_ticks, _))| (*pid, *start_ticks))
     }
@@ -167,7 +169,7 @@ impl Store {
         if let Some(stat) = &lock.facts.stat {
             self.by_ino.insert(stat.ino, lock.id);
         }
-        if lock.facts.kernel.is_some() {
+        if lock.facts.kernel.is_some() || lock.facts.danger.is_some() {
             self.kernel_locked.insert(lock.id);
         }
         if matches!(lock.facts.users, Users::Looked { .. }) {
@@ -209,18 +211,19 @@ fn depends_on(lock: &Lock) -> Vec<(Pid, Option<u64>)> {
         && let Some(pid) = lock.facts.reading.record().and_then(|record| record.pid)
     {
         match look.as_ref() {
-            ProcessLook::Running(facts) => processes.push((pid, Some(facts.start_ticks))),
+            ProcessLook::Running(facts) => processes.push((pid, Some(facts.incarnation()))),
             ProcessLook::Hidden | ProcessLook::Unknown(_) => processes.push((pid, None)),
             ProcessLook::NoSuchProcess | ProcessLook::Exited(_) => {}
         }
     }
     let mut add = |seen: &[ProcessRef]| {
-        processes.extend(seen.iter().map(|p| (p.pid, p.facts.as_ref().map(|facts| facts.start_ticks))));
+        processes.extend(seen.iter().map(|p| (p.pid, p.facts.as_ref().map(|facts| facts.incarnation()))));
     };
     if let Some(kernel) = &lock.facts.kernel {
         add(&kernel.holders);
         add(&kernel.waiters);
     }
+    add(&lock.facts.split_holders);
     if let Users::Looked { open, works, .. } = &lock.facts.users {
         add(open);
         add(works.as_slice());

@@ -105,13 +105,73 @@ fn of_directory(directory: &dyn Directory, name: &OsStr) -> io::Result<Content> 
         let place = if below.is_empty() { Ok(child) } else { child.open_child(OsStr::new(below)) };
         // Its layout is not there (yet): then there is no payload, and the names alone must do.
         if let Ok(place) = place {
-            let (inner, _) = children(&*place)?;
-            let carrier = inner.iter().find(|name| name.starts_with(beginning.as_bytes()));
-            if let Some(carrier) = carrier {
-                content.bytes = place.read(&os_name(carrier), READ_LIMIT).map(|(_, bytes)| bytes).unwrap_or_default();
+            let (inner, more) = children(&*place)?;
+            if more {
+                return Err(io::Error::other("it holds more files than a lock does"));
+            }
+            // Several may hold it together: all their records, as one that is not seen could be the one that lives.
+            for carrier in inner.iter().filter(|name| name.starts_with(beginning.as_bytes())) {
+                match place.read(&os_name(carrier), READ_LIMIT - content.bytes.len()) {
+                    Ok((_, bytes)) => content.bytes.extend(bytes),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
     }
     content.children = names;
     Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::format::{Reading, recognise};
+    use crate::platform::this_machine;
+    use std::fs;
+    use std::path::Path;
+
+    fn read(directory: &Path, name: &str) -> io::Result<Reading> {
+        let opened = this_machine().open_directory(directory)?;
+        let name = OsStr::new(name);
+        let (stat, content) = Content::read(&*opened, name, opened.stat(name)?);
+        let content = content?;
+        Ok(recognise(&content.candidate(&*opened, name, &stat, false)))
+    }
+
+    fn owners(reading: &Reading) -> Vec<u32> {
+        let record = reading.record().unwrap();
+        record.pid.iter().chain(&record.others).map(|pid| pid.get()).collect()
+    }
+
+    #[test]
+    fn every_holder_in_a_directory_is_read_and_too_many_are_an_error() {
+        let place = tempfile::tempdir().unwrap();
+        let holders = place.path().join("x.rw/holders");
+        fs::create_dir_all(&holders).unwrap();
+        fs::create_dir(place.path().join("x.rw/gen")).unwrap();
+        let idle = read(place.path(), "x.rw").unwrap();
+        assert_eq!((idle.format.id, idle.record()), ("filelock-softrw4", None));
+        for pid in [4711, 4712] {
+            let record = format!("filelock-rw/1\ntoken={pid}\npid={pid}\nhost=vm\nlease=90.0\nnonce=1\n");
+            fs::write(holders.join(pid.to_string()), record).unwrap();
+        }
+        let held = read(place.path(), "x.rw").unwrap();
+        assert_eq!((held.format.id, owners(&held)), ("filelock-softrw4", vec![4711, 4712]));
+        for more in 0..MOST_CHILDREN {
+            fs::write(holders.join(format!("more{more}")), "").unwrap();
+        }
+        assert!(read(place.path(), "x.rw").is_err());
+    }
+
+    #[test]
+    fn a_second_name_tells_who_holds_an_empty_lock() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::write(path("book.LCK"), "").unwrap();
+        assert_eq!(read(place.path(), "book.LCK").unwrap().format.id, "empty");
+        fs::hard_link(path("book.LCK"), path("book.7f0101.4711.LNK")).unwrap();
+        let held = read(place.path(), "book.LCK").unwrap();
+        assert_eq!((held.format.id, owners(&held)), ("gnucash", vec![4711]));
+    }
 }

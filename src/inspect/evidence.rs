@@ -5,9 +5,14 @@
 
 use super::content::Content;
 use super::kernel::Table;
+use super::split::SplitsByDirectory;
 use super::{EmptyFiles, LookError, LookOptions};
-use crate::model::facts::{Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users};
-use crate::model::format::{Mechanism, Reading, Record, RecordState, Standing, recognise, unrecognised};
+use crate::model::facts::{
+    Beat, Danger, Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users,
+};
+use crate::model::format::{
+    Heartbeat, Mechanism, Reading, Record, RecordState, Standing, recognise, recognise_with, unrecognised,
+};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
@@ -54,6 +59,10 @@ pub struct Looker {
     processes: RefCell<HashMap<Pid, Arc<ProcessLook>>>,
     devices: RefCell<Devices>,
     sweep: OnceCell<ProcessSweep>,
+    /// By taker: the inodes of its open files that carry locks; `None` where that may not be seen.
+    pub(super) carried: RefCell<HashMap<Pid, Option<HashSet<u64>>>>,
+    /// By directory: who holds locks on deleted files of it.
+    pub(super) splits: RefCell<SplitsByDirectory>,
 }
 
 impl Looker {
@@ -67,7 +76,10 @@ impl Looker {
         let (locks, kernel_table) = match system.kernel_locks() {
             Ok(locks) => (locks, true),
             Err(error) => {
-                tracing::warn!(%error, "the kernel's lock table cannot be read");
+                // Where a system has no such table, that is no news.
+                if error.kind() != io::ErrorKind::Unsupported {
+                    tracing::warn!(%error, "the kernel's lock table cannot be read");
+                }
                 (Vec::new(), false)
             }
         };
@@ -85,12 +97,21 @@ impl Looker {
             processes: RefCell::default(),
             devices: RefCell::default(),
             sweep: OnceCell::new(),
+            carried: RefCell::default(),
+            splits: RefCell::default(),
         }
     }
 
     /// The present, as judgements of this pass need it.
     pub fn moment(&self) -> Moment<'_> {
-        Moment { sight: &self.sight, now: self.now, monotonic: self.monotonic, threshold: self.options.threshold }
+        Moment {
+            sight: &self.sight,
+            now: self.now,
+            monotonic: self.monotonic,
+            threshold: self.options.threshold,
+            // What this pass judges it has looked at itself.
+            scanned_at: Wall(i64::MIN),
+        }
     }
 
     /// The name patterns on which kernel locks were seen, with those of this pass.
@@ -135,7 +156,8 @@ impl Looker {
                 return Some(look);
             }
         };
-        let mut reading = recognise(&content.candidate(directory, name, &stat, naming.known_key));
+        let mut reading =
+            recognise_with(&content.candidate(directory, name, &stat, naming.known_key), &self.options.custom);
         ask_companion(directory, name, &mut reading);
         let bytes = content.bytes;
         let kernel = self.kernel_state(&stat);
@@ -147,7 +169,7 @@ impl Looker {
         } else {
             Users::NotLooked
         };
-        let facts = Facts {
+        let mut facts = Facts {
             stat: Some(stat),
             trouble: None,
             content: digest(&bytes),
@@ -158,8 +180,12 @@ impl Looker {
             users,
             beat: None,
             danger: None,
+            split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
+        facts.beat = beat(&facts.reading, &stat);
+        facts.split_holders = self.split_holders(directory, name, &stat);
+        facts.danger = (!facts.split_holders.is_empty()).then_some(Danger::SplitLock);
         let shown = bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into();
         Some(Look { facts, bytes: shown })
     }
@@ -181,6 +207,7 @@ impl Looker {
             users: Users::NotLooked,
             beat: None,
             danger: None,
+            split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
         Look { facts, bytes: Box::default() }
@@ -306,7 +333,8 @@ pub fn sight_of(host: Host, fs: FileSystem, kernel_table: bool, (processes, deni
 
 /// Open files cost a walk through all processes: only where the verdict hangs on them.
 fn needs_users(reading: &Reading, owner: &OwnerState, kernel_rule: bool, kernel_locked: bool, stat: &FileStat) -> bool {
-    if kernel_rule || kernel_locked || stat.kind != FileKind::Regular || stat.mount_root {
+    let special = matches!(stat.kind, FileKind::Fifo | FileKind::Socket | FileKind::Device);
+    if kernel_rule || kernel_locked || special || stat.mount_root {
         return false;
     }
     match owner {
@@ -332,6 +360,24 @@ fn ask_companion(directory: &dyn Directory, name: &OsStr, reading: &mut Reading)
     if matches!(&record, RecordState::Parsed(record) if record.pid.is_some()) {
         reading.record = record;
     }
+}
+
+/// The heart that should beat in it. An empty directory of the right name could be made by any script (`mkdir x.lock`),
+/// which never touches it again: only a time of whole milliseconds, as `utimes` of the tool sets it and `mkdir` does not,
+/// shows that a heart beats at all.
+fn beat(reading: &Reading, stat: &FileStat) -> Option<Beat> {
+    let beats = match reading.record().and_then(|record| record.lease) {
+        Some(lease) => Some(Heartbeat { interval: lease / 3, stale_after: lease }),
+        None => reading.format.heartbeat,
+    }?;
+    let any_script = stat.kind == FileKind::Directory && matches!(reading.record, RecordState::None);
+    let set_by_hand = stat.modified.0 % 1_000_000 == 0;
+    (!any_script || set_by_hand).then_some(Beat {
+        interval: beats.interval,
+        stale_after: beats.stale_after,
+        moved: false,
+        unchanged_for: None,
+    })
 }
 
 fn is_gone(error: &io::Error) -> bool {

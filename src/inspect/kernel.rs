@@ -4,7 +4,7 @@
 //! exited and a child holds on, or the lock belongs to an open file description (OFD, PID -1).
 
 use super::evidence::Looker;
-use crate::model::facts::{FileStat, KernelState, ProcessRef};
+use crate::model::facts::{FileStat, KernelState, LockedRange, ProcessRef, Taker};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::kernel::{KernelFile, KernelLock};
 use crate::platform::kernel_file;
@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct Table {
     by_file: HashMap<KernelFile, Vec<KernelLock>>,
     inodes: HashSet<u64>,
+    by_taker: HashMap<Pid, usize>,
 }
 
 impl Table {
@@ -22,6 +23,9 @@ impl Table {
         let mut table = Self::default();
         for lock in locks {
             table.inodes.insert(lock.file.ino);
+            if let Some(pid) = lock.pid {
+                *table.by_taker.entry(pid).or_default() += 1;
+            }
             table.by_file.entry(lock.file).or_default().push(lock);
         }
         table
@@ -29,6 +33,16 @@ impl Table {
 
     pub(super) fn inodes(&self) -> impl Iterator<Item = u64> {
         self.inodes.iter().copied()
+    }
+
+    fn count_by(&self, taker: Pid) -> usize {
+        self.by_taker.get(&taker).copied().unwrap_or_default()
+    }
+
+    /// All locks on the files of one device.
+    pub(super) fn on_device(&self, major: u32, minor: u32) -> impl Iterator<Item = &KernelLock> {
+        let of_it = move |file: &KernelFile| (file.major, file.minor) == (major, minor);
+        self.by_file.iter().filter(move |(file, _)| of_it(file)).flat_map(|(_, locks)| locks)
     }
 
     /// Whether some file with this inode number carries a lock: a hint that costs nothing.
@@ -49,13 +63,13 @@ impl Looker {
         let mut state = KernelState::default();
         for lock in locks.iter().filter(|lock| !lock.waiting) {
             state.kind.get_or_insert(lock.kind);
-            state.ranges.push((lock.exclusive, lock.start, lock.end));
-            match lock.pid.map(|pid| (pid, self.process(pid))) {
-                Some((pid, look)) if matches!(*look, ProcessLook::Running(_) | ProcessLook::Hidden) => {
-                    add(&mut state.holders, self.reference(pid));
-                }
-                taker => {
-                    state.taken_by_exited = state.taken_by_exited.or(taker.map(|(pid, _)| pid));
+            state.ranges.push(LockedRange { exclusive: lock.exclusive, start: lock.start, end: lock.end });
+            let running = lock.pid.filter(|pid| self.is_running(*pid));
+            match running {
+                Some(pid) if self.may_carry(pid, stat) => add(&mut state.holders, self.reference(pid)),
+                _ => {
+                    let taker = lock.pid.map(|pid| Taker { pid, exited: running.is_none() });
+                    state.taken_by = state.taken_by.or(taker);
                     for pid in self.carriers(stat, lock) {
                         add(&mut state.holders, self.reference(pid));
                     }
@@ -69,6 +83,22 @@ impl Looker {
             state.ambiguous = !locks.iter().any(|lock| !self.carriers(stat, lock).is_empty());
         }
         Some(Box::new(state))
+    }
+
+    /// Whether the taker that the table names can be the holder: it may have passed the lock on, or have exited and its
+    /// number be another's by now. Not asked of who took very many: a number that was used again took none of them.
+    fn may_carry(&self, pid: Pid, stat: &FileStat) -> bool {
+        const MANY: usize = 16;
+        if self.table.count_by(pid) > MANY {
+            return true;
+        }
+        let mut known = self.carried.borrow_mut();
+        let carried = known.entry(pid).or_insert_with(|| self.system.locked_files(pid));
+        carried.as_ref().is_none_or(|files| files.contains(&stat.ino))
+    }
+
+    pub(super) fn is_running(&self, pid: Pid) -> bool {
+        matches!(*self.process(pid), ProcessLook::Running(_) | ProcessLook::Hidden)
     }
 
     /// The processes with an open file that carries this lock.

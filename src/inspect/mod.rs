@@ -6,16 +6,20 @@ mod content;
 mod evidence;
 mod kernel;
 mod pass;
+mod split;
 mod users;
 
+use crate::model::format::UserPatterns;
 use crate::model::naming::NamePatterns;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
 pub(crate) use pass::Openings;
-pub use pass::{Names, list_names, look, look_at_one};
+pub use pass::{Names, list_names, look, look_again, look_at_one};
+pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,10 @@ pub struct LookOptions {
     pub patterns: NamePatterns,
     /// What empty files mean here.
     pub empty_files: EmptyFiles,
+    /// The user's own formats.
+    pub custom: UserPatterns,
+    /// Name patterns on which kernel locks were seen in this directory before.
+    pub learned: HashSet<Box<[u8]>>,
 }
 
 impl Default for LookOptions {
@@ -49,6 +57,8 @@ impl Default for LookOptions {
             recursive: false,
             patterns: NamePatterns::default(),
             empty_files: EmptyFiles::default(),
+            custom: UserPatterns::default(),
+            learned: HashSet::new(),
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::evidence::{Looker, open};
 use super::{LookError, LookOptions};
-use crate::model::facts::FileKind;
+use crate::model::facts::{Facts, FileKind};
 use crate::model::format::{Listed, listed};
 use crate::model::naming::{Naming, split};
-use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, Problem, Snapshot, Watching};
+use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
-use crate::platform::{Directory, System};
+use crate::platform::{Directory, System, os_name};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -58,8 +58,9 @@ fn walk(
             let stat = looker.may_be_locked(ino).then(|| directory.stat(name).ok()).flatten();
             stat.is_some_and(|stat| stat.kind == FileKind::Regular && looker.is_locked(&stat))
         };
-        let by_name = listed(directory.path().as_os_str().as_encoded_bytes(), bytes);
-        let listed = !own_leftover && (by_name != Listed::No || locked());
+        let place = directory.path().as_os_str().as_encoded_bytes();
+        let by_name = || listed(place, bytes) != Listed::No || options.custom.lists(place, bytes);
+        let listed = !own_leftover && (by_name() || locked());
         if options.recursive && !listed && kind == Some(FileKind::Directory) {
             deeper.push(name.to_owned());
         }
@@ -112,26 +113,38 @@ impl<'a> Openings<'a> {
 
 impl Looker {
     /// Looks at one listed path and judges it; `None` = it is not there any more. `exists` answers for its siblings,
-    /// as they decide what its name means.
+    /// as they decide what its name means; `earlier` is what was seen of it before, if it was.
     pub(crate) fn lock(
         &self, openings: &mut Openings<'_>, exists: &dyn Fn(&[u8]) -> bool, path: &OsStr, id: LockId,
-        options: &LookOptions,
+        options: &LookOptions, earlier: Option<&Facts>,
     ) -> Option<Lock> {
         let naming = split(path.as_encoded_bytes(), &options.patterns, exists);
         let pattern = pattern(path, &naming, exists);
         let (directory, name) = openings.parent(path)?;
-        let look = self.look(directory, name, &naming, &pattern)?;
+        let mut look = self.look(directory, name, &naming, &pattern)?;
         let by_content = listed(directory.path().as_os_str().as_encoded_bytes(), name.as_encoded_bytes());
         let facts = &look.facts;
         // `status` is called many a thing: it is one of ours only if its content says so, or a lock is on it.
         if by_content == Listed::IfRecognised
             && !facts.reading.format.common_names
+            && facts.reading.format.id != "custom"
             && facts.kernel.is_none()
             && facts.trouble.is_none()
         {
             return None;
         }
-        let mut lock = Lock { id, path: path.into(), naming, judgement: PENDING, facts: look.facts, bytes: look.bytes };
+        if let Some(earlier) = earlier {
+            look.facts.follow(earlier);
+        }
+        let mut lock = Lock {
+            id,
+            path: path.into(),
+            naming,
+            judgement: PENDING,
+            facts: look.facts,
+            bytes: look.bytes,
+            looked_at: LookedAt(self.now),
+        };
         lock.judgement = judge(&lock.evidence(&self.moment()));
         Some(lock)
     }
@@ -150,7 +163,7 @@ const PENDING: crate::model::verdict::Judgement = crate::model::verdict::Judgeme
 /// One full pass over a directory.
 pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, HashSet::new());
+    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
     let mut names = list_names(&*opened, &looker, options).map_err(|error| LookError::of(directory, error))?;
     names.listed.sort_unstable();
     let mut openings = Openings::below(&*opened);
@@ -158,7 +171,7 @@ pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -
         locks.clear();
         for path in &names.listed {
             let id = LockId(locks.len() as u32);
-            locks.extend(looker.lock(&mut openings, &|sibling| names.all.contains(sibling), path, id, options));
+            locks.extend(looker.lock(&mut openings, &|sibling| names.all.contains(sibling), path, id, options, None));
         }
     };
     let mut locks = Vec::new();
@@ -175,16 +188,27 @@ pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -
 pub fn look_at_one(
     system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions,
 ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
+    look_alone(system, directory, path, options, None)
+}
+
+/// As [`look_at_one`], for a lock that was seen before: a heartbeat shows only in time.
+pub fn look_again(
+    system: &Arc<dyn System>, directory: &Path, seen: &Lock, options: &LookOptions,
+) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
+    look_alone(system, directory, &seen.path, options, Some(&seen.facts))
+}
+
+fn look_alone(
+    system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions, earlier: Option<&Facts>,
+) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, HashSet::new());
+    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
     let mut openings = Openings::below(&*opened);
     let exists = |sibling: &[u8]| {
         // Only names that stand in the same directory are asked for, so no link is followed.
-        use std::os::unix::ffi::OsStrExt as _;
-        let sibling = OsStr::from_bytes(sibling);
-        Openings::below(&*opened).parent(sibling).is_some_and(|(parent, name)| parent.stat(name).is_ok())
+        Openings::below(&*opened).parent(&os_name(sibling)).is_some_and(|(parent, name)| parent.stat(name).is_ok())
     };
-    let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options) else { return Ok(None) };
+    let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options, earlier) else { return Ok(None) };
     let snapshot = snapshot_of(directory, &looker, vec![lock], Vec::new(), options);
     Ok(snapshot.lock(LockId(0)).cloned().map(|lock| (lock, snapshot)))
 }

@@ -104,6 +104,33 @@ impl ProcessRef {
     }
 }
 
+/// Who took a kernel lock that others hold now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taker {
+    /// Its PID.
+    pub pid: Pid,
+    /// It has exited; else it lives without the file open (it passed the lock on, or the number is another's by now).
+    pub exited: bool,
+}
+
+/// A granted lock on some bytes of a file, or on all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockedRange {
+    /// Exclusive, or shared.
+    pub exclusive: bool,
+    /// First byte.
+    pub start: u64,
+    /// Last byte; `None` = to the end.
+    pub end: Option<u64>,
+}
+
+impl LockedRange {
+    /// Whether it is the whole file.
+    pub const fn is_whole(&self) -> bool {
+        self.start == 0 && self.end.is_none()
+    }
+}
+
 /// What the kernel's lock table says of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelState {
@@ -111,10 +138,10 @@ pub struct KernelState {
     pub kind: Option<LockKind>,
     /// Who holds it, as far as can be told.
     pub holders: Vec<ProcessRef>,
-    /// The taker that the table names, where that process has exited and another inherited the lock.
-    pub taken_by_exited: Option<Pid>,
-    /// Granted locks, as (exclusive, first byte, last byte or to the end).
-    pub ranges: Vec<(bool, u64, Option<u64>)>,
+    /// The taker that the table names, where that process is no holder any more: another has inherited the lock.
+    pub taken_by: Option<Taker>,
+    /// The granted locks, one by one.
+    pub ranges: Vec<LockedRange>,
     /// Who is queued for it.
     pub waiters: Vec<ProcessRef>,
     /// The device number does not tell file systems apart here (btrfs subvolumes) and no open file confirms the match.
@@ -164,9 +191,10 @@ pub struct Beat {
     pub interval: Duration,
     /// The tool's own stale time.
     pub stale_after: Duration,
-    /// It was refreshed between two looks.
+    /// We saw it move, and that was the last change.
     pub moved: bool,
-    /// For how long we have watched it unchanged; `None` after a single look.
+    /// For how long we have watched it unchanged, from the first look at it as it is to the last; `None` after a single
+    /// look.
     pub unchanged_for: Option<Duration>,
 }
 
@@ -209,11 +237,29 @@ pub struct Facts {
     pub beat: Option<Beat>,
     /// A danger, where there is one.
     pub danger: Option<Danger>,
+    /// Who holds a lock on a deleted file of this name, where the danger is that.
+    pub split_holders: Vec<ProcessRef>,
     /// When we first saw it as it is now, on the monotonic clock: the threshold runs on it where the file's time lies ahead.
     pub first_seen: Duration,
 }
 
 impl Facts {
+    /// Takes over what only time shows, from an earlier look at the same path: since when it is as it is, and whether its
+    /// heart beats. `self` must be fresh: seen once.
+    pub fn follow(&mut self, earlier: &Self) {
+        let looked = self.first_seen;
+        let same = self.stat == earlier.stat && self.content == earlier.content;
+        if same {
+            // We have watched it since then, as it is now.
+            self.first_seen = earlier.first_seen;
+        }
+        if let Some(beat) = &mut self.beat {
+            let was_there = earlier.stat.is_some();
+            beat.moved = if same { earlier.beat.is_some_and(|beat| beat.moved) } else { was_there };
+            beat.unchanged_for = same.then(|| looked.saturating_sub(earlier.first_seen));
+        }
+    }
+
     /// Processes queued for it, by the kernel's table.
     pub fn waiters(&self) -> &[ProcessRef] {
         self.kernel.as_ref().map_or(&[], |kernel| &kernel.waiters)
@@ -268,5 +314,10 @@ impl Sight {
     /// We are in the host's PID namespace and the file system shows its locks: nobody here can hold one unseen.
     pub fn full_view(&self) -> bool {
         self.host_pid_ns && self.fs.shows_locks && self.kernel_table
+    }
+
+    /// Whether anything may be cleared at all: who holds a kernel lock must not be hidden from us.
+    pub fn can_clear(&self) -> bool {
+        self.kernel_table
     }
 }

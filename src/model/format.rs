@@ -6,24 +6,42 @@
 //! To add a format: one reader and one row in a file of `format/`, one case file under `tests/cases/formats/`, one row in
 //! `docs/FORMATS.md` (a test compares that table with this one).
 
+mod backup;
+mod build;
+mod custom;
+mod database;
+mod desktop;
+mod documents;
+mod fields;
+mod filelock;
+mod files;
 mod git;
+mod mail;
 mod marker;
 mod names;
+mod pylocks;
+mod python;
+mod server;
+mod system;
 mod text;
+mod vcs;
 
 use super::facts::FileKind;
 use super::holder::{Pid, StartToken};
 use super::time::Wall;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+pub use custom::{PidPlace, UserPattern, UserPatterns};
 pub use names::is_dependency_lockfile;
 
 /// How a lock file locks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mechanism {
     /// Created exclusively: there = taken.
     Existence,
@@ -96,6 +114,8 @@ pub enum Standing {
     Lock,
     /// Put there by an administrator, to stay: never stale, whoever wrote it.
     Administrative,
+    /// Data that programs lock through the kernel: a database, not a lock file. Never removed.
+    Data,
     /// Called like a lock, and none: content, or a by-product of a protocol.
     NotALock,
 }
@@ -128,7 +148,8 @@ impl Heartbeat {
 /// One row of the catalogue.
 #[derive(Debug)]
 pub struct Format {
-    /// The id in the JSON output and in FORMATS.md.
+    /// The id in the JSON output and in FORMATS.md. Two rows have the same where one tool's file is a lock at one time and
+    /// none at another.
     pub id: &'static str,
     /// What the window calls it.
     pub title: &'static str,
@@ -149,7 +170,8 @@ pub struct Format {
     pub scope: Scope,
     /// For heartbeat formats, unless the record gives its own.
     pub heartbeat: Option<Heartbeat>,
-    /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name).
+    /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name); of several
+    /// such files the contents follow each other.
     pub payload: Option<(&'static str, &'static str)>,
     /// A file beside it that names its owner: what stands for the lock's own ending, as (own ending, other ending).
     pub companion: Option<(&'static str, &'static str)>,
@@ -203,7 +225,7 @@ impl Eq for Format {}
 impl Format {
     /// No tool claims it: how such a file locks is likely, not known.
     pub fn is_generic(&self) -> bool {
-        self.claim >= Claim::Loose
+        self.claim == Claim::Loose || self.id == "unrecognised"
     }
 
     /// Whether `comm` is a program that takes locks of this format; `None` where any may.
@@ -275,6 +297,8 @@ pub struct Record {
     pub others: Box<[Pid]>,
     /// The machine it names, as in `/etc/machine-id`.
     pub machine_id: Option<u128>,
+    /// Which boot of its machine it was written in, where it says so without a start token.
+    pub boot_id: Option<u128>,
     /// The short name of the program that wrote it, where the record has that.
     pub program: Option<Box<str>>,
     /// The start token it carries.
@@ -331,7 +355,25 @@ impl Reading {
 
 /// The catalogue, in the order in which formats are tried: by [`Claim`], then as the sections give them.
 pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
-    let sections: [&'static [Format]; 4] = [marker::FORMATS, names::FORMATS, git::FORMATS, text::FORMATS];
+    let sections: [&'static [Format]; 17] = [
+        custom::FORMATS,
+        marker::FORMATS,
+        names::FORMATS,
+        git::FORMATS,
+        vcs::FORMATS,
+        filelock::FORMATS,
+        pylocks::FORMATS,
+        python::FORMATS,
+        documents::FORMATS,
+        desktop::FORMATS,
+        server::FORMATS,
+        system::FORMATS,
+        backup::FORMATS,
+        build::FORMATS,
+        database::FORMATS,
+        mail::FORMATS, // after the exact names: it has `*.lock`
+        text::FORMATS,
+    ];
     let mut all: Vec<&'static Format> = sections.into_iter().flatten().collect();
     all.sort_by_key(|format| format.claim);
     all
@@ -381,7 +423,16 @@ fn os_string(bytes: Vec<u8>) -> OsString {
 
 #[cfg(not(unix))]
 fn os_string(bytes: Vec<u8>) -> OsString {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()).into()
+}
+
+/// As [`recognise`], with the user's own patterns before the catalogue.
+pub fn recognise_with(file: &Candidate<'_>, patterns: &UserPatterns) -> Reading {
+    let catalogue = recognise(file);
+    if catalogue.format.claim == Claim::Ours {
+        return catalogue;
+    }
+    patterns.read(file).unwrap_or(catalogue)
 }
 
 /// What the file is and says. Total: the last row of [`FORMATS`] takes whatever no other did.
@@ -398,6 +449,8 @@ pub fn recognise(file: &Candidate<'_>) -> Reading {
         (_, Mechanism::Heartbeat) => Mechanism::Heartbeat,
         (FileKind::Directory, _) => Mechanism::Directory,
         (FileKind::Symlink, _) => Mechanism::Symlink,
+        // A tool's way out where links cannot be made.
+        (FileKind::Regular, Mechanism::Symlink | Mechanism::Directory) => Mechanism::Existence,
         (_, mechanism) => mechanism,
     };
     Reading { format, mechanism, record }

@@ -44,13 +44,13 @@ pub struct StartToken {
 pub struct ProcessFacts {
     /// The process id; of a thread id that was asked for, its process.
     pub pid: Pid,
-    /// Start in clock ticks after boot.
-    pub start_ticks: u64,
+    /// Start in clock ticks after boot; `None` where the system does not count it so.
+    pub start_ticks: Option<u64>,
     /// The same on the wall clock (now - uptime + ticks/100); off by at most 10 ms, and by clock steps.
     pub started_at: Wall,
-    /// Real, effective, saved and file-system uid.
-    pub uids: [u32; 4],
-    /// The name of the user that `uids[1]` stands for, where it has one.
+    /// Real, effective, saved and file-system uid; `None` where not all four are known.
+    pub uids: Option<[u32; 4]>,
+    /// The name of the user that it acts as, where that is known.
     pub user: Option<Box<str>>,
     /// The program's short name (`comm`, 15 bytes at most).
     pub comm: Box<str>,
@@ -60,9 +60,17 @@ pub struct ProcessFacts {
     pub kernel_thread: bool,
     /// Its PID as its own PID namespace counts it, where that differs.
     pub inner_pid: Option<Pid>,
+    /// It counts time as we do: in another time namespace its start has another number of ticks, so that start tokens
+    /// made there and here cannot be compared. `None` = may not be seen.
+    pub same_time_ns: Option<bool>,
 }
 
 impl ProcessFacts {
+    /// What tells it from a later process with the same PID, from one look of ours to the next.
+    pub fn incarnation(&self) -> u64 {
+        self.start_ticks.unwrap_or(self.started_at.0.cast_unsigned())
+    }
+
     /// The word for it in a sentence: the short name, never empty.
     pub fn name(&self) -> &str {
         if self.comm.is_empty() { "a process" } else { &self.comm }

@@ -1,5 +1,6 @@
 //! Pure data and decisions. No files, no clock, no environment, no threads.
 
+pub mod checklist;
 pub mod facts;
 pub mod format;
 pub mod holder;

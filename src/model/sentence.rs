@@ -1,84 +1,21 @@
-//! Verdicts and evidence in words: one sentence that a tired operator understands, and the checklist behind it.
+//! Verdicts in words: one sentence that a tired operator understands.
 //!
 //! Owns: every sentence about a lock, for window, command line and journal alike. Never: decides.
 
-use super::facts::{FileKind, KernelState, OwnerState, ProcessRef, Trouble, Users};
-use super::format::{Mechanism, RecordState};
+use super::facts::{FileKind, KernelState, OwnerState, ProcessRef, Taker, Trouble, Users};
+use super::format::{Mechanism, RecordState, Scope, Standing};
 use super::holder::{Pid, ProcessFacts, ProcessLook};
 use super::time::say_duration;
-use super::verdict::{Evidence, Gone, Judgement, Verdict};
-
-/// Which way a fact points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weighs {
-    /// Somebody has it.
-    Held,
-    /// Nobody has it any more.
-    Stale,
-    /// Neither.
-    Neither,
-}
-
-impl Weighs {
-    /// The word that the JSON output uses.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Stale => "stale",
-            Self::Neither => "neither",
-        }
-    }
-}
-
-/// One line of evidence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// Where it comes from.
-    pub source: &'static str,
-    /// What was found, or why nothing could be.
-    pub text: String,
-    /// `false` = could not look.
-    pub known: bool,
-    /// Which way it points.
-    pub weighs: Weighs,
-}
-
-/// Whether a fact speaks for the verdict, against it, or not at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bearing {
-    /// Speaks for it.
-    Supports,
-    /// Speaks against it.
-    Contradicts,
-    /// Says nothing either way.
-    Neutral,
-    /// Could not be looked at.
-    CouldNotLook,
-}
-
-impl Fact {
-    /// How the fact bears on a verdict.
-    pub fn bearing(&self, verdict: Verdict) -> Bearing {
-        if !self.known {
-            return Bearing::CouldNotLook;
-        }
-        let held = verdict == Verdict::Held;
-        let free = matches!(
-            verdict,
-            Verdict::Stale | Verdict::Orphaned | Verdict::Suspect | Verdict::Idle | Verdict::Interrupted
-        );
-        match self.weighs {
-            Weighs::Held if held => Bearing::Supports,
-            Weighs::Stale if free => Bearing::Supports,
-            Weighs::Held if free => Bearing::Contradicts,
-            Weighs::Stale if held => Bearing::Contradicts,
-            _ => Bearing::Neutral,
-        }
-    }
-}
+use super::verdict::{Evidence, Gone, Judgement};
 
 /// The sentence for one lock: what is so, and why, in the decision table's words.
 pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
+    let mut sentence = verdict(evidence, judgement);
+    sentence.push_str(danger(evidence).as_deref().unwrap_or_default());
+    sentence
+}
+
+fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let facts = evidence.facts;
     let sight = evidence.sight;
     let record = facts.reading.record();
@@ -101,7 +38,13 @@ pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             RecordState::Malformed(why) => format!("The contents are not understood: {why}."),
             _ => "The contents are not understood.".into(),
         },
+        6 if facts.reading.format.standing == Standing::Data => {
+            "Nobody holds a lock on it. It is data, not a lock file: never delete it.".into()
+        }
         6 => "Nobody holds it. The file is only a meeting point: it blocks nothing; leave it.".into(),
+        7 if !sight.kernel_table => {
+            "Locked through the kernel, if at all; who holds such locks cannot be seen here.".into()
+        }
         7 => "Nobody here holds it, but holders on other machines or mounts cannot be seen.".into(),
         8 => format!(
             "Written {} ago; a program may be in the middle of locking.",
@@ -169,15 +112,37 @@ pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         }
         26 => opener(&facts.users).map_or_else(String::new, |p| format!("{} (PID {}) has it open.", p.name(), p.pid)),
         27 => works(&facts.users).map_or_else(String::new, |p| {
-            format!("{} (PID {}) runs in this repository, perhaps with an editor open.", p.name(), p.pid)
+            let place = match (facts.reading.format.id, facts.reading.format.scope) {
+                ("git-lock", _) => "in this repository, perhaps with an editor open",
+                (_, Scope::Machine) => "on this computer, and may be using it",
+                _ => "in the place that this protects",
+            };
+            format!("{} (PID {}) runs {place}.", p.name(), p.pid)
         }),
         28 => {
-            let program = facts.reading.format.programs.first();
-            let who = program.map_or("Nobody has it open".to_owned(), |p| format!("No {p} process works here"));
+            let format = facts.reading.format;
+            let who = match (format.programs.first(), format.scope) {
+                (None, _) => "Nobody has it open".to_owned(),
+                (Some(program), Scope::Machine) => format!("No {program} process runs"),
+                (Some(program), Scope::Tree(_)) => format!("No {program} process works here"),
+            };
             format!("{who}, and nothing has changed for {}.", say_duration(evidence.untouched()))
         }
-        _ => anything_else(evidence),
+        _ => anything_else(evidence, judgement),
     }
+}
+
+/// A danger is said whatever the verdict.
+fn danger(evidence: &Evidence<'_>) -> Option<String> {
+    evidence.facts.danger?;
+    let holders = &evidence.facts.split_holders;
+    let first = holders.first()?;
+    let more = if holders.len() > 1 { format!(" and {} more", holders.len() - 1) } else { String::new() };
+    Some(format!(
+        " Danger: {} (PID {}){more} still holds the lock on a deleted file of this name, so two can be in at once.",
+        first.name(),
+        first.pid
+    ))
 }
 
 const NO_BEAT: super::facts::Beat = super::facts::Beat {
@@ -197,19 +162,26 @@ fn not_a_lock(evidence: &Evidence<'_>) -> String {
         Some(stat) if stat.kind == FileKind::Symlink => {
             "This is a symbolic link that no lock format fits; it was not followed.".into()
         }
-        _ => "This pins the versions of dependencies; it is content, not a lock.".into(),
+        _ => format!("{}.", facts.reading.format.caution.unwrap_or("This is no lock")),
     }
 }
 
 fn kernel_hold(kernel: &KernelState) -> String {
     let kind = kernel.kind.map_or("kernel", super::kernel::LockKind::id);
-    let mut sentence = match (&kernel.holders[..], kernel.taken_by_exited) {
+    let fate = |taker: Taker| if taker.exited { "which has exited" } else { "which does not have it open any more" };
+    let mut sentence = match (&kernel.holders[..], kernel.taken_by) {
         ([], Some(taker)) => {
-            format!("Held by a kernel lock that PID {taker} took, which has exited; who inherited it cannot be seen.")
+            format!(
+                "Held by a kernel lock that PID {} took, {}; who has inherited it cannot be seen.",
+                taker.pid,
+                fate(taker)
+            )
         }
         ([], None) => "Held by a kernel lock; which process has it cannot be seen from here.".to_owned(),
         ([holder, ..], Some(taker)) => format!(
-            "Held by a kernel lock taken by PID {taker}, which has exited; {} (PID {}) has inherited it.",
+            "Held by a kernel lock taken by PID {}, {}; {} (PID {}) has inherited it.",
+            taker.pid,
+            fate(taker),
             holder.name(),
             holder.pid
         ),
@@ -289,14 +261,28 @@ fn shorten(command: &str) -> String {
     command.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
-fn anything_else(evidence: &Evidence<'_>) -> String {
+fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let facts = evidence.facts;
+    let format = facts.reading.format;
+    if format.standing == Standing::Administrative {
+        let ends = format.unlocker.map_or_else(String::new, |command| format!(" {command} ends it."));
+        return format!("Put there by an administrator, to stay until it is lifted.{ends}");
+    }
+    if let Some(precious) = facts.reading.record().and_then(|record| record.precious) {
+        let gone =
+            if judgement.gone.is_some() { format!("{} ", owner_gone(evidence, judgement)) } else { String::new() };
+        return format!("{gone}It holds {precious}.");
+    }
     if let OwnerState::Looked(look) = &facts.owner
         && let ProcessLook::Unknown(why) = look.as_ref()
     {
         return format!("Its owner could not be looked at: {why}.");
     }
     if facts.reading.format.id == "empty" && facts.reading.mechanism == Mechanism::Unknown {
+        if !evidence.sight.kernel_table {
+            return "Empty, and names no owner; whether a program holds it through the kernel cannot be seen here."
+                .into();
+        }
         return "Empty, and names no owner. If programs lock it through the kernel, nobody holds it now; if its being \
                 there is the lock, somebody may."
             .into();
@@ -340,187 +326,5 @@ fn works(users: &Users) -> Option<&ProcessRef> {
     match users {
         Users::Looked { works, .. } => works.as_ref(),
         Users::NotLooked => None,
-    }
-}
-
-/// The evidence as a checklist, in the order in which it decides.
-pub fn checklist(evidence: &Evidence<'_>, judgement: &Judgement) -> Vec<Fact> {
-    let mut list = Vec::new();
-    let mut add = |source, known, weighs, text: String| list.push(Fact { source, text, known, weighs });
-    let (facts, sight) = (evidence.facts, evidence.sight);
-    record_facts(evidence, &mut add);
-    owner_facts(evidence, judgement, &mut add);
-    kernel_facts(evidence, judgement, &mut add);
-    match &facts.users {
-        Users::NotLooked => {}
-        Users::Looked { open, works, unseen } => {
-            if let Some(process) = open.first() {
-                let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
-                add(
-                    "open files",
-                    true,
-                    Weighs::Held,
-                    format!("{} (PID {}){more} has it open", process.name(), process.pid),
-                );
-            }
-            if let Some(process) = works {
-                let text = format!("{} (PID {}) works in this place", process.name(), process.pid);
-                add("working directories", true, Weighs::Held, text);
-            }
-            if open.is_empty() && works.is_none() && *unseen == 0 {
-                let text = format!("Nobody has it open or works here ({} processes looked at)", sight.processes);
-                add("open files", true, Weighs::Stale, text);
-            }
-            if *unseen > 0 {
-                let text = format!("The open files of {unseen} processes could not be looked at; root can see more");
-                add("open files", false, Weighs::Neither, text);
-            }
-        }
-    }
-    match (&facts.stat, evidence.age()) {
-        (Some(_), Some(age)) => {
-            let text = format!(
-                "Untouched for {}; a dead owner's lock counts as stale after {}",
-                say_duration(age),
-                say_duration(evidence.threshold)
-            );
-            add("file times", true, Weighs::Neither, text);
-        }
-        (Some(stat), None) => {
-            let ahead = stat.modified.since(evidence.now).unwrap_or_default();
-            let text = format!("Its modification time lies {} ahead; its age is not known", say_duration(ahead));
-            add("file times", false, Weighs::Neither, text);
-        }
-        (None, _) => {}
-    }
-    if let Some(trouble) = &facts.trouble {
-        let text = match trouble {
-            Trouble::Denied => "The file may not be read: permission denied".to_owned(),
-            Trouble::NoAnswer => "The file system did not answer".to_owned(),
-            Trouble::Failed(why) => format!("The file could not be read: {why}"),
-        };
-        add("file", false, Weighs::Neither, text);
-    }
-    list
-}
-
-type Add<'a> = dyn FnMut(&'static str, bool, Weighs, String) + 'a;
-
-fn record_facts(evidence: &Evidence<'_>, add: &mut Add<'_>) {
-    let (facts, sight) = (evidence.facts, evidence.sight);
-    let title = facts.reading.format.title;
-    match &facts.reading.record {
-        RecordState::None => {
-            let text = match facts.reading.format.id {
-                "git-lock" => "git's lock; it holds the next content and names no owner".to_owned(),
-                "filelock-unix" => "Empty, as Python's filelock leaves it; only the kernel knows a holder".to_owned(),
-                _ => format!("{title}: names no owner"),
-            };
-            add("record", true, Weighs::Neither, text);
-        }
-        RecordState::CutShort => add("record", true, Weighs::Neither, "Empty or cut short: names no owner".into()),
-        RecordState::Malformed(why) => add("record", false, Weighs::Neither, format!("Not understood: {why}")),
-        RecordState::Parsed(record) => {
-            let mut text = match record.pid {
-                Some(pid) => format!("{title} record names PID {pid}"),
-                None => format!("{title} record names no process"),
-            };
-            if let Some(host) = &record.host {
-                text = format!("{text} on {host}");
-            }
-            add("record", true, Weighs::Neither, text);
-            if super::verdict::elsewhere(record, sight) {
-                add("record", true, Weighs::Neither, format!("Written elsewhere: this host is {}", sight.host));
-            } else if record.host.is_some() {
-                add("record", true, Weighs::Neither, format!("Written on this host, {}", sight.host));
-            }
-        }
-    }
-}
-
-fn owner_facts(evidence: &Evidence<'_>, judgement: &Judgement, add: &mut Add<'_>) {
-    let facts = evidence.facts;
-    let Some(record) = facts.reading.record() else { return };
-    let Some(pid) = record.pid else { return };
-    const PROCESS_TABLE: &str = "process table";
-    let OwnerState::Looked(look) = &facts.owner else {
-        let text = format!("PID {pid} was not looked for: a number from elsewhere means nothing here");
-        add(PROCESS_TABLE, false, Weighs::Neither, text);
-        return;
-    };
-    match look.as_ref() {
-        ProcessLook::NoSuchProcess => {
-            add(PROCESS_TABLE, true, Weighs::Stale, format!("PID {pid} does not exist on this computer"));
-        }
-        ProcessLook::Exited(_) => {
-            let text = format!("PID {pid} has exited; only its parent has not taken note yet (zombie)");
-            add(PROCESS_TABLE, true, Weighs::Stale, text);
-        }
-        ProcessLook::Hidden => {
-            let text = format!("PID {pid} exists, but its details are hidden from us");
-            add(PROCESS_TABLE, true, Weighs::Held, text);
-        }
-        ProcessLook::Unknown(why) => {
-            add(PROCESS_TABLE, false, Weighs::Neither, format!("PID {pid} could not be looked at: {why}"));
-        }
-        ProcessLook::Running(process) => {
-            let user = process.user.as_ref().map_or_else(String::new, |user| format!(", user {user}"));
-            let since = evidence.now.since(process.started_at).unwrap_or_default();
-            let text = format!("PID {pid} is {}{user}, running for {}", process.name(), say_duration(since));
-            let weighs = if judgement.gone.is_some() { Weighs::Neither } else { Weighs::Held };
-            add(PROCESS_TABLE, true, weighs, text);
-            match judgement.gone {
-                Some(Gone::OtherToken) => {
-                    let text = "Its start differs from the one in the record: the number was reused".to_owned();
-                    add("start token", true, Weighs::Stale, text);
-                }
-                Some(Gone::OtherUser) => {
-                    add("file owner", true, Weighs::Stale, "It runs as a user who cannot have made the file".into());
-                }
-                Some(Gone::StartedLater) => {
-                    add("start time", true, Weighs::Stale, "It started after the file was last touched".into());
-                }
-                _ if record.token.is_some() => {
-                    add("start token", true, Weighs::Held, "Its start matches the one in the record".into());
-                }
-                _ => {
-                    let text =
-                        "The record carries no start token; it started before the file was last touched".to_owned();
-                    add("start time", true, Weighs::Held, text);
-                }
-            }
-        }
-    }
-}
-
-fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, add: &mut Add<'_>) {
-    const TABLE: &str = "kernel lock table";
-    let (facts, sight) = (evidence.facts, evidence.sight);
-    match &facts.kernel {
-        Some(kernel) if kernel.is_granted() => {
-            let kind = kernel.kind.map_or("", super::kernel::LockKind::id);
-            let holder = kernel.holders.first().map_or_else(
-                || "a process that cannot be named".to_owned(),
-                |p| format!("{} (PID {})", p.name(), p.pid),
-            );
-            add(TABLE, true, Weighs::Held, format!("A kernel lock ({kind}) is held by {holder}"));
-            for waiter in kernel.waiters.iter().take(8) {
-                add(TABLE, true, Weighs::Held, format!("{} (PID {}) waits for it", waiter.name(), waiter.pid));
-            }
-        }
-        _ if !sight.kernel_table => {
-            add(TABLE, false, Weighs::Neither, "The kernel's lock table cannot be read here".into());
-        }
-        _ if sight.full_view() => {
-            // Who holds an existence lock needs no kernel lock: then its absence says nothing.
-            let held = judgement.verdict == Verdict::Held;
-            let weighs = if held { Weighs::Neither } else { Weighs::Stale };
-            add(TABLE, true, weighs, "No kernel lock on the file".into());
-        }
-        _ => {
-            let place = if sight.host_pid_ns { format!("a {} mount", sight.fs.name) } else { "a container".to_owned() };
-            let text = format!("No kernel lock is visible, but from {place} not all are");
-            add(TABLE, false, Weighs::Neither, text);
-        }
     }
 }

@@ -3,10 +3,11 @@
 //! Owns: [`Lock`], [`Snapshot`], [`Counts`]. Entries live in chunks, so that publishing one change among 100,000 copies
 //! one chunk and not all of them. Never: changes after it was published.
 
+use super::checklist::{self, Fact};
 use super::facts::{Facts, ProcessRef, Sight, Users};
 use super::holder::{HeldBy, Liveness};
 use super::naming::Naming;
-use super::sentence::{self, Fact};
+use super::sentence;
 use super::time::Wall;
 use super::verdict::{Clearing, Evidence, Judgement, Verdict, judge};
 use std::ffi::{OsStr, OsString};
@@ -34,6 +35,18 @@ pub struct Lock {
     pub judgement: Judgement,
     /// The first bytes, for showing (at most 4 KiB).
     pub bytes: Box<[u8]>,
+    /// When its evidence was gathered.
+    pub looked_at: LookedAt,
+}
+
+/// When a lock was looked at. All are equal: to look again and find the same is no change.
+#[derive(Clone, Copy, Debug)]
+pub struct LookedAt(pub Wall);
+
+impl PartialEq for LookedAt {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Lock {
@@ -65,7 +78,7 @@ impl Lock {
     /// Whether it may be cleared together with others: stale, and ours to take a lease on (its owner's, or root's).
     pub fn is_bulk_clearable(&self, sight: &Sight) -> bool {
         let ours = self.facts.stat.as_ref().is_some_and(|stat| sight.uid == 0 || stat.uid == sight.uid);
-        self.judgement.verdict.clearing() == Clearing::Bulk && ours
+        sight.can_clear() && self.judgement.verdict.clearing() == Clearing::Bulk && ours
     }
 
     /// The process that holds it, of several the first; `None` where nobody does or it cannot be named.
@@ -99,12 +112,21 @@ impl Lock {
             },
             _ => None,
         };
+        // A thread's number means its process.
+        let pid = facts.as_ref().map_or(pid, |process: &Arc<super::holder::ProcessFacts>| process.pid);
         Some(ProcessRef { pid, facts })
     }
 
     /// Its evidence at a moment, to judge or to say again.
     pub fn evidence<'a>(&'a self, at: &Moment<'a>) -> Evidence<'a> {
-        Evidence { facts: &self.facts, sight: at.sight, now: at.now, monotonic: at.monotonic, threshold: at.threshold }
+        Evidence {
+            facts: &self.facts,
+            sight: at.sight,
+            now: at.now,
+            monotonic: at.monotonic,
+            threshold: at.threshold,
+            looked_at: self.looked_at.0.max(at.scanned_at),
+        }
     }
 
     /// The sentence.
@@ -114,7 +136,7 @@ impl Lock {
 
     /// The checklist.
     pub fn checklist(&self, at: &Moment<'_>) -> Vec<Fact> {
-        sentence::checklist(&self.evidence(at), &self.judgement)
+        checklist::checklist(&self.evidence(at), &self.judgement)
     }
 
     /// Its age, or `None` where its time lies ahead.
@@ -147,6 +169,8 @@ pub struct Moment<'a> {
     pub monotonic: Duration,
     /// The threshold.
     pub threshold: Duration,
+    /// When all of the directory was last looked at.
+    pub scanned_at: Wall,
 }
 
 /// How many locks have each verdict.
@@ -277,7 +301,7 @@ impl Snapshot {
 
     /// A later moment of the same sight: ages go on between snapshots.
     pub fn moment_at(&self, now: Wall, monotonic: Duration) -> Moment<'_> {
-        Moment { sight: &self.sight, now, monotonic, threshold: self.threshold }
+        Moment { sight: &self.sight, now, monotonic, threshold: self.threshold, scanned_at: self.scanned_at }
     }
 
     /// The full path of a lock in it.

@@ -172,10 +172,12 @@ pub struct Evidence<'a> {
     pub monotonic: Duration,
     /// The age from which a dead owner's lock counts as stale.
     pub threshold: Duration,
+    /// When the facts were gathered.
+    pub looked_at: Wall,
 }
 
 /// An mtime further ahead than this is no age at all.
-const AHEAD: Duration = Duration::from_secs(10);
+pub(super) const AHEAD: Duration = Duration::from_secs(10);
 /// A record that is not whole may be in the middle of being written for this long.
 const BEING_CREATED: Duration = Duration::from_mins(1);
 /// Granularity of file times (2 s on FAT) and 10 s for clocks that are slewed.
@@ -292,10 +294,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         }
         Owner::Nobody | Owner::Unknown => {}
     }
-    // 23, 24, 25: heartbeats.
+    // 23, 24, 25: heartbeats. Each leads to a new look when the next beat is due.
     if let Some(beat) = &facts.beat {
         let fresh = age.is_some_and(|age| age <= beat.stale_after);
-        if beat.moved || fresh {
+        let alive = beat.moved && beat.unchanged_for.is_none_or(|span| span <= beat.stale_after);
+        if alive || fresh {
             return Judgement { due: Some(evidence.due_in(beat.interval)), ..held(23, Strong) };
         }
         let watched = beat.unchanged_for.is_some_and(|span| span >= beat.interval * 2);
@@ -304,7 +307,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         } else {
             stated(25, Verdict::Suspect, Likely, Liveness::Unknown)
         };
-        return Judgement { due: (!watched).then(|| evidence.now.plus(beat.interval)), ..judgement };
+        return Judgement { due: Some(evidence.due_in(beat.interval)), ..judgement };
+    }
+    // 29, before the rows that lead to a clear: an administrator's sign, to stay.
+    if reading.format.standing == Standing::Administrative {
+        return unknown(29);
     }
     // 26, 27, 28: no owner is named.
     if matches!(owner, Owner::Nobody) {
@@ -317,7 +324,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         }
         let seen = matches!(facts.users, Users::Looked { unseen: 0, .. });
         let known_existence = reading.mechanism.is_existence() && !reading.format.is_generic();
-        if known_existence && seen {
+        let precious = record.is_some_and(|record| record.precious.is_some());
+        if known_existence && seen && !precious {
             let untouched = evidence.untouched();
             if untouched >= evidence.threshold {
                 return stated(28, Verdict::Suspect, Likely, Liveness::Unknown);
@@ -345,6 +353,10 @@ fn gone(evidence: &Evidence<'_>, how: Gone, certainty: Certainty) -> Judgement {
     // Whoever has it open as well does not outweigh the one that works under it.
     if matches!(evidence.facts.users, Users::Looked { works: Some(_), .. }) {
         return base;
+    }
+    // It holds what would be lost with it: that is for a person to decide, not for a threshold.
+    if evidence.facts.reading.record().is_some_and(|record| record.precious.is_some()) {
+        return Judgement { row: 29, verdict: Verdict::Unknown, certainty: None, liveness: Liveness::Gone, ..base };
     }
     // A bare PID could also be a kernel-lock file that somebody is about to open.
     let hand_made = evidence.facts.reading.format.id == "hand-pid";
@@ -402,15 +414,26 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
             (Some(theirs), Some(ours)) => theirs == ours,
             _ => true, // its writer, or we, could not read it: compare ticks only
         };
-        return if same_boot && token.ticks == process.start_ticks {
-            Owner::Held(12, Certainty::Certain)
-        } else {
-            Owner::Gone(Gone::OtherToken, Certainty::Certain)
-        };
+        if same_boot && Some(token.ticks) == process.start_ticks {
+            return Owner::Held(12, Certainty::Certain);
+        }
+        // In another time namespace the writer counted other ticks (time_namespaces(7)): they tell nothing then, nor
+        // where the system does not tell any.
+        let comparable = process.start_ticks.is_some() && process.same_time_ns == Some(true);
+        if !same_boot || comparable {
+            return Owner::Gone(Gone::OtherToken, Certainty::Certain);
+        }
+    }
+    // As 13, by the record's own word on the boot, where it gives no token.
+    if record.boot_id.is_some() && sight.boot_id.is_some() && record.boot_id != sight.boot_id {
+        return Owner::Gone(Gone::OtherToken, Certainty::Certain);
+    }
+    if record.booted_at.zip(sight.boot_floor).is_some_and(|(booted, floor)| booted < floor.minus(MARGIN)) {
+        return Owner::Gone(Gone::OlderThanBoot, Certainty::Strong);
     }
     // 14: none of its uids is the file's owner, and it is not root's.
     if let Some(stat) = &facts.stat {
-        let could_have_made_it = process.uids.iter().any(|uid| *uid == stat.uid || *uid == 0);
+        let could_have_made_it = process.uids.is_none_or(|uids| uids.iter().any(|uid| *uid == stat.uid || *uid == 0));
         if process.kernel_thread || !could_have_made_it {
             return Owner::Gone(Gone::OtherUser, Certainty::Strong);
         }
@@ -424,11 +447,18 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
         }
     }
     // 17, 18.
-    if facts.reading.format.fits_program(&process.comm) == Some(false) {
+    let named = record.program.as_deref().map(|program| is_program(program, &process.comm));
+    if named.or(facts.reading.format.fits_program(&process.comm)) == Some(false) {
         Owner::Held(17, Certainty::Likely)
     } else {
         Owner::Held(18, Certainty::Strong)
     }
+}
+
+/// Whether a process with this short name can be of this program: the kernel keeps 15 bytes of a name (`TASK_COMM_LEN`).
+fn is_program(program: &str, comm: &str) -> bool {
+    const LONGEST: usize = 15;
+    comm.as_bytes() == program.as_bytes().get(..LONGEST).unwrap_or(program.as_bytes())
 }
 
 fn granted(facts: &Facts) -> Option<Certainty> {
@@ -470,12 +500,15 @@ fn sees_owner(record: Option<&Record>, sight: &Sight) -> bool {
 
 /// The record carries this very boot's id: it was written on this machine, whatever host name it gives.
 fn is_our_boot(record: &Record, sight: &Sight) -> bool {
-    record.token.is_some_and(|token| token.boot_id.is_some() && token.boot_id == sight.boot_id)
+    let boot_id = record.token.and_then(|token| token.boot_id).or(record.boot_id);
+    boot_id.is_some() && boot_id == sight.boot_id
 }
 
 /// Row 9. Shared by whoever must decide whether asking for the PID here makes sense at all.
 pub fn elsewhere(record: &Record, sight: &Sight) -> bool {
     let other_host = record.host.as_ref().is_some_and(|host| !host.eq_ignore_ascii_case(&sight.host));
     let other_ns = matches!((record.pid_ns, sight.pid_ns), (Some(theirs), Some(ours)) if theirs != ours);
-    other_ns || (other_host && !is_our_boot(record, sight))
+    // The same machine id proves nothing: containers of one image share it. Another one does.
+    let other_machine = matches!((record.machine_id, sight.machine_id), (Some(theirs), Some(ours)) if theirs != ours);
+    other_ns || ((other_host || other_machine) && !is_our_boot(record, sight))
 }

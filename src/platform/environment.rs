@@ -54,7 +54,7 @@ pub fn own_pid() -> u32 {
 
 /// The user's name, as the login session gives it.
 pub fn user() -> Option<String> {
-    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
 }
 
 /// The wall clock, for what has no [`super::System`] at hand: names of files of our own.

@@ -1,12 +1,12 @@
 //! The only gateway to the world: files, processes, the kernel's lock table, clocks, the environment.
 //!
-//! Owns: [`System`] and [`Directory`], and their Linux implementation. Never: concludes anything. Every answer may be
+//! Owns: [`System`] and [`Directory`], and their implementations for Linux and for elsewhere. Never: concludes anything. Every answer may be
 //! "could not look", and says so as an error or as [`ProcessLook::Unknown`].
 
 pub mod environment;
 #[cfg(target_os = "linux")]
 pub mod linux;
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub mod portable;
 pub mod stage;
 
@@ -19,6 +19,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// No user's number: `(uid_t)-1`, which no system gives to anybody.
+pub const NO_USER: u32 = u32::MAX;
 
 /// The machine that we run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub struct Host {
     pub host_pid_ns: bool,
     /// `/proc` hides other users' processes from us.
     pub hidden_processes: bool,
-    /// Our effective user id.
+    /// Our effective user id; [`NO_USER`] where users have no numbers.
     pub uid: u32,
 }
 
@@ -99,12 +102,23 @@ pub trait System: Send + Sync {
     fn sweep(&self) -> ProcessSweep;
     /// What the open files of one process are called; `None` where that may not be seen.
     fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>>;
+    /// The inode numbers of one process's open files that carry kernel locks; `None` where not all may be seen.
+    fn locked_files(&self, pid: Pid) -> Option<std::collections::HashSet<u64>> {
+        let _ = pid;
+        None
+    }
+    /// The files of one process that were deleted while it had them open and that carry kernel locks, with the path that
+    /// each had; `None` where that may not be seen.
+    fn deleted_locked_files(&self, pid: Pid) -> Option<Vec<(PathBuf, OpenFile)>> {
+        let _ = pid;
+        None
+    }
     /// Opens a directory; later calls act in it even if it is moved.
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
 }
 
 /// The identity of a directory, to tell that another one stands at its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DirectoryId {
     /// `st_dev`.
     pub dev: u64,
@@ -120,6 +134,8 @@ pub trait Directory: Send + Sync {
     fn path(&self) -> &Path;
     /// Which directory it is.
     fn id(&self) -> DirectoryId;
+    /// The path by which the kernel knows it now; `None` where it has none here.
+    fn real_path(&self) -> Option<PathBuf>;
     /// All names in it but `.` and `..`, with their kind where the file system tells it for free, and their inode
     /// number as the directory has it (a hint: overlayfs may give another).
     fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>, u64)) -> io::Result<()>;
@@ -132,9 +148,6 @@ pub trait Directory: Send + Sync {
     fn read_link(&self, name: &OsStr) -> io::Result<OsString>;
     /// A directory within it, not through a link.
     fn open_child(&self, name: &OsStr) -> io::Result<Box<dyn Directory>>;
-    /// For calls beyond this trait.
-    #[cfg(target_os = "linux")]
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_>;
 }
 
 /// A file name from the bytes that a file system has for it.
@@ -150,8 +163,17 @@ pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
     KernelFile { major: device.0, minor: device.1, ino }
 }
 
+// What this system has of it: the feature `portable` shows on Linux what other systems get.
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+use linux::Linux as ThisMachine;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+pub use linux::change::{private_directory, random, runtime_directory, sync_directory};
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
+use portable::Portable as ThisMachine;
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
+pub use portable::own::{private_directory, random, runtime_directory, sync_directory};
+
 /// The real machine.
-#[cfg(target_os = "linux")]
 pub fn this_machine() -> Arc<dyn System> {
-    Arc::new(linux::Linux::default())
+    Arc::new(ThisMachine::default())
 }

@@ -188,7 +188,9 @@ fn supervise(tally: &Tally, base: &Path, plan: &str, entry: &[String]) {
             let options = rustix::process::WaitIdOptions::EXITED
                 | rustix::process::WaitIdOptions::NOHANG
                 | rustix::process::WaitIdOptions::NOWAIT;
-            let Ok(Some(status)) = rustix::process::waitid(rustix::process::WaitId::Pid(pid), options) else { continue };
+            let Ok(Some(status)) = rustix::process::waitid(rustix::process::WaitId::Pid(pid), options) else {
+                continue;
+            };
             assert_ne!(status.exit_status(), Some(101), "a worker panicked");
             if status.exit_status() == Some(LEFT_TO_SUPERVISOR) {
                 while fs::remove_file(&lock).is_err() {

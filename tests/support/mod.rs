@@ -99,9 +99,14 @@ pub struct Watched {
 impl Watched {
     /// Starts one; the first pass is over when this returns.
     pub fn start(directory: &Path, state: &Path, settings: Settings) -> Self {
+        Self::start_on(this_machine(), directory, state, settings)
+    }
+
+    /// The same with another machine than this one.
+    pub fn start_on(system: Arc<dyn System>, directory: &Path, state: &Path, settings: Settings) -> Self {
         let (wake, wakes) = bounded(1024);
         let options = EngineOptions {
-            system: this_machine(),
+            system,
             settings,
             config_dir: Some(state.join("config")),
             state_dir: Some(state.join("state")),
@@ -166,4 +171,22 @@ impl Watched {
 /// The machine, for what needs one.
 pub fn machine() -> Arc<dyn System> {
     this_machine()
+}
+
+/// Runs one test of the calling file in namespaces of its own, where it may do what would disturb the machine.
+pub fn run_apart(namespaces: &str, test: &str, permission: &str) {
+    let available = std::process::Command::new("unshare").args(namespaces.split(' ')).arg("true").status();
+    if !available.is_ok_and(|status| status.success()) {
+        println!("not run: {test}: no namespaces here (unshare {namespaces})");
+        return;
+    }
+    let ended = std::process::Command::new("unshare")
+        .args(namespaces.split(' '))
+        .arg(std::env::current_exe().expect("a path"))
+        .args(["--exact", test, "--nocapture"])
+        .env(permission, "1")
+        .output()
+        .expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "it ran");
 }

@@ -124,6 +124,8 @@ struct FactObject {
     fact: String,
     known: bool,
     weighs: &'static str,
+    certainty: Option<&'static str>,
+    at: String,
 }
 
 #[derive(Serialize)]
@@ -145,7 +147,7 @@ fn lock_object<'a>(lock: &'a Lock, at: &Moment<'_>) -> LockObject<'a> {
         verdict: lock.judgement.verdict.id(),
         certainty: lock.judgement.certainty.map(crate::model::verdict::Certainty::id),
         stale: lock.is_stale(),
-        clearable: lock.is_clearable(),
+        clearable: lock.is_clearable() && at.sight.can_clear(),
         liveness: lock.liveness().id(),
         age_secs: lock.age(at).map(|age| (age.as_secs_f64() * 1000.0).round() / 1000.0),
         modified_at: facts.stat.as_ref().map(|stat| stat.modified.rfc3339()),
@@ -162,6 +164,8 @@ fn lock_object<'a>(lock: &'a Lock, at: &Moment<'_>) -> LockObject<'a> {
                 fact: fact.text,
                 known: fact.known,
                 weighs: fact.weighs.id(),
+                certainty: fact.certainty.map(crate::model::verdict::Certainty::id),
+                at: fact.at.rfc3339(),
             })
             .collect(),
     }

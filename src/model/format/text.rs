@@ -1,5 +1,6 @@
 //! Records that are lines of text: a decimal PID, a PID with a host, and Python's `filelock`.
 
+use super::fields::escaped_host;
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::{Pid, StartToken};
@@ -32,7 +33,7 @@ pub(super) static FORMATS: &[Format] = &[
         title: "PID",
         mechanism: Mechanism::Existence,
         claim: Claim::Loose,
-        also: &["lockfile-pid"],
+        also: &["lockfile-pid", "portalocker-pid"],
         looks: "a decimal PID; spaces around it, leading zeros, newline or none",
         read: hand_pid,
         ..PLAIN
@@ -67,23 +68,23 @@ pub(super) static FORMATS: &[Format] = &[
 /// Text records are short; what is longer than this is something else.
 const LONGEST_TEXT_RECORD: u64 = 1024;
 
-fn text<'a>(file: &Candidate<'a>) -> Option<&'a str> {
+pub(super) fn text<'a>(file: &Candidate<'a>) -> Option<&'a str> {
     let small = file.kind == FileKind::Regular && file.size > 0 && file.size <= LONGEST_TEXT_RECORD;
     small.then(|| std::str::from_utf8(file.bytes).ok()).flatten()
 }
 
-fn is_digits(text: &str) -> bool {
+pub(super) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     text.len() <= 253
         && text.bytes().any(|b| b.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
 /// `Ok(None)` for 0, which names nobody.
-fn pid(digits: &str) -> Result<Option<Pid>, RecordState> {
+pub(super) fn pid(digits: &str) -> Result<Option<Pid>, RecordState> {
     match digits.parse::<u64>() {
         Ok(0) => Ok(None),
         Ok(number) => Pid::new(number).map(Some).ok_or(RecordState::Malformed("PID beyond 2^31-1")),
@@ -98,7 +99,7 @@ fn filelock_unix(file: &Candidate<'_>) -> Option<RecordState> {
 
 /// `PID\nHOST\n` (filelock 3.22 to 3.29) and `PID\nHOST\nTOKEN\n` (from 3.30; on Windows from 3.29.0).
 ///
-/// TOKEN = `(boot id << 64) | start ticks`; HOST may end in `?pidns-<hex inode>` (4.1 and later). The sentinel of
+/// TOKEN = `(boot id << 64) | start ticks`; HOST may have escapes and end in `?pidns-<hex inode>` (4.1 and later). The sentinel of
 /// `StrictSoftFileLock` has a NUL in line 2 and is no record (pid 1 would always be alive).
 fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
     let text = text(file)?;
@@ -109,14 +110,10 @@ fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
         [pid, host, token] => (pid, host, Some(token)),
         _ => return None,
     };
-    let (name, namespace) = match host.split_once("?pidns-") {
-        Some((name, hex)) => (name, Some(u64::from_str_radix(hex, 16).ok()?)),
-        None => (host, None),
-    };
-    let printable = !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic());
-    if !is_digits(digits) || !printable || is_digits(host) || token.is_some_and(|t| !is_digits(t)) {
+    if !is_digits(digits) || token.is_some_and(|t| !is_digits(t)) {
         return None;
     }
+    let (host, pid_ns) = escaped_host(host)?;
     let pid = match pid(digits) {
         Ok(pid) => pid,
         Err(state) => return Some(state),
@@ -124,8 +121,8 @@ fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
     let token = token.and_then(decimal_token);
     Some(RecordState::Parsed(Box::new(Record {
         pid,
-        host: Some(name.into()),
-        pid_ns: namespace,
+        host: Some(host),
+        pid_ns,
         token,
         complete: true,
         ..Record::default()
@@ -134,7 +131,7 @@ fn filelock_soft(file: &Candidate<'_>) -> Option<RecordState> {
 
 /// The decimal number of up to 192 bits splits into 128 bits of boot id and 64 bits of ticks; a boot half of 0 means
 /// that its writer could not read it.
-fn decimal_token(digits: &str) -> Option<StartToken> {
+pub(super) fn decimal_token(digits: &str) -> Option<StartToken> {
     let mut limbs = [0u64; 3]; // little end first
     for digit in digits.bytes() {
         let mut carry = u128::from(digit - b'0');

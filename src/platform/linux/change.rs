@@ -429,6 +429,11 @@ pub fn private_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Brings the entries of a directory to the disk.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
 /// Where things of this login session stand: `$XDG_RUNTIME_DIR/lockscope`, else `/run/lockscope` for root, else
 /// `/tmp/lockscope-<uid>`.
 pub fn runtime_directory() -> PathBuf {

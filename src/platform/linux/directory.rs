@@ -82,6 +82,11 @@ impl Directory for LinuxDirectory {
         self.id
     }
 
+    fn real_path(&self) -> Option<PathBuf> {
+        use std::os::fd::AsRawFd as _;
+        std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).ok()
+    }
+
     fn entries(&self, each: &mut dyn FnMut(&OsStr, Option<FileKind>, u64)) -> io::Result<()> {
         // A descriptor of its own: the position of ours is shared by whoever else reads.
         let fd = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty())?;
@@ -141,9 +146,5 @@ impl Directory for LinuxDirectory {
     fn open_child(&self, name: &OsStr) -> io::Result<Box<dyn Directory>> {
         let fd = rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         Ok(Box::new(Self::from_fd(fd, self.path.join(name))?))
-    }
-
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
     }
 }

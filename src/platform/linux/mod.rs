@@ -73,6 +73,14 @@ impl System for Linux {
         processes::open_paths(pid)
     }
 
+    fn locked_files(&self, pid: Pid) -> Option<std::collections::HashSet<u64>> {
+        processes::locked_files(pid)
+    }
+
+    fn deleted_locked_files(&self, pid: Pid) -> Option<Vec<(std::path::PathBuf, super::OpenFile)>> {
+        processes::deleted_locked_files(pid)
+    }
+
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
         Ok(Box::new(directory::LinuxDirectory::open(path)?))
     }

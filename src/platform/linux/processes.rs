@@ -10,10 +10,12 @@ use crate::platform::{OpenFile, ProcessSweep, ProcessView};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// `PF_KTHREAD` (include/linux/sched.h).
@@ -109,14 +111,15 @@ pub(super) fn look_at(pid: Pid, users: &UserNames) -> ProcessLook {
     }
     let facts = Box::new(ProcessFacts {
         pid,
-        start_ticks: stat.start_ticks,
+        start_ticks: Some(stat.start_ticks),
         started_at: host::computed_boot().plus(TICK * u32::try_from(stat.start_ticks).unwrap_or(u32::MAX)),
         user: Some(users.name(status.uids[1])),
-        uids: status.uids,
+        uids: Some(status.uids),
         comm: stat.comm,
         command: command_line(pid),
         kernel_thread: stat.flags & KERNEL_THREAD != 0,
         inner_pid: status.inner_pid,
+        same_time_ns: same_time_namespace(pid),
     });
     match stat.state {
         b'Z' | b'X' | b'x' if has_exited(pid) => ProcessLook::Exited(facts),
@@ -234,6 +237,41 @@ fn open_files_of(directory: &str, pid: Pid, into: &mut Vec<OpenFile>) -> bool {
 pub(super) fn open_paths(pid: Pid) -> Option<Vec<PathBuf>> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     Some(entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect())
+}
+
+/// Inode numbers of the open files that carry kernel locks; `None` where not all of them may be seen.
+pub(super) fn locked_files(pid: Pid) -> Option<HashSet<u64>> {
+    let mut files = Vec::new();
+    let seen = open_files(pid, &mut files);
+    seen.then(|| files.into_iter().filter(|file| !file.locks.is_empty()).map(|file| file.ino).collect())
+}
+
+/// Whether a process counts its time as we do: in another time namespace its start has another number of ticks.
+/// `None` where that may not be seen. Kernels before 5.6 have no such namespaces.
+fn same_time_namespace(pid: Pid) -> Option<bool> {
+    static OURS: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let Some(ours) = OURS.get_or_init(|| std::fs::read_link("/proc/self/ns/time").ok()) else { return Some(true) };
+    Some(std::fs::read_link(format!("/proc/{pid}/ns/time")).ok()? == *ours)
+}
+
+/// Deleted files that a process holds kernel locks on. The kernel adds ` (deleted)` to the path of what has no name left
+/// (`d_path`); a file may really be called so, hence the inode is compared by whoever asks.
+pub(super) fn deleted_locked_files(pid: Pid) -> Option<Vec<(PathBuf, OpenFile)>> {
+    const DELETED: &[u8] = b" (deleted)";
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+        let Some(path) = target.as_os_str().as_bytes().strip_suffix(DELETED) else { continue };
+        let number = entry.file_name();
+        let Ok(text) = std::fs::read(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())) else { continue };
+        let info = parse_fdinfo(&String::from_utf8_lossy(&text));
+        if let Some(ino) = info.ino.filter(|_| !info.locks.is_empty()) {
+            let file = OpenFile { pid, mount: info.mount, ino, locks: info.locks };
+            found.push((PathBuf::from(OsStr::from_bytes(path)), file));
+        }
+    }
+    Some(found)
 }
 
 #[cfg(test)]
