@@ -206,3 +206,35 @@ fn with_a_mount() {
 fn an_unmounted_folder_is_noticed() {
     run_apart("-Urm", "with_a_mount", "LOCKSCOPE_TEST_MAY_MOUNT");
 }
+
+#[test]
+fn what_a_kernel_lock_has_taught_is_known_after_a_restart_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir().expect("a directory");
+    write(directory.path(), "job.lock", "", 3600);
+    {
+        let watched = Watched::start(directory.path(), state.path(), Settings::default());
+        watched.until_verdict("job.lock", "unknown");
+        let mut holder = Process::shell(directory.path(), "exec 9<job.lock; flock 9; echo ready; exec sleep 1000");
+        watched.until_verdict("job.lock", "held");
+        holder.kill();
+        watched.until_verdict("job.lock", "idle");
+    }
+    let watched = Watched::start(directory.path(), state.path(), Settings::default());
+    watched.until_verdict("job.lock", "idle");
+    let told = |state: &std::path::Path| {
+        let said = std::process::Command::new(env!("CARGO_BIN_EXE_lockscope"))
+            .args(["status", "--json"])
+            .arg(directory.path())
+            .env("LOCKSCOPE_STATE_DIR", state)
+            .output()
+            .expect("it runs");
+        let said: serde_json::Value = serde_json::from_slice(&said.stdout).expect("JSON");
+        said["locks"][0]["verdict"].as_str().map(str::to_owned)
+    };
+    assert_eq!(told(&state.path().join("state")).as_deref(), Some("idle"));
+    // Who was not taught does not know, and looking alone leaves nothing behind.
+    let fresh = tempfile::tempdir().expect("a directory");
+    assert_eq!(told(fresh.path()).as_deref(), Some("unknown"));
+    assert_eq!(fs::read_dir(fresh.path()).expect("readable").count(), 0);
+}

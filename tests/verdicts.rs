@@ -42,6 +42,9 @@ struct Case {
     kernel: Option<KernelSays>,
     users: Option<UsersSay>,
     beat: Option<BeatSays>,
+    /// The PIDs that hold a lock on a deleted file of this name.
+    #[serde(default)]
+    split_holders: Vec<u64>,
     #[serde(default)]
     sight: SightSays,
     #[serde(default)]
@@ -90,6 +93,14 @@ struct RecordSays {
     boot_id: Option<String>,
     started_ago: Option<String>,
     placeholder: bool,
+    /// The record's own word on the boot (not its token's): `ours` or another.
+    own_boot_id: Option<String>,
+    /// When its writer's machine was started, from now.
+    booted_ago: Option<String>,
+    /// `ours` or another.
+    machine_id: Option<String>,
+    program: Option<String>,
+    precious: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,6 +116,8 @@ struct OwnerSays {
     kernel_thread: bool,
     /// The system tells neither its start in ticks nor its users.
     untold: bool,
+    /// It lives in another time namespace: its ticks count from elsewhere.
+    other_time_ns: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -154,6 +167,7 @@ const NOW: Wall = Wall(1_795_230_000_000_000_000);
 /// The same on the monotonic clock: ten days after boot.
 const MONOTONIC: Duration = Duration::from_hours(240);
 const OUR_BOOT: u128 = 0xe371_d1e9_e652_4a5f_8922_5e55_eb27_0cca;
+const OUR_MACHINE: u128 = 7;
 const OUR_NS: u64 = 4_026_531_836;
 
 fn span(text: &str) -> Duration {
@@ -176,7 +190,7 @@ fn process(number: u64, says: &OwnerSays) -> ProcessFacts {
         command: "".into(),
         kernel_thread: says.kernel_thread,
         inner_pid: None,
-        same_time_ns: Some(true),
+        same_time_ns: Some(!says.other_time_ns),
     }
 }
 
@@ -230,6 +244,11 @@ impl Case {
                 token: says.ticks.map(|ticks| StartToken { boot_id, ticks }),
                 started_at: says.started_ago.as_deref().map(|ago| NOW.minus(span(ago))),
                 placeholder: says.placeholder,
+                boot_id: says.own_boot_id.as_deref().map(|id| if id == "ours" { OUR_BOOT } else { 1 }),
+                booted_at: says.booted_ago.as_deref().map(|ago| NOW.minus(span(ago))),
+                machine_id: says.machine_id.as_deref().map(|id| if id == "ours" { OUR_MACHINE } else { 1 }),
+                program: says.program.as_deref().map(Into::into),
+                precious: says.precious.then_some("unsaved text: recover it with vim -r first"),
                 complete: true,
                 ..Record::default()
             })),
@@ -310,8 +329,8 @@ impl Case {
             owner,
             users,
             beat,
-            danger: None,
-            split_holders: Vec::new(),
+            danger: (!self.split_holders.is_empty()).then_some(Danger::SplitLock),
+            split_holders: processes(&self.split_holders),
             first_seen: MONOTONIC.saturating_sub(span(file.seen_for.as_deref().unwrap_or("0s"))),
         }
     }
@@ -328,7 +347,7 @@ impl Case {
         let step = says.clock_step.as_deref();
         Sight {
             host: "vm".into(),
-            machine_id: Some(7),
+            machine_id: Some(OUR_MACHINE),
             boot_id: Some(OUR_BOOT),
             boot_floor: Some(NOW.minus(MONOTONIC)),
             clock_step: if step == Some("unknown") { None } else { Some(step.map_or(Duration::ZERO, span)) },

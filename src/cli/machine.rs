@@ -5,11 +5,12 @@
 use super::world::{Outcome, Undone, World};
 use crate::clear::{self, ClearError, Consent, Refusal, Workplace};
 use crate::engine::JournalLine;
+use crate::engine::learned;
 use crate::engine::settings::Settings;
-use crate::inspect::{LookError, LookOptions, look, look_at_one};
+use crate::inspect::{LookError, LookOptions, look, look_after, look_at_one};
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::Verdict;
-use crate::platform::System;
+use crate::platform::{System, environment};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,10 @@ impl Machine {
         let workplace = Workplace::usual(Arc::clone(&system)).map(|usual| usual.for_one_confirmation());
         Self { system, settings, workplace }
     }
+
+    fn recall(directory: &Path, options: &LookOptions) -> LookOptions {
+        learned::recall(environment::state_dir().as_deref(), &environment::absolute(directory), options.clone())
+    }
 }
 
 fn refused(seen: &Lock, refusal: &Refusal) -> Outcome {
@@ -48,13 +53,17 @@ const NO_STATE: &str = "there is no place for the journal: set HOME or LOCKSCOPE
 
 impl World for Machine {
     fn look(&self, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
-        look(&self.system, directory, options)
+        look(&self.system, directory, &Self::recall(directory, options))
+    }
+
+    fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError> {
+        look_after(&self.system, directory, &Self::recall(directory, options), Some(earlier))
     }
 
     fn look_at_one(
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
-        look_at_one(&self.system, directory, name, options)
+        look_at_one(&self.system, directory, name, &Self::recall(directory, options))
     }
 
     fn recover(&self) {

@@ -85,7 +85,7 @@ pub fn watch(world: &dyn World, args: &Watch, io: &mut Io<'_>) -> Result<Exit, F
         // A look at a large directory costs; a tenth of the time at most goes into looking.
         world.pause(directory, SHORTEST.max(took * 9));
         let start = world.monotonic();
-        let after = match world.look(directory, &options) {
+        let after = match world.look_after(directory, &options, &before) {
             Ok(after) => after,
             Err(error) => {
                 if !std::mem::replace(&mut lost, true) {

@@ -187,6 +187,10 @@ impl World for Made {
         }
     }
 
+    fn look_after(&self, directory: &Path, options: &LookOptions, _: &Snapshot) -> Result<Snapshot, LookError> {
+        self.look(directory, options)
+    }
+
     fn look_at_one(
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {

@@ -41,6 +41,9 @@ pub trait World {
     /// One pass over a directory.
     fn look(&self, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError>;
 
+    /// As [`Self::look`], after an earlier picture: a heartbeat shows only in time.
+    fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError>;
+
     /// One file alone, with all that could matter; `None` = it is not there.
     fn look_at_one(
         &self, directory: &Path, name: &OsStr, options: &LookOptions,

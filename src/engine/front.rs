@@ -36,6 +36,7 @@ pub(super) struct Front {
     wish: Arc<(Mutex<Wish>, Condvar)>,
     worker: Sender<Job>,
     slow_pass: Duration,
+    state_dir: Option<PathBuf>,
 }
 
 impl Front {
@@ -57,6 +58,7 @@ impl Front {
             wish,
             worker,
             slow_pass: options.slow_pass,
+            state_dir: options.state_dir,
         };
         front.start_listing();
         front
@@ -126,6 +128,7 @@ impl Front {
             number,
             first_id: 0,
             slow_pass: self.slow_pass,
+            state_dir: self.state_dir.clone(),
             publish: self.publisher(number),
         };
         match std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {

@@ -5,6 +5,7 @@
 
 pub mod demo;
 mod front;
+pub mod learned;
 pub mod listing;
 mod session;
 pub mod settings;

@@ -5,6 +5,7 @@
 //! all of it. Never: acts on a lock. A session whose directory hangs is left behind, never waited for.
 
 use super::Shared;
+use super::learned::{recall, remember};
 use super::store::Store;
 use super::watch::Watch;
 use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
@@ -59,6 +60,8 @@ pub(super) struct Session {
     /// The ids of locks begin here; it grows each time that the directory is opened again.
     pub(super) first_id: u32,
     pub(super) slow_pass: Duration,
+    /// Where what was learned is kept; `None` = nowhere.
+    pub(super) state_dir: Option<PathBuf>,
     pub(super) publish: Box<dyn Fn(Snapshot) + Send>,
 }
 
@@ -75,7 +78,6 @@ struct Live {
     watch: Option<Watch>,
     polling: Option<PollingReason>,
     store: Store,
-    learned: HashSet<Box<[u8]>>,
     splits: SplitsByDirectory,
     counts: Option<(u32, u32)>,
     names: Names,
@@ -93,6 +95,7 @@ impl Session {
     /// Runs until replaced.
     pub(super) fn run(mut self) {
         let mut lost: Option<LostReason> = None;
+        let mut recalled = false;
         loop {
             if !self.is_current() {
                 return;
@@ -100,6 +103,10 @@ impl Session {
             match self.open() {
                 Ok(directory) => {
                     lost = None;
+                    if !std::mem::replace(&mut recalled, true) {
+                        let options = std::mem::take(&mut self.options);
+                        self.options = recall(self.state_dir.as_deref(), &self.path, options);
+                    }
                     match self.live(directory) {
                         End::Replaced => return,
                         End::Reopen => {}
@@ -151,13 +158,12 @@ impl Session {
                 Err(reason) => (None, Some(reason)),
             }
         };
-        let looker = Looker::new(&self.system, &*directory, &self.options, None, HashSet::new());
+        let looker = Looker::new(&self.system, &*directory, &self.options, None);
         let mut live = Live {
             id,
             watch,
             polling,
             store: Store::after(self.first_id),
-            learned: HashSet::new(),
             splits: SplitsByDirectory::new(),
             counts: Some((looker.sight.processes, looker.sight.processes_denied)),
             names: Names::default(),
@@ -258,7 +264,7 @@ impl Session {
     }
 
     fn looker(&self, live: &Live, at: &dyn Directory) -> Looker {
-        Looker::new(&self.system, at, &self.options, live.counts, live.learned.clone()).with_splits(live.splits.clone())
+        Looker::new(&self.system, at, &self.options, live.counts).with_splits(live.splits.clone())
     }
 
     fn follow_hints(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
@@ -297,7 +303,7 @@ impl Session {
     }
 
     fn look_at_paths(
-        &self, live: &mut Live, at: &dyn Directory, looker: &Looker, paths: impl IntoIterator<Item = OsString>,
+        &mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, paths: impl IntoIterator<Item = OsString>,
     ) {
         let mut openings = Openings::below(at);
         for path in paths {
@@ -313,8 +319,22 @@ impl Session {
                 live.store.remove(&path).is_some()
             };
         }
-        live.learned = looker.learned();
+        self.learn(looker);
         live.splits = looker.splits();
+    }
+
+    /// Takes over what this look has learned, and keeps it for the next start.
+    fn learn(&mut self, looker: &Looker) {
+        let learned = looker.learned();
+        if learned.len() == self.options.learned.len() {
+            return;
+        }
+        self.options.learned = learned;
+        if let Some(state_dir) = &self.state_dir
+            && let Err(error) = remember(state_dir, &self.path, &self.options.learned)
+        {
+            tracing::warn!(%error, "what was learned of empty files cannot be kept");
+        }
     }
 
     /// Looks at everything. The first time the picture so far is shown while it grows.
@@ -372,7 +392,7 @@ impl Session {
                 live.store.asks_users.iter().filter_map(|id| Some(live.store.get(*id)?.path.to_os_string())).collect();
             self.look_at_paths(live, at, looker, empties);
         }
-        live.learned = looker.learned();
+        self.learn(looker);
         live.splits = looker.splits();
         live.strangers.clear();
         live.dirty |= first || *live.sight != *looker.sight;

@@ -70,7 +70,6 @@ impl Looker {
     /// from an earlier pass, as counting asks each process.
     pub fn new(
         system: &Arc<dyn System>, directory: &dyn Directory, options: &LookOptions, counts: Option<(u32, u32)>,
-        learned: HashSet<Box<[u8]>>,
     ) -> Self {
         let host = system.host();
         let (locks, kernel_table) = match system.kernel_locks() {
@@ -93,7 +92,7 @@ impl Looker {
             monotonic: system.monotonic(),
             table: Table::of(locks),
             options: options.clone(),
-            learned: RefCell::new(learned),
+            learned: RefCell::new(options.learned.clone()),
             processes: RefCell::default(),
             devices: RefCell::default(),
             sweep: OnceCell::new(),

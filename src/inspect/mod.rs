@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
 pub(crate) use pass::Openings;
-pub use pass::{Names, list_names, look, look_again, look_at_one};
+pub use pass::{Names, list_names, look, look_after, look_again, look_at_one};
 pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.

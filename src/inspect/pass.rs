@@ -162,8 +162,17 @@ const PENDING: crate::model::verdict::Judgement = crate::model::verdict::Judgeme
 
 /// One full pass over a directory.
 pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
+    look_after(system, directory, options, None)
+}
+
+/// As [`look`], by one who has looked before: a heartbeat shows only in time.
+pub fn look_after(
+    system: &Arc<dyn System>, directory: &Path, options: &LookOptions, earlier: Option<&Snapshot>,
+) -> Result<Snapshot, LookError> {
+    let earlier: HashMap<&OsStr, &Facts> =
+        earlier.into_iter().flat_map(Snapshot::locks).map(|lock| (&*lock.path, &lock.facts)).collect();
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
+    let looker = Looker::new(system, &*opened, options, None);
     let mut names = list_names(&*opened, &looker, options).map_err(|error| LookError::of(directory, error))?;
     names.listed.sort_unstable();
     let mut openings = Openings::below(&*opened);
@@ -171,13 +180,17 @@ pub fn look(system: &Arc<dyn System>, directory: &Path, options: &LookOptions) -
         locks.clear();
         for path in &names.listed {
             let id = LockId(locks.len() as u32);
-            locks.extend(looker.lock(&mut openings, &|sibling| names.all.contains(sibling), path, id, options, None));
+            let exists = |sibling: &[u8]| names.all.contains(sibling);
+            let earlier = earlier.get(path.as_os_str()).copied();
+            locks.extend(looker.lock(&mut openings, &exists, path, id, options, earlier));
         }
     };
     let mut locks = Vec::new();
     pass(&looker, &mut locks);
     // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
-    if !looker.learned().is_empty() && locks.iter().any(|lock| lock.facts.reading.format.id == "empty") {
+    if looker.learned().len() > options.learned.len()
+        && locks.iter().any(|lock| lock.facts.reading.format.id == "empty")
+    {
         pass(&looker, &mut locks);
     }
     Ok(snapshot_of(directory, &looker, locks, names.problems, options))
@@ -202,7 +215,7 @@ fn look_alone(
     system: &Arc<dyn System>, directory: &Path, path: &OsStr, options: &LookOptions, earlier: Option<&Facts>,
 ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
     let opened = open(system, directory)?;
-    let looker = Looker::new(system, &*opened, options, None, options.learned.clone());
+    let looker = Looker::new(system, &*opened, options, None);
     let mut openings = Openings::below(&*opened);
     let exists = |sibling: &[u8]| {
         // Only names that stand in the same directory are asked for, so no link is followed.

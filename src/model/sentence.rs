@@ -6,7 +6,7 @@ use super::facts::{FileKind, KernelState, OwnerState, ProcessRef, Taker, Trouble
 use super::format::{Mechanism, RecordState, Scope, Standing};
 use super::holder::{Pid, ProcessFacts, ProcessLook};
 use super::time::say_duration;
-use super::verdict::{Evidence, Gone, Judgement};
+use super::verdict::{Evidence, Gone, Judgement, other_machine};
 
 /// The sentence for one lock: what is so, and why, in the decision table's words.
 pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
@@ -54,6 +54,7 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             let host = record.and_then(|r| r.host.as_deref());
             let place = match host {
                 Some(host) if !host.eq_ignore_ascii_case(&sight.host) => host.to_owned(),
+                _ if record.is_some_and(|record| other_machine(record, sight)) => "another machine of this name".into(),
                 _ => "another container or PID namespace".into(),
             };
             let pid = owner_pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
@@ -76,7 +77,7 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
                 "PID {} is alive but is {}, not {}. The number may have been reused.",
                 p.pid,
                 p.name(),
-                facts.reading.format.title
+                record.and_then(|r| r.program.as_deref()).unwrap_or(facts.reading.format.title)
             )
         }),
         18 => with_process(process, owner_pid, |p| format!("{} (PID {}) is running and wrote this.", p.name(), p.pid)),
@@ -137,9 +138,12 @@ fn danger(evidence: &Evidence<'_>) -> Option<String> {
     evidence.facts.danger?;
     let holders = &evidence.facts.split_holders;
     let first = holders.first()?;
-    let more = if holders.len() > 1 { format!(" and {} more", holders.len() - 1) } else { String::new() };
+    let more = match holders.len() - 1 {
+        0 => " still holds".to_owned(),
+        more => format!(" and {more} more still hold"),
+    };
     Some(format!(
-        " Danger: {} (PID {}){more} still holds the lock on a deleted file of this name, so two can be in at once.",
+        " Danger: {} (PID {}){more} the lock on a deleted file of this name, so two can be in at once.",
         first.name(),
         first.pid
     ))
@@ -266,7 +270,8 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let format = facts.reading.format;
     if format.standing == Standing::Administrative {
         let ends = format.unlocker.map_or_else(String::new, |command| format!(" {command} ends it."));
-        return format!("Put there by an administrator, to stay until it is lifted.{ends}");
+        let whom = format.programs.first().copied().unwrap_or("an administrator");
+        return format!("Put there by {whom}, to stay until it is lifted.{ends}");
     }
     if let Some(precious) = facts.reading.record().and_then(|record| record.precious) {
         let gone =

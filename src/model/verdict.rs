@@ -2,6 +2,7 @@
 //!
 //! Owns: [`judge`], pure and total. Never: looks at anything, and never takes Unknown for dead.
 //! The rows are numbered as in ARCHITECTURE.md, "The decision table".
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new kind of evidence must be decided on, not fall through")]
 
 use super::facts::{Facts, FileKind, OwnerState, Sight, Users};
 use super::format::{Record, RecordState, Standing};
@@ -244,15 +245,15 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         }
     }
     // 3: could not look.
-    match &facts.stat {
-        Some(_) if facts.trouble.is_none() => {}
-        // The kernel's table needs no right to read the file: a lock granted there is a hold all the same.
-        Some(_) if granted(facts).is_some() => return held(4, granted(facts).unwrap_or(Likely)),
-        _ => return unknown(3),
+    if facts.stat.is_none() {
+        return unknown(3);
     }
-    // 4: a granted kernel lock.
+    // 4: a granted kernel lock. The kernel's table needs no right to read the file, so it counts where row 3 would.
     if let Some(certainty) = granted(facts) {
         return held(4, certainty);
+    }
+    if facts.trouble.is_some() {
+        return unknown(3);
     }
     // 5: not understood.
     if matches!(reading.record, RecordState::Malformed(_)) {
@@ -394,12 +395,11 @@ fn owner_state(evidence: &Evidence<'_>, record: Option<&Record>) -> Owner {
         // Somebody has this number: that is all that can be seen, and it is enough to keep off.
         (ProcessLook::Hidden, _) => Owner::Held(18, Certainty::Strong),
         (ProcessLook::Unknown(_), _) => {
-            let before_boot = evidence.sight.boot_floor.zip(evidence.facts.stat.as_ref());
-            match before_boot {
-                Some((floor, stat)) if stat.proof_time() < floor.minus(AHEAD) => {
-                    Owner::Gone(Gone::OlderThanBoot, Certainty::Strong)
-                }
-                _ => Owner::Unknown,
+            let times = evidence.sight.boot_floor.zip(evidence.facts.stat.as_ref());
+            if times.is_some_and(|(floor, stat)| stat.proof_time() < floor.minus(AHEAD)) {
+                Owner::Gone(Gone::OlderThanBoot, Certainty::Strong)
+            } else {
+                Owner::Unknown
             }
         }
     }
@@ -410,10 +410,8 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
     let (facts, sight) = (evidence.facts, evidence.sight);
     // 12, 13: clock-free.
     if let Some(token) = record.token {
-        let same_boot = match (token.boot_id, sight.boot_id) {
-            (Some(theirs), Some(ours)) => theirs == ours,
-            _ => true, // its writer, or we, could not read it: compare ticks only
-        };
+        // Where its writer, or we, could not read the boot's id, the ticks alone are compared.
+        let same_boot = token.boot_id.zip(sight.boot_id).is_none_or(|(theirs, ours)| theirs == ours);
         if same_boot && Some(token.ticks) == process.start_ticks {
             return Owner::Held(12, Certainty::Certain);
         }
@@ -440,10 +438,8 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
         // 15, 16: it started after the file was last touched, by more than the clocks can be wrong.
         let latest = record.started_at.map_or(stat.proof_time(), |stated| stat.proof_time().min(stated));
         if let Some(gap) = process.started_at.since(latest).filter(|gap| *gap > MARGIN) {
-            return match sight.clock_step {
-                Some(step) if gap > MARGIN + step => Owner::Gone(Gone::StartedLater, Certainty::Strong),
-                _ => Owner::ClockChanged,
-            };
+            let proved = sight.clock_step.is_some_and(|step| gap > MARGIN + step);
+            return if proved { Owner::Gone(Gone::StartedLater, Certainty::Strong) } else { Owner::ClockChanged };
         }
     }
     // 17, 18.
@@ -470,11 +466,11 @@ fn granted(facts: &Facts) -> Option<Certainty> {
 fn is_cut_short(evidence: &Evidence<'_>, owner: Owner) -> bool {
     match &evidence.facts.reading.record {
         RecordState::CutShort => true,
-        RecordState::Parsed(record) if !record.complete => {
+        RecordState::Parsed(record) => {
             let settled = evidence.age().is_some_and(|age| age >= Duration::from_secs(1));
-            !settled && !matches!(owner, Owner::Held(..))
+            !record.complete && !settled && !matches!(owner, Owner::Held(..))
         }
-        _ => false,
+        RecordState::None | RecordState::Malformed(_) => false,
     }
 }
 
@@ -487,8 +483,8 @@ enum Use {
 fn someone_has_it(facts: &Facts) -> Option<Use> {
     match &facts.users {
         Users::Looked { open, .. } if !open.is_empty() => Some(Use::Open),
-        Users::Looked { works: Some(_), .. } => Some(Use::WorksUnder),
-        _ => None,
+        Users::Looked { works, .. } => works.is_some().then_some(Use::WorksUnder),
+        Users::NotLooked => None,
     }
 }
 
@@ -504,11 +500,15 @@ fn is_our_boot(record: &Record, sight: &Sight) -> bool {
     boot_id.is_some() && boot_id == sight.boot_id
 }
 
+/// The same machine id proves nothing: containers of one image share it. Another one does.
+pub(super) fn other_machine(record: &Record, sight: &Sight) -> bool {
+    record.machine_id.zip(sight.machine_id).is_some_and(|(theirs, ours)| theirs != ours)
+}
+
 /// Row 9. Shared by whoever must decide whether asking for the PID here makes sense at all.
 pub fn elsewhere(record: &Record, sight: &Sight) -> bool {
+    let other_machine = other_machine(record, sight);
     let other_host = record.host.as_ref().is_some_and(|host| !host.eq_ignore_ascii_case(&sight.host));
     let other_ns = matches!((record.pid_ns, sight.pid_ns), (Some(theirs), Some(ours)) if theirs != ours);
-    // The same machine id proves nothing: containers of one image share it. Another one does.
-    let other_machine = matches!((record.machine_id, sight.machine_id), (Some(theirs), Some(ours)) if theirs != ours);
     other_ns || ((other_host || other_machine) && !is_our_boot(record, sight))
 }

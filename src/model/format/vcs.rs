@@ -79,7 +79,7 @@ fn mercurial(file: &Candidate<'_>) -> Option<RecordState> {
     if !at_home {
         let is_address = |text: &str| {
             let host = text.split(':').next().unwrap_or_default();
-            host.parse::<std::net::IpAddr>().is_ok()
+            host.parse::<core::net::IpAddr>().is_ok()
         };
         return target(file).filter(|text| !is_address(text)).and_then(owner);
     }
