@@ -3,7 +3,7 @@
 //! Owns: recovery of one directory (before each clear there), of all, and the repair of an interrupted placeholder.
 //! Never: touches what a living Lockscope is at work on, nor anything but our own names and our own placeholder.
 
-use super::disk::{Name, Place};
+use super::disk::{Name, NoLease, Place, Reader};
 use super::error::Refusal;
 use super::fingerprint::Identity;
 use super::journal::{Deed, Line, RawPath, State, new_id};
@@ -13,6 +13,8 @@ use super::protocol::{Straight, free, names_from};
 use super::putback;
 use super::{Repaired, Workplace, quarantine};
 use crate::model::facts::FileKind;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -154,8 +156,9 @@ fn settle(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> i
     putback::finish_swap(place, names, &deed.placeholder)?;
     save_second_link(place, names, deed)?;
     let at_lock = hold(&names.lock)?;
+    let claim = claim(place, names, deed)?;
+    let is_lock = claim.is_some();
     let other = place.look(&names.other)?;
-    let is_lock = other.is_some_and(|seen| deed.lock.is_untouched(&seen.stat));
     let end = if let Some(held) = at_lock.as_ref().filter(|_| is_lock || other.is_none()) {
         // The swap was done and what came out is what was confirmed (or has been removed since): go on.
         held.empty()?;
@@ -200,6 +203,42 @@ fn settle(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> i
     }
     place.sync()?;
     Ok(end)
+}
+
+/// What came out of the swap, if it is the lock as it was confirmed, and nobody has it open: with the lease of the one that
+/// died went what kept openers waiting, and whoever was let on may write itself into the file at any moment. `None` also
+/// for that: it goes back to where it stood.
+fn claim(place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<Claim>> {
+    let pin = match place.pin(&names.other) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let stat = pin.seen()?.stat;
+    if !deed.lock.is_untouched(&stat) {
+        return Ok(None);
+    }
+    if stat.kind != FileKind::Regular {
+        return Ok(Some(Claim { _reader: None }));
+    }
+    let reader = match pin.open() {
+        Ok(reader) => reader,
+        // Another's lease on it: somebody has it open.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // The kernel counts an opener that still waits, too: it counts before it waits (`fs/open.c`, `do_dentry_open`). Where
+    // there are no leases the clear had none either, and went by what stands in the file.
+    if matches!(reader.take_lease(), Err(NoLease::InUse)) {
+        return Ok(None);
+    }
+    let content = BASE64_STANDARD.decode(&deed.content).unwrap_or_default();
+    let is_as_it_was = deed.lock.is_untouched(&pin.seen()?.stat) && reader.starts_with(&content)?;
+    Ok(is_as_it_was.then_some(Claim { _reader: Some(reader) }))
+}
+
+/// Keeps openers away from the lock until it is in quarantine.
+struct Claim {
+    _reader: Option<Reader>,
 }
 
 /// The put-back's second link, where it is the last: its owner let go of the other one, and nothing is destroyed.

@@ -96,7 +96,9 @@ impl Actor {
                 "removes its child's lock"
             }
             (At::Start, Kind::Thief) => match world.inodes[&STALE].lease {
+                // Counted first, as the kernel does: whoever asks for a lease now does not get one.
                 Some(_) if !world.is_blind() => {
+                    world.at(STALE).opens += 1;
                     world.at(STALE).lease = Some(Lease { broken: true });
                     self.at = At::Opening;
                     "waits for the lease"
@@ -112,7 +114,6 @@ impl Actor {
                 "sees a stale lock"
             }
             (At::Opening, _) => {
-                world.at(STALE).opens += 1;
                 self.at = At::Stealing;
                 "gets the stale file open"
             }

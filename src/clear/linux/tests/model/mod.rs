@@ -235,7 +235,7 @@ fn one_lockscope_among_those_that_take_and_break() {
 
 #[test]
 fn whoever_dies_at_whichever_call() {
-    for others in [&[Newcomer][..], &[Supervisor, Newcomer]] {
+    for others in [&[Supervisor, Newcomer][..], &[Thief, Newcomer]] {
         holds(&Cast { crashes: 1, ..cast(1, others) });
     }
 }

@@ -157,7 +157,8 @@ pub(super) fn call<R: Outcome>(what: &'static str, act: impl FnOnce(&mut Stage, 
             Some(Move::Crash) => {
                 stage.crashes += 1;
                 stage.note(|| format!("Lockscope {me} dies before: {what}"));
-                stage.told(me, "died", 0);
+                // All forgotten; and it is the next start that goes on, not the first.
+                stage.inspectors[me].told = u64::MAX;
                 drop(stage);
                 resume_unwind(Box::new(Exit::Crashed));
             }
@@ -190,6 +191,43 @@ impl Stage {
         (self.path, self.at) = (path, 0);
     }
 
+    /// What has to be tried right before a call: steps of the others, those of another Lockscope, our death. Not what makes
+    /// no difference: a step that neither sees nor changes what the call does, can as well come after it; and who dies
+    /// before it looks, forgets what it would have seen.
+    fn may_come_before(&self, call: &str) -> [bool; 3] {
+        let books = matches!(
+            call,
+            "write the intent"
+                | "remove the intent"
+                | "list the intents"
+                | "any intents"
+                | "journal"
+                | "read the journal"
+        );
+        let own = books || matches!(call, "mkdir" | "create" | "write" | "probe");
+        let looks = matches!(
+            call,
+            "look"
+                | "fstat"
+                | "pin"
+                | "open a directory"
+                | "list"
+                | "read"
+                | "read again"
+                | "judge"
+                | "ask for the lease"
+                | "readlink of the descriptor"
+                | "list the intents"
+                | "any intents"
+                | "read the journal"
+        );
+        // With the mutex the other is outside, where it can but look into the books. Without it they could take turns at
+        // every call, too many to go through: there, at those alone that touch what the other touches.
+        let touches = if self.has_mutex() { books } else { matches!(call, "exchange" | "rmdir") };
+        let lockscopes = touches || call == "take the mutex";
+        [!own && (self.has_mutex() || lockscopes), lockscopes, !looks]
+    }
+
     /// `before`: the call that is next; `None` = this Lockscope has ended.
     fn moves(&self, me: usize, before: Option<&str>) -> Vec<Move> {
         let mut moves = Vec::new();
@@ -197,16 +235,16 @@ impl Stage {
         if !waits(&self.inspectors[me]) {
             moves.push(Move::Continue);
         }
-        // Without the mutex two could take turns at every call, too many to go through: there, at those alone that touch
-        // what the other touches.
-        let alone = before.is_some_and(|call| !matches!(call, "exchange" | "rmdir" | "take the mutex"));
-        if !self.has_mutex() && alone && !moves.is_empty() {
-            return moves;
+        let [others, lockscopes, death] = before.map_or([true; 3], |call| self.may_come_before(call));
+        if others || moves.is_empty() {
+            moves.extend((0..self.actors.len()).filter(|n| self.actors[*n].can_step(&self.world)).map(Move::Other));
         }
-        moves.extend((0..self.actors.len()).filter(|n| self.actors[*n].can_step(&self.world)).map(Move::Other));
-        let others = self.inspectors.iter().enumerate().filter(|(n, other)| *n != me && !other.done && !waits(other));
-        moves.extend(others.map(|(number, _)| Move::Turn(number)));
-        if before.is_some() && self.crashes < self.cast.crashes {
+        if lockscopes || moves.is_empty() {
+            let others = self.inspectors.iter().enumerate();
+            let others = others.filter(|(number, other)| *number != me && !other.done && !waits(other));
+            moves.extend(others.map(|(number, _)| Move::Turn(number)));
+        }
+        if death && before.is_some() && self.crashes < self.cast.crashes {
             moves.push(Move::Crash);
         }
         moves
