@@ -345,11 +345,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
     fn tell(&self, error: &ClearError) {
         let said = error.to_string();
         let journaled = match error {
-            ClearError::Refused(refusal) if !self.prepared => {
-                let grounds = self.grounds;
-                grounds.workplace.journal_refusal(&grounds.directory, &grounds.path, grounds.verdict, refusal);
-                Ok(())
-            }
+            ClearError::Refused(refusal) if !self.prepared => self.refuse(refusal),
             ClearError::Refused(_) => self.journal(State::Refused, &said, None),
             ClearError::PutBack(_) => self.journal(State::Putback, &said, None),
             ClearError::Kept { kept, .. } => self.journal(State::KeptForeign, &said, Some(kept)),
@@ -380,6 +376,31 @@ impl<'a, 'w> Transaction<'a, 'w> {
         let _ = place.unlink(&names.probe_file);
         if let Ok(held) = Placeholder::hold(place, &names.other, &names.marker) {
             let _ = held.remove_at(place, &names.other);
+        }
+    }
+
+    /// Under the same id: if the intent is in the journal all the same (written, but the disk could not be waited for),
+    /// this closes it. Where nothing can be written and nothing was, nothing has to be closed.
+    fn refuse(&self, refusal: &Refusal) -> io::Result<()> {
+        let grounds = self.grounds;
+        let journal = grounds.workplace.journal();
+        let written = journal.append(&Line {
+            state: Some(State::Refused),
+            what: Some("refuse".to_owned()),
+            directory: Some(RawPath::new(grounds.directory.as_os_str())),
+            path: Some(RawPath::new(&grounds.path)),
+            who: Some(grounds.workplace.who()),
+            verdict: Some(refusal.verdict().unwrap_or(grounds.verdict).id().to_owned()),
+            why: Some(refusal.to_string()),
+            outcome: Some("nothing was changed".to_owned()),
+            ..self.line()
+        });
+        match written {
+            Err(error) if matches!(journal.find(&self.id), Ok(None)) => {
+                tracing::warn!(%error, "a refusal could not be written to the journal");
+                Ok(())
+            }
+            written => written,
         }
     }
 

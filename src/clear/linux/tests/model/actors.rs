@@ -1,6 +1,6 @@
 //! The others: programs that take, break, commit and release the lock, each step of theirs in one go.
 
-use super::world::{DEAD, Ino, LOCK, LOCKS, Lease, STALE, TARGET, World};
+use super::world::{ASIDE, DEAD, Ino, LOCK, LOCKS, Lease, STALE, TARGET, World};
 
 /// What kind of program it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +27,8 @@ pub(super) enum At {
     Start,
     /// Has seen a stale lock, and will remove what stands there.
     Breaking,
+    /// Has renamed what it took for stale, and will remove that.
+    Removing,
     /// Waits in `open` for the lease to end.
     Opening,
     /// Has the stale file open, and will write into it.
@@ -75,7 +77,7 @@ impl Actor {
                 _ => there.is_none() || (there == Some(STALE) && is_dead(world)),
             },
             At::Opening => world.inodes[&STALE].lease.is_none(),
-            At::Breaking | At::Stealing | At::Holding(_) => true,
+            At::Breaking | At::Removing | At::Stealing | At::Holding(_) => true,
             At::Done => false,
         }
     }
@@ -91,7 +93,7 @@ impl Actor {
                 "takes the lock"
             }
             (At::Start, Kind::Supervisor) => {
-                take_away(world);
+                take_away(world, LOCK);
                 self.at = At::Done;
                 "removes its child's lock"
             }
@@ -123,26 +125,40 @@ impl Actor {
                 stale.modified += 1;
                 stale.changed += 1;
                 // Somebody else had removed it before: no doing of ours.
-                guilty = stale.links == 0;
+                guilty = stale.let_go && there != Some(STALE);
                 self.at = At::Holding(STALE);
                 "writes itself into the stale file"
             }
             (At::Breaking, kind) => {
                 self.at = At::Start;
                 match kind {
+                    Kind::Renamer => {
+                        if world.rename((LOCKS, LOCK), (LOCKS, ASIDE), true).is_ok() {
+                            self.at = At::Removing;
+                        }
+                        "renames what stands there"
+                    }
                     Kind::Breaker if there.is_some_and(|ino| world.inodes[&ino].directory) => {
                         "cannot unlink a directory"
                     }
                     _ => {
-                        take_away(world);
+                        take_away(world, LOCK);
                         "removes what stands there"
                     }
                 }
             }
+            (At::Removing, _) => {
+                take_away(world, ASIDE);
+                self.at = At::Start;
+                "removes what it renamed"
+            }
             (At::Holding(_), Kind::Committer) => {
+                let replaced = world.get(LOCKS, TARGET);
                 let moved = world.rename((LOCKS, LOCK), (LOCKS, TARGET), false);
-                if let (Ok(()), Some(ino)) = (moved, there) {
-                    world.at(ino).let_go = true;
+                if moved.is_ok() {
+                    for ino in there.into_iter().chain(replaced) {
+                        world.at(ino).let_go = true;
+                    }
                     self.committed = true;
                 }
                 self.at = At::Done;
@@ -155,7 +171,7 @@ impl Actor {
                 self.at = At::Done;
                 match there {
                     Some(ino) if !world.inodes[&ino].directory => {
-                        take_away(world);
+                        take_away(world, LOCK);
                         "releases"
                     }
                     _ => "fails to release",
@@ -171,9 +187,9 @@ fn is_dead(world: &World) -> bool {
     world.inodes[&STALE].content == DEAD
 }
 
-fn take_away(world: &mut World) {
-    if let Some(ino) = world.get(LOCKS, LOCK) {
-        world.remove_tree(LOCKS, LOCK);
+fn take_away(world: &mut World, name: &[u8]) {
+    if let Some(ino) = world.get(LOCKS, name) {
+        world.remove_tree(LOCKS, name);
         world.at(ino).let_go = true;
     }
 }

@@ -14,8 +14,12 @@ pub(super) const LOCKS_PATH: &str = "/locks";
 const KEPT_PATH: &str = "/state/quarantine";
 
 /// What a call told its caller, as a number: nothing else of the world can reach the caller's state.
-pub(super) trait Outcome {
+pub(super) trait Outcome: Sized {
     fn digest(&self) -> u64;
+    /// What a call gives that fails for no reason of the model's: a bad sector, a full disk, a server that is gone.
+    fn failed() -> Option<Self> {
+        None
+    }
 }
 
 fn hashed(value: impl Hash) -> u64 {
@@ -55,6 +59,10 @@ impl<T: Outcome> Outcome for io::Result<T> {
             Ok(value) => value.digest(),
             Err(error) => 0x1_0000 + error.raw_os_error().unwrap_or(0) as u64,
         }
+    }
+
+    fn failed() -> Option<Self> {
+        Some(Err(io::Error::from_raw_os_error(libc::EIO)))
     }
 }
 
@@ -116,10 +124,10 @@ impl Place {
     }
 
     pub(super) fn names(&self) -> io::Result<Vec<OsString>> {
-        Ok(call("list", |stage, _| {
+        call("list", |stage, _| {
             let names = stage.world.inodes[&self.ino].inside.keys();
-            names.map(|name| OsStr::from_bytes(name).to_owned()).collect()
-        }))
+            Ok(names.map(|name| OsStr::from_bytes(name).to_owned()).collect())
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -248,7 +256,10 @@ impl File {
 
 impl io::Write for File {
     fn write(&mut self, written: &[u8]) -> io::Result<usize> {
-        call("write", |stage, _| stage.world.at(self.ino).content.extend_from_slice(written));
+        call("write", |stage, _| {
+            stage.world.at(self.ino).content.extend_from_slice(written);
+            Ok(())
+        })?;
         Ok(written.len())
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Cast {
     pub(super) index: bool,
     /// How often a Lockscope may die.
     pub(super) crashes: u32,
+    /// How often a call may fail.
+    pub(super) faults: u32,
     pub(super) mutation: Mutation,
 }
 
@@ -65,6 +67,7 @@ pub(super) struct Stage {
     actors: Vec<Actor>,
     inspectors: Vec<Inspector>,
     crashes: u32,
+    faults: u32,
     /// Calls made in this run.
     calls: u32,
     /// Another breaker removed a living lock: what follows is not our doing.
@@ -95,6 +98,10 @@ enum Move {
     Other(usize),
     Turn(usize),
     Crash,
+    /// The next call fails: before it has done anything, or (a journal that is written and cannot be synced) after.
+    Fail {
+        late: bool,
+    },
 }
 
 struct Shared {
@@ -128,12 +135,13 @@ pub(super) fn call<R: Outcome>(what: &'static str, act: impl FnOnce(&mut Stage, 
     if std::thread::panicking() {
         return act(&mut shared.lock(), me);
     }
+    let can_fail = R::failed().is_some();
     let mut stage = shared.lock();
     loop {
         while stage.turn != me && !stage.over {
             stage = shared.turn.wait(stage).unwrap_or_else(PoisonError::into_inner);
         }
-        let moves = if stage.over { Vec::new() } else { stage.moves(me, Some(what)) };
+        let moves = if stage.over { Vec::new() } else { stage.moves(me, Some((what, can_fail))) };
         if moves.is_empty() && !stage.over {
             stage.violate("everybody waits for ever");
         }
@@ -153,6 +161,18 @@ pub(super) fn call<R: Outcome>(what: &'static str, act: impl FnOnce(&mut Stage, 
             Some(Move::Turn(other)) => {
                 stage.turn = other;
                 shared.turn.notify_all();
+            }
+            Some(Move::Fail { late }) => {
+                let Some(outcome) = R::failed() else { continue };
+                stage.faults += 1;
+                stage.calls += 1;
+                if late {
+                    act(&mut stage, me);
+                }
+                stage.note(|| format!("Lockscope {me}: {what} FAILS"));
+                let digest = outcome.digest();
+                stage.told(me, what, digest);
+                return outcome;
             }
             Some(Move::Crash) => {
                 stage.crashes += 1;
@@ -187,7 +207,8 @@ impl Stage {
         self.actors = self.cast.others.iter().map(|kind| Actor::new(*kind)).collect();
         // The first that each does is to take the mutex.
         self.inspectors = vec![Inspector { wants_mutex: true, ..Inspector::default() }; self.cast.inspectors];
-        (self.crashes, self.calls, self.guilty, self.turn, self.over) = (0, 0, false, 0, false);
+        (self.crashes, self.faults, self.calls) = (0, 0, 0);
+        (self.guilty, self.turn, self.over) = (false, 0, false);
         (self.path, self.at) = (path, 0);
     }
 
@@ -228,14 +249,16 @@ impl Stage {
         [!own && (self.has_mutex() || lockscopes), lockscopes, !looks]
     }
 
-    /// `before`: the call that is next; `None` = this Lockscope has ended.
-    fn moves(&self, me: usize, before: Option<&str>) -> Vec<Move> {
+    /// `before`: the call that is next, and whether it can fail; `None` = this Lockscope has ended.
+    fn moves(&self, me: usize, before: Option<(&str, bool)>) -> Vec<Move> {
         let mut moves = Vec::new();
         let waits = |inspector: &Inspector| inspector.wants_mutex && self.store.mutex_is_taken();
         if !waits(&self.inspectors[me]) {
             moves.push(Move::Continue);
         }
-        let [others, lockscopes, death] = before.map_or([true; 3], |call| self.may_come_before(call));
+        let [others, mut lockscopes, death] = before.map_or([true; 3], |(call, _)| self.may_come_before(call));
+        // They are alike: which of them begins makes no difference.
+        lockscopes &= self.inspectors[me].told != 0;
         if others || moves.is_empty() {
             moves.extend((0..self.actors.len()).filter(|n| self.actors[*n].can_step(&self.world)).map(Move::Other));
         }
@@ -246,6 +269,12 @@ impl Stage {
         }
         if death && before.is_some() && self.crashes < self.cast.crashes {
             moves.push(Move::Crash);
+        }
+        if before.is_some_and(|(_, can_fail)| can_fail) && self.faults < self.cast.faults {
+            moves.push(Move::Fail { late: false });
+            if before.is_some_and(|(call, _)| call == "journal") {
+                moves.push(Move::Fail { late: true });
+            }
         }
         moves
     }
@@ -274,7 +303,7 @@ impl Stage {
         self.store.hash(&mut hasher);
         self.actors.hash(&mut hasher);
         self.inspectors.hash(&mut hasher);
-        (self.crashes, self.guilty, self.turn).hash(&mut hasher);
+        (self.crashes, self.faults, self.guilty, self.turn).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -325,7 +354,7 @@ impl Stage {
     }
 
     fn before(&self) -> Before {
-        let holders = self.holders().map(|(n, ino)| (n, ino, self.world.inodes[&ino].links > 0)).collect();
+        let holders = self.holders().map(|(n, ino)| (n, ino, self.world.stands(ino))).collect();
         Before { holders, taken: self.world.get(LOCKS, LOCK).is_some() }
     }
 
@@ -341,7 +370,7 @@ impl Stage {
             if self.actors[*holder].holds() != Some(*ino) || by == Some(*holder) {
                 continue;
             }
-            let gone = *stood && self.world.inodes[ino].links == 0;
+            let gone = *stood && !self.world.stands(*ino);
             match by {
                 None if gone => self.violate("a living lock is deleted"),
                 None if hidden && !self.guilty => self.violate("the path is free while somebody holds the lock"),
@@ -372,8 +401,8 @@ impl Stage {
 
     /// What must be so when all have ended, and every interrupted clear was recovered.
     fn check_all_ended(&mut self) {
-        let left: Vec<&[u8]> = self.world.inodes[&LOCKS].inside.keys().map(Vec::as_slice).collect();
-        if left.iter().any(|name| name.starts_with(b".lockscope-")) {
+        let is_left = |name: &[u8]| name.starts_with(b".lockscope-") && !name.ends_with(b".cleared");
+        if self.world.inodes[&LOCKS].inside.keys().any(|name| is_left(name)) {
             self.violate("a name of ours is left");
         }
         if self.world.inodes.values().any(|inode| inode.ours && inode.links > 0) {
@@ -389,11 +418,13 @@ impl Stage {
         let theirs: Vec<_> = self.world.inodes.keys().copied().filter(|ino| is_theirs(*ino)).collect();
         for ino in theirs {
             let inode = &self.world.inodes[&ino];
-            if inode.links == 0 && !inode.let_go && ino != INDEX {
+            if inode.links == 0 && !inode.let_go {
                 self.violate("a file is destroyed");
             }
         }
-        let kept: Vec<_> = self.world.inodes[&KEPT].inside.keys().cloned().collect();
+        // In quarantine, or (where that cannot be) beside the lock.
+        let beside = self.world.inodes[&LOCKS].inside.keys().filter(|name| name.ends_with(b".cleared"));
+        let kept: Vec<_> = self.world.inodes[&KEPT].inside.keys().chain(beside).cloned().collect();
         for name in kept {
             let names_it = |entry: &Entry| {
                 let kept = entry.quarantine.as_ref().and_then(|path| path.file_name());
@@ -404,11 +435,12 @@ impl Stage {
                 self.violate("the journal does not know what is kept");
             }
         }
-        for number in 0..self.actors.len() {
-            let data = Actor::own(number);
-            if self.actors[number].committed && !self.guilty && self.world.get(LOCKS, TARGET) != Some(data) {
-                self.violate("a commit lost its data");
-            }
+        // Of several that committed, one came last.
+        let committed = self.actors.iter().enumerate().filter(|(_, actor)| actor.committed);
+        let mut data = committed.map(|(number, _)| Actor::own(number)).peekable();
+        let target = self.world.get(LOCKS, TARGET);
+        if !self.guilty && data.peek().is_some() && !data.any(|data| target == Some(data)) {
+            self.violate("a commit lost its data");
         }
     }
 }
@@ -466,6 +498,7 @@ pub(super) fn explore(cast: &Cast, epoch: FileStat, until_violated: bool, progra
         actors: Vec::new(),
         inspectors: Vec::new(),
         crashes: 0,
+        faults: 0,
         calls: 0,
         guilty: false,
         turn: 0,

@@ -60,12 +60,12 @@ pub(super) mod journal {
             call("journal", |stage, _| {
                 let entries = &mut stage.store.entries;
                 entries.entry(line.id.clone()).or_insert_with(|| Entry::new(line)).take(line.clone());
-            });
-            Ok(())
+                Ok(())
+            })
         }
 
         pub(in super::super) fn read(&self) -> io::Result<Vec<Entry>> {
-            Ok(call("read the journal", |stage, _| stage.store.entries()))
+            call("read the journal", |stage, _| Ok(stage.store.entries()))
         }
 
         pub(in super::super) fn find(&self, id: &str) -> io::Result<Option<Entry>> {
@@ -133,17 +133,21 @@ pub(super) mod mutex {
 
     impl Pending {
         pub(in super::super) fn write(&self, _: &Workplace) -> io::Result<()> {
-            call("write the intent", |stage, _| drop(stage.store.intents.insert(self.txn.clone(), self.clone())));
-            Ok(())
+            call("write the intent", |stage, _| {
+                stage.store.intents.insert(self.txn.clone(), self.clone());
+                Ok(())
+            })
         }
 
         pub(in super::super) fn remove(_: &Workplace, txn: &str) -> io::Result<()> {
-            call("remove the intent", |stage, _| drop(stage.store.intents.remove(txn)));
-            Ok(())
+            call("remove the intent", |stage, _| {
+                stage.store.intents.remove(txn);
+                Ok(())
+            })
         }
 
         pub(in super::super) fn all(_: &Workplace) -> io::Result<Vec<Self>> {
-            Ok(call("list the intents", |stage, _| stage.store.intents.values().cloned().collect()))
+            call("list the intents", |stage, _| Ok(stage.store.intents.values().cloned().collect()))
         }
     }
 

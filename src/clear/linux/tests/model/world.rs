@@ -21,6 +21,8 @@ pub(super) const INDEX: Ino = 11;
 pub(super) const LOCK: &[u8] = b"job.pid";
 /// A git-style holder's target.
 pub(super) const TARGET: &[u8] = b"index";
+/// Where a breaker puts what it took for stale, before it removes it.
+pub(super) const ASIDE: &[u8] = b"job.pid.stale";
 /// The record in the stale lock.
 pub(super) const DEAD: &[u8] = super::super::DEAD.as_bytes();
 
@@ -138,6 +140,12 @@ impl World {
     /// Whether another than the lock's directory, or another name there, has it.
     pub(super) fn stands_at(&self, ino: Ino, directory: Ino, which: impl Fn(&[u8]) -> bool) -> bool {
         self.inodes[&directory].inside.iter().any(|(name, at)| *at == ino && which(name))
+    }
+
+    /// Whether it has a name. The put-back's second one does not count: who takes away the first, takes it all.
+    pub(super) fn stands(&self, ino: Ino) -> bool {
+        let is_first = |name: &[u8]| !name.ends_with(b".keep");
+        self.stands_at(ino, LOCKS, is_first) || self.stands_at(ino, KEPT, |_| true)
     }
 
     /// Where an inode stands: directory and name.
