@@ -76,7 +76,7 @@ fn a_try_lock_beside_many_looks_never_fails() {
     let system = machine();
     for _ in 0..500 {
         let opened = system.open_directory(directory.path()).expect("opened");
-        let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)), HashSet::new());
+        let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)));
         let look = looker.look(&*opened, "a.lock".as_ref(), &lockscope::model::naming::Naming::default(), b"");
         assert!(look.is_some_and(|look| look.facts.stat.is_some()));
     }
@@ -508,10 +508,62 @@ fn a_process_that_many_locks_name_is_looked_at_once() {
     let counting = Arc::new(Counting { real: machine(), looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0) });
     let system = Arc::clone(&counting) as Arc<dyn System>;
     let opened = system.open_directory(directory.path()).expect("opened");
-    let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)), HashSet::new());
+    let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)));
     let me = Pid::new(std::process::id().into()).expect("a PID");
     for _ in 0..50 {
         looker.process_look(me);
     }
     assert_eq!(counting.looks.load(Ordering::Relaxed), 1);
+}
+
+/// A lease is no hold: who has one is told before another opens the file, and that is all.
+#[test]
+fn a_lease_is_shown_and_is_no_hold() {
+    let directory = directory();
+    write(directory.path(), "a.lock", format!("{DEAD}\n"), 3600);
+    let script = "import fcntl, os, signal, time\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+                  fd = os.open('a.lock', os.O_RDONLY)\nfcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)\n\
+                  print('ready', flush=True)\ntime.sleep(1000)";
+    let taker = python(directory.path(), script);
+    let snapshot = look_at(directory.path());
+    let seen = lock(&snapshot, "a.lock");
+    assert_eq!(seen.judgement.verdict.id(), "stale", "{}", seen.why(&snapshot.moment()));
+    let said: Vec<String> = seen.checklist(&snapshot.moment()).into_iter().map(|fact| fact.text).collect();
+    let words = format!("python3 (PID {}) has a lease on it", taker.pid());
+    assert!(said.iter().any(|text| text.starts_with(&words)), "{said:?}");
+}
+
+/// The sentence names each kind of kernel lock that is held on the file.
+#[test]
+fn locks_of_two_kinds_are_both_named() {
+    let directory = directory();
+    let script = "import fcntl, os, time\nfd = os.open('a.lock', os.O_RDWR | os.O_CREAT)\n\
+                  fcntl.flock(fd, fcntl.LOCK_EX)\nfcntl.lockf(fd, fcntl.LOCK_EX)\nprint('ready', flush=True)\n\
+                  time.sleep(1000)";
+    let taker = python(directory.path(), script);
+    let (held, why) = verdict(&look_at(directory.path()), "a.lock");
+    assert_eq!(held, "held", "{why}");
+    let both = ["flock and posix", "posix and flock"]
+        .map(|kinds| format!("Python3 (PID {}) holds a kernel lock ({kinds}) on it.", taker.pid()).to_lowercase());
+    assert!(both.contains(&why.to_lowercase()), "{why}");
+}
+
+/// The kernel gives its lock table a page at a time, and skips entries when others go meanwhile: none may be missed.
+#[test]
+fn no_lock_is_missed_while_others_come_and_go() {
+    let directory = directory();
+    let hold = "import fcntl, os, resource, time\nresource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))\nfds = []\n\
+                for n in range(1000):\n    fd = os.open(f'{n}.lock', os.O_RDWR | os.O_CREAT)\n    \
+                fcntl.flock(fd, fcntl.LOCK_EX)\n    fds.append(fd)\nprint('ready', flush=True)\ntime.sleep(1000)";
+    let churn = "import fcntl, os\nfds = [os.open(f'{os.getpid()}-{n}', os.O_RDWR | os.O_CREAT) for n in range(20)]\n\
+                 print('ready', flush=True)\nwhile True:\n    for fd in fds: fcntl.flock(fd, fcntl.LOCK_EX)\n    \
+                 for fd in fds: fcntl.flock(fd, fcntl.LOCK_UN)";
+    let holder = python(directory.path(), hold);
+    let _others = [python(directory.path(), churn), python(directory.path(), churn)];
+    let system = machine();
+    for _ in 0..60 {
+        let locks = system.kernel_locks().expect("readable");
+        let held = locks.iter().filter(|lock| lock.pid.is_some_and(|pid| pid.get() == holder.pid()));
+        assert_eq!(held.map(|lock| lock.file).collect::<HashSet<_>>().len(), 1000);
+    }
 }

@@ -72,6 +72,12 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
                 p.name()
             )
         }),
+        17 if owner_pid.is_some_and(|pid| pid.get() == 1) => with_process(process, owner_pid, |p| {
+            format!(
+                "PID 1 is {} here; more likely the first process of a container wrote this, and that cannot be checked.",
+                p.name()
+            )
+        }),
         17 => with_process(process, owner_pid, |p| {
             format!(
                 "PID {} is alive but is {}, not {}. The number may have been reused.",
@@ -171,7 +177,7 @@ fn not_a_lock(evidence: &Evidence<'_>) -> String {
 }
 
 fn kernel_hold(kernel: &KernelState) -> String {
-    let kind = kernel.kind.map_or("kernel", super::kernel::LockKind::id);
+    let kind = kernel.kinds();
     let fate = |taker: Taker| if taker.exited { "which has exited" } else { "which does not have it open any more" };
     let mut sentence = match (&kernel.holders[..], kernel.taken_by) {
         ([], Some(taker)) => {

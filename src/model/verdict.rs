@@ -442,7 +442,11 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
             return if proved { Owner::Gone(Gone::StartedLater, Certainty::Strong) } else { Owner::ClockChanged };
         }
     }
-    // 17, 18.
+    // 17, 18. The first process of a machine writes no such records; that of a container has the same number there.
+    let first = record.pid.is_some_and(|pid| pid.get() == 1) && record.pid_ns.is_none() && record.token.is_none();
+    if first {
+        return Owner::Held(17, Certainty::Likely);
+    }
     let named = record.program.as_deref().map(|program| is_program(program, &process.comm));
     if named.or(facts.reading.format.fits_program(&process.comm)) == Some(false) {
         Owner::Held(17, Certainty::Likely)
