@@ -380,11 +380,10 @@ impl<'a, 'w> Transaction<'a, 'w> {
     }
 
     /// Under the same id: if the intent is in the journal all the same (written, but the disk could not be waited for),
-    /// this closes it. Where nothing can be written and nothing was, nothing has to be closed.
+    /// this closes it.
     fn refuse(&self, refusal: &Refusal) -> io::Result<()> {
         let grounds = self.grounds;
-        let journal = grounds.workplace.journal();
-        let written = journal.append(&Line {
+        grounds.workplace.journal().append(&Line {
             state: Some(State::Refused),
             what: Some("refuse".to_owned()),
             directory: Some(RawPath::new(grounds.directory.as_os_str())),
@@ -394,14 +393,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
             why: Some(refusal.to_string()),
             outcome: Some("nothing was changed".to_owned()),
             ..self.line()
-        });
-        match written {
-            Err(error) if matches!(journal.find(&self.id), Ok(None)) => {
-                tracing::warn!(%error, "a refusal could not be written to the journal");
-                Ok(())
-            }
-            written => written,
-        }
+        })
     }
 
     fn line(&self) -> Line {
