@@ -18,7 +18,7 @@ fn main() {
     }
     let holds = std::env::var("LOCKSCOPE_HOLDS").ok().and_then(|holds| holds.parse().ok()).unwrap_or(1_000_000);
     let longest = Duration::from_hours(2);
-    let plan = |breaker, holds| Plan { breaker, holds, crash_every: 500, until_double: false, longest };
+    let plan = |breaker, holds| Plan { breaker, holds, crash_every: 200, until_double: false, longest };
     let mut ours = 0;
     for plan in [plan(Breaker::Lockscope, holds), plan(Breaker::Naive { gap: false }, holds / 10)] {
         let began = Instant::now();

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -57,10 +57,17 @@ pub struct Tally {
     /// The PID of who holds the lock; 0 = nobody. Set right after the lock was taken, cleared right before it is let go of.
     owner: AtomicU64,
     over: AtomicU64,
+    /// How many are taking the lock right now, and whether a supervisor has asked for that to wait (see [`Tally::entering`]).
+    takers: AtomicU64,
+    gate: AtomicU64,
+    /// The PIDs of the two that clear.
+    clearers: [AtomicU64; CLEARERS],
     pub holds: AtomicU64,
     pub crashes: AtomicU64,
     pub lingering: AtomicU64,
     pub cleaned: AtomicU64,
+    pub raced: AtomicU64,
+    pub overtaken: AtomicU64,
     pub cleared: AtomicU64,
     pub put_back: AtomicU64,
     pub refused: AtomicU64,
@@ -95,6 +102,35 @@ impl std::ops::Deref for Mapped {
     }
 }
 
+impl Tally {
+    /// Takers go together, and none while the gate is shut.
+    fn entering<R>(&self, take: impl FnOnce() -> R) -> R {
+        self.takers.fetch_add(1, SeqCst);
+        while self.gate.load(SeqCst) != 0 {
+            self.takers.fetch_sub(1, SeqCst);
+            thread::yield_now();
+            self.takers.fetch_add(1, SeqCst);
+        }
+        let result = take();
+        self.takers.fetch_sub(1, SeqCst);
+        result
+    }
+
+    /// Nobody takes the lock meanwhile. By this a supervisor's "is it still my child's? then remove it" is one step, as it
+    /// is where nobody else may break locks: without it the two would be what `naive` is, and the fault its own.
+    fn gate_shut<R>(&self, act: impl FnOnce() -> R) -> R {
+        while self.gate.compare_exchange(0, 1, SeqCst, SeqCst).is_err() {
+            thread::yield_now();
+        }
+        while self.takers.load(SeqCst) != 0 {
+            thread::yield_now();
+        }
+        let result = act();
+        self.gate.store(0, SeqCst);
+        result
+    }
+}
+
 /// Dice.
 struct Dice(u64);
 
@@ -116,7 +152,8 @@ fn work(tally: &Tally, lock: &Path, crash_every: u64, patient: bool) {
     let me = u64::from(std::process::id());
     let mut dice = Dice(me.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     while tally.over.load(SeqCst) == 0 {
-        let mut file = match fs::File::create_new(lock) {
+        let created = tally.entering(|| fs::File::create_new(lock));
+        let mut file = match created {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 thread::yield_now();
@@ -174,6 +211,52 @@ fn start(role: &str, base: &Path, plan: &str, entry: &[String]) -> Child {
         .expect("it starts")
 }
 
+/// Removes what a dead child left (it is a zombie yet, so its number is its own), in a race with those that clear: as soon
+/// as one of them has its lease, all of them are stopped wherever they are, the lock is removed under their hands, somebody
+/// else takes it, and they go on.
+fn race(tally: &Tally, lock: &Path, child: rustix::process::Pid) {
+    let left = || -> Option<(fs::File, u64)> {
+        let named = fs::read_to_string(lock).ok()?;
+        let path_only = libc::O_PATH | libc::O_NOFOLLOW;
+        let pin = fs::File::options().read(true).custom_flags(path_only).open(lock).ok()?;
+        let ino = pin.metadata().ok()?.ino();
+        (named.trim() == child.as_raw_nonzero().to_string()).then_some((pin, ino))
+    };
+    if tally.clearers.iter().all(|clearer| clearer.load(SeqCst) == 0) {
+        return; // the naive ones get no help
+    }
+    let Some((_pin, ino)) = left() else { return };
+    let began = Instant::now();
+    let inode = format!(":{ino} ");
+    let is_leased = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        locks.lines().any(|line| line.contains("LEASE") && line.contains(&inode))
+    };
+    while !is_leased() && began.elapsed() < Duration::from_millis(30) {
+        std::hint::spin_loop();
+    }
+    let signal = |signal| {
+        for clearer in &tally.clearers {
+            let pid = i32::try_from(clearer.load(SeqCst)).ok().and_then(rustix::process::Pid::from_raw);
+            pid.map(|pid| rustix::process::kill_process(pid, signal));
+        }
+    };
+    signal(rustix::process::Signal::STOP);
+    let holds = tally.holds.load(SeqCst);
+    let removed = tally.gate_shut(|| {
+        // By number, not by opening it, which would wait for the lease.
+        fs::symlink_metadata(lock).is_ok_and(|stat| stat.ino() == ino) && fs::remove_file(lock).is_ok()
+    });
+    if removed {
+        bump(&tally.raced);
+        let began = Instant::now();
+        while tally.holds.load(SeqCst) == holds && began.elapsed() < Duration::from_millis(20) {
+            thread::yield_now();
+        }
+    }
+    signal(rustix::process::Signal::CONT);
+}
+
 /// Starts workers, and others when they die. Who died with a lock in our name is cleaned up after: nobody else may remove
 /// that one, for we live. Some of the others are left as zombies until somebody has cleared what they left.
 fn supervise(tally: &Tally, base: &Path, plan: &str, entry: &[String]) {
@@ -198,13 +281,15 @@ fn supervise(tally: &Tally, base: &Path, plan: &str, entry: &[String]) {
                     thread::yield_now();
                 }
                 bump(&tally.cleaned);
+            } else if pid.as_raw_nonzero().get() % 3 == 0 {
+                race(tally, &lock, pid);
             } else if pid.as_raw_nonzero().get() % 2 == 0 {
                 let cleared = tally.cleared.load(SeqCst);
                 let since = *lingers_since.get_or_insert_with(|| {
                     bump(&tally.lingering);
                     rounds
                 });
-                if cleared < tally.crashes.load(SeqCst) && rounds - since < 200 {
+                if cleared + tally.raced.load(SeqCst) < tally.crashes.load(SeqCst) && rounds - since < 200 {
                     continue;
                 }
             }
@@ -222,6 +307,7 @@ fn clear_with_lockscope(tally: &Tally, base: &Path, number: usize) {
     let usual = Workplace::new(this_machine(), &base.join(format!("state-{number}")));
     let workplace = Workplace { runtime_dir: base.join("run"), ..usual };
     let directory = base.join("locks");
+    tally.clearers[number].store(std::process::id().into(), SeqCst);
     let options = LookOptions { threshold: Duration::ZERO, ..LookOptions::default() };
     while tally.over.load(SeqCst) == 0 {
         let seen = look_at_one(&workplace.system, &directory, OsStr::new(NAME), &options).expect("looked at");
@@ -233,6 +319,7 @@ fn clear_with_lockscope(tally: &Tally, base: &Path, number: usize) {
         match recheck(&workplace, &directory, &seen, &options, Consent::Bulk).map(clear) {
             Ok(Ok(_)) => drop(bump(&tally.cleared)),
             Ok(Err(ClearError::PutBack(_))) => drop(bump(&tally.put_back)),
+            Ok(Err(ClearError::Refused(Refusal::Gone(_) | Refusal::Changed { .. }))) => drop(bump(&tally.overtaken)),
             Ok(Err(ClearError::Refused(Refusal::InUse(_)))) | Err(_) => drop(bump(&tally.refused)),
             Ok(Err(error)) => panic!("{error:?}"),
         }
@@ -323,10 +410,15 @@ pub fn contend(plan: Plan, entry: &[&str]) -> Tally {
     Tally {
         owner: copy(&tally.owner),
         over: copy(&tally.over),
+        takers: copy(&tally.takers),
+        gate: copy(&tally.gate),
+        clearers: [copy(&tally.clearers[0]), copy(&tally.clearers[1])],
         holds: copy(&tally.holds),
         crashes: copy(&tally.crashes),
         lingering: copy(&tally.lingering),
         cleaned: copy(&tally.cleaned),
+        raced: copy(&tally.raced),
+        overtaken: copy(&tally.overtaken),
         cleared: copy(&tally.cleared),
         put_back: copy(&tally.put_back),
         refused: copy(&tally.refused),
@@ -342,8 +434,8 @@ impl Tally {
         let of = |counter: &AtomicU64| counter.load(SeqCst);
         format!(
             "{breaker:?}: {} holds by {} processes in {:.1} s; {} deaths with a lock of their own ({} zombies), {} with \
-             their supervisor's (cleaned up by it); {} cleared, {} put back, {} refused; {} DOUBLE HOLDS, {} lost locks, \
-             {} failed releases",
+             their supervisor's (cleaned up by it); {} cleared, {} cleaned up under the clearers' hands, {} clears \
+             overtaken, {} put back, {} refused; {} DOUBLE HOLDS, {} lost locks, {} failed releases",
             of(&self.holds),
             SUPERVISORS * WORKERS,
             took.as_secs_f64(),
@@ -351,6 +443,8 @@ impl Tally {
             of(&self.lingering),
             of(&self.cleaned),
             of(&self.cleared),
+            of(&self.raced),
+            of(&self.overtaken),
             of(&self.put_back),
             of(&self.refused),
             of(&self.double),
