@@ -375,7 +375,12 @@ pub fn play(entry: &[String]) -> bool {
 
 /// Lets them all loose until there were holds enough. Each process has to end well.
 pub fn contend(plan: Plan, entry: &[&str]) -> Tally {
-    let base = tempfile::tempdir().expect("a directory");
+    contend_in(&std::env::temp_dir(), plan, entry)
+}
+
+/// The same, on the disk of this directory.
+pub fn contend_in(directory: &Path, plan: Plan, entry: &[&str]) -> Tally {
+    let base = tempfile::tempdir_in(directory).expect("a directory");
     fs::create_dir(base.path().join("locks")).expect("a directory");
     if plan.breaker != Breaker::Lockscope {
         fs::write(base.path().join("naive"), "").expect("written");
