@@ -289,14 +289,15 @@ fn supervise(tally: &Tally, base: &Path, plan: &str, entry: &[String]) {
                     bump(&tally.lingering);
                     rounds
                 });
-                if cleared + tally.raced.load(SeqCst) < tally.crashes.load(SeqCst) && rounds - since < 200 {
+                if cleared + tally.raced.load(SeqCst) < tally.crashes.load(SeqCst) && rounds - since < 1_000 {
                     continue;
                 }
             }
             let _ = worker.wait();
             (*worker, *lingers_since) = begin();
         }
-        thread::sleep(Duration::from_millis(1));
+        // Short: a race is over in a millisecond.
+        thread::sleep(Duration::from_micros(150));
     }
     for (mut worker, _) in workers {
         let _ = worker.wait();

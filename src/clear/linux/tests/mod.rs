@@ -5,6 +5,7 @@
 mod crash;
 mod interleave;
 mod model;
+mod places;
 mod plain;
 
 use super::journal::{Entry, State};

@@ -285,6 +285,26 @@ fn whichever_call_fails() {
     ]);
 }
 
+fn is_wide() -> bool {
+    std::env::var("LOCKSCOPE_MODEL").is_ok_and(|wanted| wanted == "wide")
+}
+
+/// What is left, as CLEARING.md says: two who break by age alone, a third who takes it, and a death between the two swaps of
+/// a put-back. Which of two locks belongs at the path nothing on the disk can tell then; the living one may rest in the
+/// quarantine, on record. Nothing is destroyed, and two holders there are none.
+#[test]
+fn two_careless_breakers_and_a_death_may_leave_a_lock_in_quarantine() {
+    if !is_wide() {
+        println!("not run: two careless breakers and a death, for want of LOCKSCOPE_MODEL=wide");
+        return;
+    }
+    for others in [&[Breaker, Forcer, Newcomer], &[Breaker, Renamer, Newcomer]] {
+        let found = run(&cast(1, 1, others), false);
+        let violated: Vec<_> = found.violations.keys().copied().collect();
+        assert_eq!(violated, ["a living lock stays in quarantine"], "{}", found.trace.join("\n"));
+    }
+}
+
 /// More of the same, in ten minutes or so of a release build. Without `LOCKSCOPE_MODEL=wide` in the environment a list alone.
 #[test]
 fn a_wider_survey() {
@@ -303,8 +323,6 @@ fn a_wider_survey() {
         cast(1, 1, &[Breaker, Supervisor, Newcomer]),
         cast(1, 1, &[Breaker, Breaker, Newcomer]),
         cast(1, 0, &[Breaker, Breaker, Newcomer, Newcomer]),
-        cast(1, 1, &[Breaker, Forcer, Newcomer]),
-        cast(1, 1, &[Breaker, Renamer, Newcomer]),
         cast(1, 2, &[Supervisor, Newcomer, Newcomer]),
         cast(1, 2, &[Breaker, Newcomer]),
         cast(1, 2, &[Thief, Newcomer]),
@@ -324,7 +342,7 @@ fn a_wider_survey() {
         failing(cast(2, 0, &[Newcomer])),
         Cast { faults: 2, ..cast(1, 1, &[]) },
     ];
-    if std::env::var("LOCKSCOPE_MODEL").is_ok_and(|wanted| wanted == "wide") {
+    if is_wide() {
         let found: Vec<_> = casts.iter().map(|cast| run(cast, true)).collect();
         let bad: Vec<_> = found.iter().filter(|found| !found.violations.is_empty()).collect();
         let states: usize = found.iter().map(|found| found.states).sum();

@@ -372,7 +372,8 @@ impl Stage {
             }
             let gone = *stood && !self.world.stands(*ino);
             match by {
-                None if gone => self.violate("a living lock is deleted"),
+                // Where another has removed one name of it, what we take away is our own second one.
+                None if gone && !self.world.inodes[ino].let_go => self.violate("a living lock is deleted"),
                 None if hidden && !self.guilty => self.violate("the path is free while somebody holds the lock"),
                 None => {}
                 Some(_) => self.guilty |= gone || hidden,
