@@ -66,6 +66,9 @@ struct Memory {
 
 /// Clears what is asked for.
 pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if !args.dry_run {
+        world.recover();
+    }
     let meant = meant(world, args)?;
     let mut memory = Memory::default();
     let mut found = find(world, &meant, args, &mut memory)?;

@@ -36,6 +36,10 @@ pub trait World {
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError>;
 
+    /// Goes on with what an earlier Lockscope left half done. Commands that change something begin with it; those that only
+    /// look change nothing.
+    fn recover(&self) {}
+
     /// Rechecks one lock as it was seen in a snapshot, and takes it away; writes the journal.
     fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came;
 

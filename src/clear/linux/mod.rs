@@ -4,6 +4,7 @@
 
 mod expiry;
 mod mutex;
+mod patience;
 mod permit;
 mod placeholder;
 mod protocol;
@@ -19,7 +20,9 @@ pub use permit::{ClearPermit, Grounds, recheck};
 pub use recovery::{recover_all, repair};
 pub use undo::undo;
 
+// By this name alone do protocol, put-back and recovery know the disk: `tests/model` gives them a modelled one.
 use super::{ClearError, Cleared, Consent, Refusal, Repaired, Restored, Workplace, error, fingerprint, journal};
+use crate::platform::linux::change as disk;
 use std::io;
 use std::path::Path;
 

@@ -33,6 +33,7 @@
 //! static LATER: std::sync::Mutex<Option<lockscope::clear::ClearPermit<'static>>> = std::sync::Mutex::new(None);
 //! ```
 
+use super::disk::{Name, Pin, Place, Reader, Seen, effective_uid};
 use super::error::Refusal;
 use super::fingerprint::Fingerprint;
 use super::mutex::DirectoryMutex;
@@ -42,7 +43,6 @@ use crate::inspect::{self, LookError, LookOptions};
 use crate::model::facts::{FileKind, FileStat, Users};
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::{Clearing, Verdict};
-use crate::platform::linux::change::{Name, Pin, Place, Reader, Seen, effective_uid};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
