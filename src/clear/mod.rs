@@ -9,6 +9,7 @@
 
 #[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
 mod elsewhere;
+mod ending;
 mod error;
 mod fingerprint;
 mod journal;
@@ -21,6 +22,7 @@ use elsewhere as way;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 use linux as way;
 
+pub use ending::end_holder;
 pub use error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
 pub use journal::{Deed, Entry, Journal, RawPath, State};

@@ -146,9 +146,12 @@ pub struct Clear {
     /// The age from which a dead owner's lock counts as stale [default: 10m, or as set].
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub stale_after: Option<Duration>,
-    /// Clear what is not proved stale.
-    #[arg(long, requires = "reason")]
+    /// Take away by its name what is not proved stale; never what a process holds through the kernel or has open.
+    #[arg(long, requires = "reason", conflicts_with_all = ["stale", "group", "wait"])]
     pub force: bool,
+    /// With --force: first ask the processes that hold it to end (SIGTERM), after a question of its own.
+    #[arg(long, requires = "force")]
+    pub end_holder: bool,
     /// Why; kept in the journal.
     #[arg(long, value_name = "TEXT", requires = "force")]
     pub reason: Option<String>,

@@ -5,6 +5,7 @@
 use super::Io;
 use super::args::Clear;
 use super::exit::{Exit, Failure};
+use super::force;
 use super::output::json::{ClearReport, Done, Errors, PathText, Refused};
 use super::output::{json, table, text};
 use super::wait::{is_taken, split};
@@ -26,7 +27,7 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(100);
 
 /// What the person means.
-enum Meant {
+pub(super) enum Meant {
     /// All stale ones.
     Stale(PathBuf),
     /// Those of one group.
@@ -69,6 +70,9 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
     if !args.dry_run {
         world.recover();
     }
+    if let Some(reason) = force::reason(args)? {
+        return force::force(world, args, &reason, io);
+    }
     let meant = meant(world, args)?;
     let mut memory = Memory::default();
     let mut found = find(world, &meant, args, &mut memory)?;
@@ -85,9 +89,7 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
     }
     let Found { go, mut report, .. } = found;
     report.dry_run = args.dry_run;
-    if args.force {
-        refuse_all(&mut report, &go, "Force is not available yet; nothing was done.");
-    } else if args.dry_run {
+    if args.dry_run {
         report.cleared = go.iter().map(|one| Done { path: PathText::of(&one.path), id: None }).collect();
     } else if !go.is_empty() {
         match if args.yes { Some(true) } else { (io.ask)(&question(&go))? } {
@@ -177,7 +179,7 @@ impl Meant {
     }
 }
 
-fn meant(world: &dyn World, args: &Clear) -> Result<Meant, Failure> {
+pub(super) fn meant(world: &dyn World, args: &Clear) -> Result<Meant, Failure> {
     if args.stale || args.group.is_some() {
         let directory = match &args.paths[..] {
             [] => PathBuf::from("."),

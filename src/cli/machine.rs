@@ -3,16 +3,17 @@
 //! Owns: nothing but the way down to `inspect`, `clear` and `platform`. Never: decides.
 
 use super::world::{Undone, World};
-use crate::clear::{self, Consent, Entry, Workplace};
+use crate::clear::{self, Consent, Entry, Reason, Workplace};
 use crate::engine::JournalLine;
-use crate::engine::bulk::{Came, clear_one};
+use crate::engine::bulk::{Came, clear_one, force_one};
 use crate::engine::learned;
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{LookError, LookOptions, look, look_after, look_at_one};
+use crate::inspect::{Impact, LookError, LookOptions, impact_of, look, look_after, look_at_one};
+use crate::model::holder::Pid;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::time::Wall;
-use crate::platform::{Interrupt, System, environment};
+use crate::platform::{Ending, Interrupt, System, environment};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -81,6 +82,25 @@ impl World for Machine {
             Some(workplace) => clear_one(workplace, &snapshot.directory, seen, options, consent),
             None => Came::Failed(NO_STATE.to_owned()),
         }
+    }
+
+    fn force(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions, reason: &Reason) -> Came {
+        match &self.workplace {
+            Some(workplace) => force_one(workplace, &snapshot.directory, seen, options, reason),
+            None => Came::Failed(NO_STATE.to_owned()),
+        }
+    }
+
+    fn impact(&self, pid: Pid) -> Option<Impact> {
+        impact_of(&*self.system, pid)
+    }
+
+    fn end(
+        &self, directory: &Path, path: &OsStr, holder: &Impact, reason: &Reason, patience: Duration,
+    ) -> Result<Ending, String> {
+        let workplace = self.workplace.as_ref().ok_or(NO_STATE)?;
+        let ended = clear::end_holder(workplace, directory, path, &holder.process, reason, patience);
+        ended.map_err(|error| error.to_string())
     }
 
     fn sweep(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {

@@ -5,6 +5,7 @@
 pub mod args;
 pub mod clear;
 pub mod exit;
+pub mod force;
 pub mod journal;
 pub mod machine;
 pub mod output;

@@ -4,11 +4,12 @@ use super::args::Cli;
 use super::output::table::Screen;
 use super::world::{Undone, World};
 use super::{Io, run};
+use crate::clear::Reason;
 use crate::engine::JournalLine;
 use crate::engine::bulk::Came;
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{LookError, LookOptions};
+use crate::inspect::{Impact, LookError, LookOptions};
 use crate::model::facts::*;
 use crate::model::format::{Candidate, recognise};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
@@ -17,6 +18,7 @@ use crate::model::naming::{NamePatterns, split};
 use crate::model::snapshot::{Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::model::verdict::{Evidence, Verdict, judge};
+use crate::platform::Ending;
 use clap::Parser as _;
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
@@ -226,6 +228,33 @@ impl World for Made {
         self.cleared.borrow_mut().push(seen.path.to_os_string());
         self.files.borrow_mut().retain(|file| *file.path != *seen.path);
         Came::Cleared("t1".into())
+    }
+
+    fn force(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions, reason: &Reason) -> Came {
+        assert_eq!(reason.as_str(), "because");
+        match &seen.facts.kernel {
+            Some(_) => Came::Refused { verdict: Verdict::Held, why: "Held by the kernel.".into() },
+            None => self.clear(seen, snapshot, options),
+        }
+    }
+
+    fn impact(&self, pid: Pid) -> Option<Impact> {
+        let process = Arc::new(process(pid.get().into(), "make"));
+        let child = ProcessRef { pid: Pid::new(815)?, facts: None };
+        Some(Impact { process, children: vec![child], locked_files: Some(vec!["/locks/job_all.lock".into()]) })
+    }
+
+    fn end(&self, _: &Path, path: &OsStr, holder: &Impact, _: &Reason, _: Duration) -> Result<Ending, String> {
+        assert!(self.heeds_interrupts.get(), "an interrupt must not fall between the signal and its entry");
+        let pid = holder.process.pid.get();
+        match self.files.borrow_mut().iter_mut().find(|file| *file.path == *path) {
+            Some(file) if file.kernel.is_some() => {
+                file.kernel = None;
+                Ok(Ending::Ended)
+            }
+            Some(_) => Ok(Ending::StillRunning),
+            None => Err(format!("PID {pid} has ended already")),
+        }
     }
 
     fn sweep(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {
@@ -533,9 +562,58 @@ fn a_dry_run_and_force_touch_nothing() {
     assert_eq!((dry.code, &report["count"], dry.asked), (0, &2.into(), None));
     assert_eq!(report["would_clear"], serde_json::json!([{"path": "a.pid"}, {"path": "job.lock"}]));
     assert!(report.get("cleared").is_none());
-    let force = ran(&world, &["clear", "/locks/a.pid", "--force", "--reason", "because", "--yes", "--json"]);
-    assert_eq!((force.code, &json(&force.out)["status"]), (1, &"refused".into()));
+    let force =
+        ran(&world, &["clear", "/locks", "job_memory.lock", "--force", "--reason", "x", "--dry-run", "--end-holder"]);
+    assert_eq!((force.code, force.asked), (0, None));
     assert!(world.cleared.borrow().is_empty());
+}
+
+#[test]
+fn force_wants_a_name_a_reason_and_a_word_for_each_step() {
+    let world = usual();
+    for wrong in [
+        &["clear", "/locks", "--stale", "--force", "--reason", "because"][..],
+        &["clear", "/locks/a.pid", "--force"],
+        &["clear", "/locks/a.pid", "--force", "--reason", " "],
+        &["clear", "/locks/a.pid", "--reason", "because"],
+        &["clear", "/locks", "--force", "--reason", "because"],
+    ] {
+        let parsed = Cli::try_parse_from(std::iter::once(&"lockscope").chain(wrong));
+        assert!(parsed.is_err() || ran(&world, wrong).code == 2, "{wrong:?}");
+    }
+    // What the kernel says is held is refused, unless its holder is ended first.
+    let held = ["clear", "/locks", "job_memory.lock", "--force", "--reason", "because"];
+    let refused = ran(&world, &[&held[..], &["--yes", "--json"]].concat());
+    assert_eq!((refused.code, &json(&refused.out)["refused"][0]["why"]), (1, &"Held by the kernel.".into()));
+    let asked = ran_with(&world, Some(false), Screen::default(), &[&held[..], &["--end-holder"]].concat());
+    assert_eq!(asked.code, 1);
+    let question = asked.asked.unwrap();
+    for words in ["make (PID 812) of alice, running for 2 h", "make run", "it has started: a process (PID 815)"] {
+        assert!(question.contains(words), "{question}");
+    }
+    assert!(question.contains("it holds locks on: /locks/job_all.lock\nEnd it (SIGTERM to PID 812)?"), "{question}");
+    let ended = ran(&world, &[&held[..], &["--end-holder", "--yes"]].concat());
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.err.contains("make (PID 812) has ended") && ended.err.contains("the file stays"), "{}", ended.err);
+    assert!(world.cleared.borrow().is_empty(), "an idle kernel-lock file is no use to remove");
+}
+
+#[test]
+fn force_takes_what_a_person_answers_for() {
+    let world = Made::of(&[File { alive: true, ..file("live.pid", "4711\n", 3600) }, file("Cargo.lock", "", 60)]);
+    let live = ["clear", "/locks", "live.pid", "--force", "--reason", "because"];
+    let asked = ran_with(&world, Some(true), Screen::default(), &live);
+    let question = asked.asked.unwrap();
+    assert!(question.contains("live.pid  held: make (PID 4711) is running and wrote this."), "{question}");
+    assert!(question.contains("Reason: because\nTake it away by force, though it is not proved stale?"), "{question}");
+    assert_eq!((asked.code, &*world.cleared.borrow()), (0, &vec![OsString::from("live.pid")]));
+    let stubborn = Made::of(&[File { alive: true, ..file("live.pid", "4711\n", 3600) }]);
+    let runs_on = ran(&stubborn, &[&live[..], &["--end-holder", "--yes", "--json"]].concat());
+    let why = json(&runs_on.out)["refused"][0]["why"].as_str().unwrap().to_owned();
+    assert_eq!(runs_on.code, 1);
+    assert!(why.contains("make (PID 4711) was asked to end 10 s ago and runs on; nothing was removed."), "{why}");
+    let never = ran(&world, &["clear", "/locks", "Cargo.lock", "--force", "--reason", "because", "--yes"]);
+    assert_eq!((never.code, world.cleared.borrow().len()), (1, 1));
 }
 
 #[test]

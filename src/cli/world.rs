@@ -2,13 +2,16 @@
 //!
 //! Owns: [`World`] and its answers. Never: implements it; [`super::machine`] does.
 
+use crate::clear::Reason;
 use crate::engine::JournalLine;
 use crate::engine::bulk::Came;
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{LookError, LookOptions};
+use crate::inspect::{Impact, LookError, LookOptions};
+use crate::model::holder::Pid;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::time::Wall;
+use crate::platform::Ending;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +46,18 @@ pub trait World {
     /// Rechecks one lock as it was seen in a snapshot, and takes it away; writes the journal.
     fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came;
 
-    /// The same, without a person's word: only what may be cleared in bulk goes, and the journal calls it a sweep.
+    /// The same, by force, whatever the verdict.
+    fn force(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions, reason: &Reason) -> Came;
+
+    /// What ending a process would hit; `None` = there is no such process that can be looked at.
+    fn impact(&self, pid: Pid) -> Option<Impact>;
+
+    /// Asks the holder of a lock to end, and waits so long for it; writes the journal.
+    fn end(
+        &self, directory: &Path, path: &OsStr, holder: &Impact, reason: &Reason, patience: Duration,
+    ) -> Result<Ending, String>;
+
+    /// Clears without a person's word: only what may be cleared in bulk goes, and the journal calls it a sweep.
     fn sweep(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came;
 
     /// What persons have put back.

@@ -3,7 +3,7 @@
 //! Owns: what comes of one lock, in the words that window and command line share, and the order of several. Never:
 //! stops in the middle of one, and never lets what one cannot do keep the others from being done.
 
-use crate::clear::{self, ClearError, Consent, Refusal, Workplace};
+use crate::clear::{self, ClearError, Cleared, Consent, Reason, Refusal, Workplace};
 use crate::inspect::LookOptions;
 use crate::model::snapshot::Lock;
 use crate::model::verdict::Verdict;
@@ -57,24 +57,36 @@ pub fn clear_each<T>(
 pub fn clear_one(
     workplace: &Workplace, directory: &Path, seen: &Lock, options: &LookOptions, consent: Consent,
 ) -> Came {
-    let refused = |refusal: &Refusal| Came::Refused {
-        verdict: refusal.verdict().unwrap_or(seen.judgement.verdict),
-        why: refusal.to_string(),
-    };
     if seen.judgement.verdict == Verdict::Interrupted {
         return match clear::repair(workplace, directory, Path::new(&seen.path)) {
             Ok(repaired) if repaired.cleared => Came::Cleared(repaired.id),
             Ok(repaired) => Came::Refused { verdict: Verdict::Interrupted, why: repaired.outcome },
-            Err(refusal) => refused(&refusal),
+            Err(refusal) => refused(seen, &refusal),
         };
     }
-    let permit = match clear::recheck(workplace, directory, seen, options, consent) {
-        Ok(permit) => permit,
-        Err(refusal) => return refused(&refusal),
-    };
-    match clear::clear(permit) {
+    match clear::recheck(workplace, directory, seen, options, consent) {
+        Ok(permit) => came(clear::clear(permit), seen),
+        Err(refusal) => refused(seen, &refusal),
+    }
+}
+
+fn refused(seen: &Lock, refusal: &Refusal) -> Came {
+    let verdict = refusal.verdict().unwrap_or(seen.judgement.verdict);
+    Came::Refused { verdict, why: refusal.to_string() }
+}
+
+/// Looks at one lock again and takes it away by force, where nothing forbids even that.
+pub fn force_one(workplace: &Workplace, directory: &Path, seen: &Lock, options: &LookOptions, reason: &Reason) -> Came {
+    match clear::recheck_forced(workplace, directory, seen, options, reason) {
+        Ok(force) => came(clear::force(force), seen),
+        Err(refusal) => refused(seen, &refusal),
+    }
+}
+
+fn came(result: Result<Cleared, ClearError>, seen: &Lock) -> Came {
+    match result {
         Ok(cleared) => Came::Cleared(cleared.id),
-        Err(ClearError::Refused(refusal)) => refused(&refusal),
+        Err(ClearError::Refused(refusal)) => refused(seen, &refusal),
         Err(error @ (ClearError::PutBack(_) | ClearError::Kept { .. })) => {
             Came::Refused { verdict: Verdict::Held, why: error.to_string() }
         }

@@ -4,6 +4,7 @@
 
 mod content;
 mod evidence;
+mod impact;
 mod kernel;
 mod pass;
 mod split;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
+pub use impact::{Impact, impact_of};
 pub(crate) use pass::Openings;
 pub use pass::{Names, list_names, look, look_after, look_again, look_at_one};
 pub(crate) use split::SplitsByDirectory;
