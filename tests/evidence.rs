@@ -6,6 +6,8 @@ mod support;
 use lockscope::inspect::{LookOptions, Looker, look};
 use lockscope::model::facts::Danger;
 use lockscope::model::holder::{Pid, ProcessLook};
+use lockscope::model::kernel::{KernelFile, KernelLock, LockKind};
+use lockscope::model::verdict::Certainty;
 use lockscope::platform::System;
 use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -211,6 +213,41 @@ fn without_rights_the_answer_is_less_never_false() {
     assert!(why.contains("could not be looked at"), "{why}");
 }
 
+/// Not a test by itself: what [`hidden_processes_are_not_taken_for_gone`] runs in a mount namespace of its own.
+#[test]
+fn with_hidden_processes() {
+    if std::env::var_os("LOCKSCOPE_TEST_WITH_HIDDEN_PROCESSES").is_none() {
+        return;
+    }
+    // A mount of its own, so that nobody else's /proc changes.
+    let mount = ["-t", "proc", "-o", "hidepid=invisible", "proc", "/proc"];
+    if !Command::new("mount").args(mount).status().is_ok_and(|status| status.success()) {
+        println!("not run: hidden processes: /proc cannot be mounted with hidepid here");
+        return;
+    }
+    let directory = directory();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
+    let holder = Process::shell(directory.path(), "echo ready; read");
+    write(directory.path(), "alive.pid", format!("{}\n", holder.pid()), 0);
+    write(directory.path(), "gone.pid", format!("{DEAD}\n"), 3600);
+    let text = as_nobody(&["status", "--json"], directory.path());
+    let status: serde_json::Value = serde_json::from_str(&text).expect("one object");
+    let of = |at: usize| (status["locks"][at]["verdict"].as_str(), status["locks"][at]["why"].as_str().expect("why"));
+    assert_eq!(of(0), (Some("held"), &*format!("PID {} exists, though its details are hidden from us.", holder.pid())));
+    assert_eq!(of(1).0, Some("unknown"), "{}", of(1).1);
+    assert!(of(1).1.contains("hidepid"), "{}", of(1).1);
+}
+
+/// 52: under `hidepid` a process is seen by its PID alone, and what cannot be seen is not called dead.
+#[test]
+fn hidden_processes_are_not_taken_for_gone() {
+    if !is_root() {
+        println!("not run: hidden processes: only root can mount /proc with hidepid in this PID namespace");
+        return;
+    }
+    run_apart("-m", "with_hidden_processes", "LOCKSCOPE_TEST_WITH_HIDDEN_PROCESSES");
+}
+
 /// 3,000 flocks of one process: it is looked at once, and nobody's open files are.
 #[test]
 fn many_locks_of_one_process_cost_one_look_at_it() {
@@ -219,7 +256,7 @@ fn many_locks_of_one_process_cost_one_look_at_it() {
                   for n in range(3000):\n    fd = os.open(f'{n}.lock', os.O_RDWR | os.O_CREAT)\n    \
                   fcntl.flock(fd, fcntl.LOCK_EX)\n    fds.append(fd)\nprint('ready', flush=True)\ntime.sleep(1000)";
     let holder = python(directory.path(), script);
-    let counting = Arc::new(Counting { real: machine(), looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0) });
+    let counting = Arc::new(Counting::of(machine()));
     let system = Arc::clone(&counting) as Arc<dyn System>;
     let snapshot = look(&system, directory.path(), &LookOptions::default()).expect("looked at");
     assert_eq!(snapshot.locks().count(), 3000);
@@ -232,11 +269,21 @@ fn many_locks_of_one_process_cost_one_look_at_it() {
     assert!(looks <= others, "{looks} looks at {others} processes, for 3,000 locks of one");
 }
 
-/// This machine, with its answers counted.
+/// This machine, with its answers counted, and as btrfs would give them.
 struct Counting {
     real: Arc<dyn System>,
     looks: AtomicUsize,
     sweeps: AtomicUsize,
+    /// Inode numbers are shared between subvolumes.
+    subvolumes: bool,
+    /// Is in the table besides the real ones.
+    one_more: Option<KernelLock>,
+}
+
+impl Counting {
+    fn of(real: Arc<dyn System>) -> Self {
+        Self { real, looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0), subvolumes: false, one_more: None }
+    }
 }
 
 impl System for Counting {
@@ -261,10 +308,11 @@ impl System for Counting {
         self.real.file_system(mount)
     }
     fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        self.real.lock_device(mount)
+        self.real.lock_device(mount).map(|(major, minor, really)| (major, minor, really || self.subvolumes))
     }
     fn kernel_locks(&self) -> std::io::Result<Vec<lockscope::model::kernel::KernelLock>> {
-        self.real.kernel_locks()
+        let locks = self.real.kernel_locks()?;
+        Ok(locks.into_iter().chain(self.one_more).collect())
     }
     fn count_processes(&self) -> (u32, u32) {
         self.real.count_processes()
@@ -505,7 +553,7 @@ fn a_process_that_many_locks_name_is_looked_at_once() {
     for number in 0..50 {
         write(directory.path(), &format!("{number}.pid"), format!("{}\n", std::process::id()), 60);
     }
-    let counting = Arc::new(Counting { real: machine(), looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0) });
+    let counting = Arc::new(Counting::of(machine()));
     let system = Arc::clone(&counting) as Arc<dyn System>;
     let opened = system.open_directory(directory.path()).expect("opened");
     let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)));
@@ -566,4 +614,39 @@ fn no_lock_is_missed_while_others_come_and_go() {
         let held = locks.iter().filter(|lock| lock.pid.is_some_and(|pid| pid.get() == holder.pid()));
         assert_eq!(held.map(|lock| lock.file).collect::<HashSet<_>>().len(), 1000);
     }
+}
+
+/// 8: on btrfs a file's number is its own only within a subvolume, and the kernel's table does not tell them apart.
+#[test]
+fn a_number_that_two_subvolumes_share_is_ambiguous_until_an_open_file_tells() {
+    let directory = directory();
+    write(directory.path(), "a.lock", "", 60);
+    let look_with = |locked: Option<KernelLock>| {
+        let subvolumes = Arc::new(Counting { subvolumes: true, one_more: locked, ..Counting::of(machine()) });
+        look(&(subvolumes as Arc<dyn System>), directory.path(), &LookOptions::default()).expect("looked at")
+    };
+    // The lock is on a file of another subvolume with the same number, as far as the table tells.
+    let stat = std::fs::metadata(directory.path().join("a.lock")).expect("there");
+    let own = lock(&look_with(None), "a.lock").facts.stat.expect("seen");
+    let (major, minor, _) = machine().lock_device(own.mount).expect("known");
+    let file = KernelFile { major, minor, ino: stat.ino() };
+    let elsewhere = KernelLock {
+        file,
+        kind: LockKind::Flock,
+        exclusive: true,
+        waiting: false,
+        pid: Some(Pid::new(1).expect("a PID")),
+        start: 0,
+        end: None,
+    };
+    let snapshot = look_with(Some(elsewhere));
+    let (held, why) = verdict(&snapshot, "a.lock");
+    assert_eq!((held, lock(&snapshot, "a.lock").judgement.certainty), ("held", Some(Certainty::Likely)), "{why}");
+    assert!(why.contains("ambiguous"), "{why}");
+    // A process that has this very file open with a lock on it leaves no doubt.
+    let holder = Process::shell(directory.path(), "exec 9<a.lock; flock 9; echo ready; exec sleep 1000");
+    let snapshot = look_with(None);
+    let (held, why) = verdict(&snapshot, "a.lock");
+    assert_eq!((held, lock(&snapshot, "a.lock").judgement.certainty), ("held", Some(Certainty::Certain)), "{why}");
+    assert_eq!(lock(&snapshot, "a.lock").holder().expect("named").0.pid.get(), holder.pid());
 }

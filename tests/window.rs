@@ -7,9 +7,11 @@ use eframe::egui::{self, Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::app::Window;
+use lockscope::engine::bulk::Progress;
 use lockscope::engine::listing::{Query, SortKey};
 use lockscope::engine::settings::{Recent, Settings};
-use lockscope::engine::{Command, Engine, Event, Outcome};
+use lockscope::engine::sweep::Act;
+use lockscope::engine::{Command, Engine, Event, Outcome, Sweeping};
 use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watching};
 use lockscope::model::verdict::Verdict;
 use std::path::Path;
@@ -211,7 +213,7 @@ fn what_is_confirmed_is_exactly_what_was_shown() {
         result: result.map(str::to_owned).map_err(str::to_owned),
     };
     let outcomes = vec![outcome("a_all.lock", Ok("1")), outcome("a_memory.lock", Ok("2"))];
-    stage.tell.send(Event::Cleared { outcomes }).expect("heard");
+    stage.tell.send(Event::Cleared { outcomes, left: 0 }).expect("heard");
     stage.harness.run_steps(2);
     assert!(stage.shows("2 locks cleared. Each was checked again first."));
     stage.asked();
@@ -228,7 +230,10 @@ fn what_is_confirmed_is_exactly_what_was_shown() {
 fn a_refusal_is_told_with_its_reason() {
     let (_directory, mut stage) = stage();
     let result = Err("the file has changed since you looked".to_owned());
-    stage.tell.send(Event::Cleared { outcomes: vec![Outcome { path: "a.lock".into(), result }] }).expect("heard");
+    stage
+        .tell
+        .send(Event::Cleared { outcomes: vec![Outcome { path: "a.lock".into(), result }], left: 0 })
+        .expect("heard");
     stage.harness.run_steps(2);
     assert!(stage.shows("Nothing was cleared.") && stage.shows("a.lock: the file has changed since you looked"));
 }
@@ -344,4 +349,70 @@ fn the_smallest_window_and_both_themes_hold_everything() {
         assert!(window.contains_rect(button.rect()), "{:?}", button.rect());
         assert!(stage.shows("Stale, a_memory.lock"));
     }
+}
+
+#[test]
+fn a_clear_of_many_tells_how_far_it_is_and_can_be_stopped() {
+    let (_directory, mut stage) = stage();
+    stage.click(Role::Button, "Clear stale (2)…");
+    stage.click(Role::Button, "Clear 2 locks");
+    stage.tell.send(Event::Clearing(Progress { done: 1, total: 2 })).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows("Checking again and clearing: 2 of 2"));
+    stage.asked();
+    stage.click(Role::Button, "Cancel");
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::StopClearing)));
+    assert!(stage.shows("Stopping after this one…"));
+    let outcomes = vec![Outcome { path: "a_all.lock".into(), result: Ok("1".into()) }];
+    stage.tell.send(Event::Cleared { outcomes, left: 1 }).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows("Stopped: 1 lock left as it was. 1 lock cleared."));
+    assert!(!stage.shows("Stopping after this one…") && stage.button("Clear stale (2)…"));
+}
+
+#[test]
+fn a_clear_goes_on_in_the_status_bar_when_its_dialog_is_closed() {
+    let (_directory, mut stage) = stage();
+    stage.click(Role::Button, "Clear stale (2)…");
+    stage.click(Role::Button, "Clear 2 locks");
+    stage.tell.send(Event::Clearing(Progress { done: 0, total: 2 })).expect("heard");
+    stage.press(Key::Escape);
+    assert!(stage.shows("clearing 1 of 2"));
+    stage.asked();
+    stage.click(Role::Button, "Cancel");
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::StopClearing)));
+}
+
+#[test]
+fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
+    let (directory, mut stage) = stage();
+    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Sweep(_))), "off by default");
+    stage.click(Role::Button, "automatic clearing off");
+    stage.click(Role::RadioButton, "Clear stale every 10 min");
+    let on = |command: &Command| matches!(command, Command::Sweep(Some(every)) if every.as_secs() == 600);
+    assert!(stage.asked().iter().any(on));
+    assert!(!stage.button("Turn off"), "on only when the engine says so");
+    let every = std::time::Duration::from_mins(10);
+    stage.tell.send(Event::Sweeping(Some(Sweeping { directory: directory.path().into(), every }))).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(
+        stage.shows("Stale locks here are cleared automatically, every 10 min.")
+            && stage.button("automatic clearing every 10 min")
+    );
+    let acts = vec![
+        Act::Cleared { path: "a_all.lock".into(), id: "7".into(), why: "Gone.".into() },
+        Act::Spared { path: "a_memory.lock".into() },
+    ];
+    stage.tell.send(Event::Swept { acts }).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows("1 lock cleared automatically.") && stage.shows("a_memory.lock: you put it back, so it stays"));
+    stage.asked();
+    stage.harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    stage.harness.run_steps(2);
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::Undo { ids } if *ids == ["7"])));
+    stage.click(Role::Button, "Turn off");
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::Sweep(None))));
+    stage.tell.send(Event::Sweeping(None)).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(!stage.button("Turn off") && stage.button("automatic clearing off"));
 }

@@ -23,6 +23,8 @@ pub(super) struct Confirm {
     typed: String,
     focused: bool,
     sent: bool,
+    /// Stopped by the person, and not over yet.
+    stopping: bool,
     /// The generation of the snapshot that the two lists below were made from.
     generation: Option<u64>,
     /// What is still as it was seen.
@@ -42,6 +44,7 @@ impl Confirm {
             typed: String::new(),
             focused: false,
             sent: false,
+            stopping: false,
             generation: None,
             go: Vec::new(),
             fell: Vec::new(),
@@ -156,7 +159,7 @@ impl Window {
         let number = confirm.go.len();
         from_right_row(ui, |ui| {
             if confirm.sent {
-                ui.label(muted(ui, "Checking again and clearing…"));
+                self.clearing_row(ui, &mut confirm.stopping);
                 return;
             }
             let verb = if repair { "Repair" } else { "Clear" };
@@ -181,6 +184,25 @@ impl Window {
             }
         });
         keep
+    }
+}
+
+impl Window {
+    /// How far the clear has got, and the button that stops it after the lock that it is at.
+    pub(super) fn clearing_row(&self, ui: &mut Ui, stopping: &mut bool) {
+        let cancel = egui::Button::new("Cancel").min_size(Vec2::new(70.0, tokens::CONTROL));
+        if ui.add_enabled(!*stopping, cancel).clicked() {
+            *stopping = true;
+            self.engine.send(Command::StopClearing);
+        }
+        let text = match self.clearing {
+            _ if *stopping => "Stopping after this one…".to_owned(),
+            Some(progress) if progress.total > 1 => {
+                format!("Checking again and clearing: {} of {}", progress.done + 1, progress.total)
+            }
+            _ => "Checking again and clearing…".to_owned(),
+        };
+        ui.label(muted(ui, text));
     }
 }
 

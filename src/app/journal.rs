@@ -25,7 +25,10 @@ impl Window {
             |ui| {
                 ui.horizontal(|ui| {
                     ui.label(RichText::new("Journal").font(tokens::strong()));
-                    right_note(ui, muted(ui, "every clear, refusal and undo, on this computer").font(tokens::small()));
+                    right_note(
+                        ui,
+                        muted(ui, "every clear, sweep, refusal and undo, on this computer").font(tokens::small()),
+                    );
                 });
                 let journal = self.engine.journal();
                 if journal.is_empty() {
@@ -59,12 +62,13 @@ fn journal_row(ui: &mut Ui, line: &JournalLine) -> bool {
         ui.add(Label::new(muted(ui, at).font(tokens::small())).selectable(false));
         ui.add(Label::new(RichText::new(format!("{:7}", line.what)).font(tokens::small())).selectable(false));
         let path = elided(&visible(&line.path), 48);
-        ui.add(Label::new(path)).on_hover_text(visible(&format!("{}/{}", line.directory, line.path)));
+        ui.add(Label::new(path)).on_hover_text(visible(&line.full_path()));
         from_right(ui, |ui| {
             if is_undoable(line) {
                 undo = ui.button("Undo").clicked();
             }
-            widgets::cut(ui, muted(ui, visible(&line.why)).font(tokens::small())).on_hover_text(visible(&line.why));
+            let told = visible(&line.told());
+            widgets::cut(ui, muted(ui, told.clone()).font(tokens::small())).on_hover_text(told);
         });
     });
     undo

@@ -13,6 +13,7 @@ mod icons;
 mod journal;
 mod selection;
 mod status;
+mod sweep;
 mod table;
 mod theme;
 mod toast;

@@ -51,8 +51,14 @@ impl Window {
                     }
                 }
                 from_right(ui, |ui| {
-                    say(ui, "automatic clearing off".to_owned());
+                    self.sweep_menu(ui);
                     self.threshold_menu(ui);
+                    if let Some(progress) = self.clearing.filter(|_| self.confirm.is_none()) {
+                        if widgets::quiet_button(ui, "Cancel").clicked() {
+                            self.engine.send(Command::StopClearing);
+                        }
+                        say(ui, format!("clearing {} of {}", progress.done + 1, progress.total));
+                    }
                 });
             });
         });

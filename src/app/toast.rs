@@ -5,6 +5,7 @@ use super::tokens::{self, Palette};
 use super::widgets::{self, count};
 use super::window::Window;
 use crate::engine::Outcome;
+use crate::engine::sweep::Act;
 use eframe::egui::{self, Align2, CornerRadius, Frame, Label, Margin, RichText, Stroke, Ui, Vec2};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(super) struct Toast {
 }
 
 impl Toast {
-    pub(super) fn cleared(outcomes: Vec<Outcome>, since: Duration) -> Self {
+    /// `left` were not begun, as a person stopped it.
+    pub(super) fn cleared(outcomes: Vec<Outcome>, left: usize, since: Duration) -> Self {
         let mut toast = Self { text: String::new(), refusals: Vec::new(), undoable: Vec::new(), since };
         for outcome in outcomes {
             match outcome.result {
@@ -33,6 +35,37 @@ impl Toast {
             (1, 0) => "1 lock cleared. It was checked again first.".to_owned(),
             (cleared, 0) => format!("{} cleared. Each was checked again first.", count(cleared, "lock")),
             (cleared, refused) => format!("{} cleared, {refused} refused.", count(cleared, "lock")),
+        };
+        if left > 0 {
+            let text = std::mem::take(&mut toast.text);
+            toast.text = format!(
+                "Stopped: {} left as {}. {text}",
+                count(left, "lock"),
+                if left == 1 { "it was" } else { "they were" }
+            );
+        }
+        toast
+    }
+
+    /// What automatic clearing did.
+    pub(super) fn swept(acts: Vec<Act>, since: Duration) -> Self {
+        let mut toast = Self { text: String::new(), refusals: Vec::new(), undoable: Vec::new(), since };
+        let shown = |path: &std::ffi::OsStr| visible(&path.to_string_lossy());
+        let mut going_on = false;
+        for act in acts {
+            match act {
+                Act::Cleared { id, .. } => toast.undoable.push(id),
+                Act::Refused { path, why, .. } => toast.refusals.push(format!("{}: {why}", shown(&path))),
+                Act::Failed { path, error } => toast.refusals.push(format!("{}: {error}", shown(&path))),
+                Act::Spared { path } => toast.refusals.push(format!("{}: you put it back, so it stays", shown(&path))),
+                Act::Stuck(why) => toast.refusals.push(format!("{why}; trying again, less and less often")),
+                Act::Unstuck => going_on = true,
+            }
+        }
+        toast.text = match (toast.undoable.len(), going_on) {
+            (0, true) => "Automatic clearing goes on.".to_owned(),
+            (0, false) => "Automatic clearing left something as it is.".to_owned(),
+            (cleared, _) => format!("{} cleared automatically.", count(cleared, "lock")),
         };
         toast
     }

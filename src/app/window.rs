@@ -7,9 +7,10 @@ use super::dialog::FolderDialog;
 use super::selection::{Reach, Selection};
 use super::toast::Toast;
 use super::tokens::{self, Palette};
+use crate::engine::bulk::Progress;
 use crate::engine::listing::{Listing, Query, Row};
 use crate::engine::settings::{Settings, ThemeChoice};
-use crate::engine::{Command, Engine, Event};
+use crate::engine::{Command, Engine, Event, Sweeping};
 use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::model::verdict::{Clearing, Verdict};
@@ -58,6 +59,10 @@ pub struct Window {
     pub(super) last_cleared: Vec<String>,
     /// How many locks may be cleared together; counted once a snapshot.
     pub(super) bulk_clearable: u32,
+    /// How far the clear that runs has got.
+    pub(super) clearing: Option<Progress>,
+    /// Automatic clearing, where it is on.
+    pub(super) sweeping: Option<Sweeping>,
     title: String,
 }
 
@@ -102,6 +107,8 @@ impl Window {
             wanted: None,
             last_cleared: Vec::new(),
             bulk_clearable: 0,
+            clearing: None,
+            sweeping: None,
             title: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
@@ -227,9 +234,20 @@ impl Window {
     fn hear(&mut self, ctx: &egui::Context) {
         while let Some(event) = self.engine.next_event() {
             match event {
-                Event::Cleared { outcomes } => {
+                Event::Clearing(progress) => self.clearing = Some(progress),
+                Event::Sweeping(on) => self.sweeping = on,
+                Event::Swept { acts } => {
+                    let toast = Toast::swept(acts, self.now.1);
+                    if !toast.undoable().is_empty() {
+                        self.last_cleared = toast.undoable();
+                    }
+                    self.toast = Some(toast);
+                    self.engine.send(Command::ReadJournal);
+                }
+                Event::Cleared { outcomes, left } => {
                     self.confirm = None;
-                    let toast = Toast::cleared(outcomes, self.now.1);
+                    self.clearing = None;
+                    let toast = Toast::cleared(outcomes, left, self.now.1);
                     self.last_cleared = toast.undoable();
                     self.toast = Some(toast);
                     self.engine.send(Command::ReadJournal);
@@ -493,6 +511,7 @@ impl eframe::App for Window {
             None => self.start_screen(ui),
             Some(snapshot) => {
                 self.chip_bar(ui, &snapshot);
+                self.sweep_bar(ui);
                 self.notice_bars(ui);
                 self.journal_panel(ui);
                 self.detail_panel(ui, &snapshot);

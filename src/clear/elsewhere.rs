@@ -75,6 +75,11 @@ pub fn recover_all(_workplace: &Workplace) -> io::Result<usize> {
     Ok(0)
 }
 
+/// Nothing is ever kept here, so nothing grows old.
+pub fn expire(_workplace: &Workplace) -> io::Result<usize> {
+    Ok(0)
+}
+
 /// Refuses: the placeholder is another system's, and only its Lockscope can tell what it stands for.
 pub fn repair(_workplace: &Workplace, directory: &Path, relative: &Path) -> Result<Repaired, Refusal> {
     Err(unsupported(directory.join(relative)))

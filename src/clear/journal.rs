@@ -1,7 +1,8 @@
 //! The journal: an append-only record of every clear, refusal, undo and repair, one JSON object a line.
 //!
 //! Owns: `journal/journal.jsonl` and its older parts in the state directory, under one advisory lock
-//! (`journal/journal.lock`). Never: changes or drops a line that was written; a torn last line is passed over.
+//! (`journal/journal.lock`). Never: changes a line that was written, nor drops one that undo or recovery may still need;
+//! a torn last line is passed over.
 
 use super::fingerprint::Identity;
 use crate::model::time::Wall;
@@ -16,7 +17,9 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A part is closed, and another begun, beyond this.
-const PART: u64 = 16 << 20;
+const PART: u64 = 8 << 20;
+/// Closed parts beyond this many go, oldest first, once nothing in them is needed any more.
+const KEPT_PARTS: usize = 8;
 
 /// How far an entry got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +153,11 @@ impl Entry {
         self.state == State::Done && self.quarantine.is_some() && self.what != "undo"
     }
 
+    /// Whether undo or recovery may still go by it.
+    fn is_needed(&self) -> bool {
+        matches!(self.state, State::Prepared | State::Swapped | State::KeptForeign) || self.can_be_undone()
+    }
+
     pub(crate) fn new(line: &Line) -> Self {
         Self {
             id: line.id.clone(),
@@ -209,25 +217,15 @@ impl Journal {
 
     /// All entries, oldest first. A missing journal is an empty one.
     pub fn read(&self) -> io::Result<Vec<Entry>> {
-        let mut folded: BTreeMap<String, Entry> = BTreeMap::new();
         // Against a rotation between listing the parts and opening them.
         let guard = File::open(self.directory.join("journal.lock"));
         if let Ok(guard) = &guard {
             guard.lock_shared()?;
         }
-        for part in self.parts()? {
-            let mut bytes = Vec::new();
-            File::open(&part)?.read_to_end(&mut bytes)?;
-            for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-                // A line that was torn by a crash, or damaged, hides none of the others.
-                let Ok(line) = serde_json::from_slice::<Line>(line) else {
-                    tracing::warn!(part = %part.display(), "a line of the journal cannot be read and is passed over");
-                    continue;
-                };
-                folded.entry(line.id.clone()).or_insert_with(|| Entry::new(&line)).take(line);
-            }
-        }
-        Ok(folded.into_values().collect())
+        let mut parts = self.closed_parts()?;
+        parts.push(self.current());
+        // Of an entry whose beginning went with an old part, only its end is left: that tells nobody anything.
+        Ok(fold(&parts)?.into_values().filter(|entry| !entry.what.is_empty()).collect())
     }
 
     /// One entry.
@@ -248,27 +246,41 @@ impl Journal {
         self.directory.join("journal.jsonl")
     }
 
-    /// All parts, the current one last: `journal-<time>.jsonl` sort by time.
-    fn parts(&self) -> io::Result<Vec<PathBuf>> {
+    /// The closed parts, oldest first: `journal.000001.jsonl` and so on. Numbered, since a clock may be set back.
+    fn closed_parts(&self) -> io::Result<Vec<PathBuf>> {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
         let mut parts = Vec::new();
-        match std::fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(parts),
-            Err(error) => return Err(error),
-            Ok(entries) => {
-                for entry in entries {
-                    let path = entry?.path();
-                    let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
-                    if name.starts_with(b"journal-") && name.ends_with(b".jsonl") {
-                        parts.push(path);
-                    }
-                }
-            }
+        for entry in entries {
+            let path = entry?.path();
+            parts.extend(part_number(&path).map(|number| (number, path)));
         }
         parts.sort();
-        if self.current().exists() {
-            parts.push(self.current());
+        Ok(parts.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// Closes the current part, and lets go of the oldest ones that nobody needs. The caller holds the lock.
+    fn rotate(&self) -> io::Result<()> {
+        let mut parts = self.closed_parts()?;
+        let number = parts.last().and_then(|last| part_number(last)).unwrap_or(0) + 1;
+        let closed = self.directory.join(format!("journal.{number:06}.jsonl"));
+        std::fs::rename(self.current(), &closed)?;
+        parts.push(closed);
+        if parts.len() <= KEPT_PARTS {
+            return Ok(());
         }
-        Ok(parts)
+        // What an early part began, a later one may have ended.
+        let all = fold(&parts)?;
+        for part in &parts[..parts.len() - KEPT_PARTS] {
+            let needed = fold(std::slice::from_ref(part))?.keys().any(|id| all.get(id).is_some_and(Entry::is_needed));
+            if needed {
+                break;
+            }
+            std::fs::remove_file(part)?;
+        }
+        Ok(())
     }
 
     /// Appends a line and brings it to the disk before returning: what follows may rely on it after a power cut.
@@ -283,14 +295,14 @@ impl Journal {
         // Two Lockscopes never interleave within a line, nor rotate under each other. The file stays for ever:
         // deleting a kernel-lock file is what lets two in.
         guard.lock()?;
+        // Opened only now: the file that another Lockscope closed while we waited is no longer the current one.
         let path = self.current();
-        let fresh = !path.exists();
-        let mut file = File::options().create(true).read(true).append(true).open(&path)?;
+        let open = || File::options().create(true).read(true).append(true).open(&path);
+        let mut file = open()?;
         let mut length = file.metadata()?.len();
         if length > part {
-            let closed = self.directory.join(format!("journal-{}.jsonl", new_id(platform::environment::wall())?));
-            std::fs::rename(&path, closed)?;
-            file = File::options().create(true).read(true).append(true).open(&path)?;
+            self.rotate()?;
+            file = open()?;
             length = 0;
         }
         let mut text = serde_json::to_vec(line)?;
@@ -301,11 +313,36 @@ impl Journal {
         }
         file.write_all(&text)?;
         file.sync_data()?;
-        if fresh || length == 0 {
+        if length == 0 {
             platform::sync_directory(&self.directory)?;
         }
         Ok(())
     }
+}
+
+/// The number in `journal.000001.jsonl`.
+fn part_number(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix("journal.")?.strip_suffix(".jsonl")?.parse().ok()
+}
+
+/// All lines of these parts, those of one id folded into one entry. A part that is not there is an empty one.
+fn fold(parts: &[PathBuf]) -> io::Result<BTreeMap<String, Entry>> {
+    let mut folded: BTreeMap<String, Entry> = BTreeMap::new();
+    for part in parts {
+        let bytes = match std::fs::read(part) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            // A line that was torn by a crash, or damaged, hides none of the others.
+            let Ok(line) = serde_json::from_slice::<Line>(line) else {
+                tracing::warn!(part = %part.display(), "a line of the journal cannot be read and is passed over");
+                continue;
+            };
+            folded.entry(line.id.clone()).or_insert_with(|| Entry::new(&line)).take(line);
+        }
+    }
+    Ok(folded)
 }
 
 fn ends_with_newline(file: &mut File) -> io::Result<bool> {
@@ -332,7 +369,8 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
 
     fn line(id: &str, state: State) -> Line {
-        Line { id: id.into(), state: Some(state), at: "2026-11-21T05:00:00.000Z".into(), ..Line::default() }
+        let what = Some("refuse".to_owned());
+        Line { id: id.into(), state: Some(state), at: "2026-11-21T05:00:00.000Z".into(), what, ..Line::default() }
     }
 
     #[test]
@@ -345,7 +383,7 @@ mod tests {
         journal.append(&first).unwrap();
         journal.append(&line("a", State::Refused)).unwrap();
         let kept = Some(RawPath::new(OsStr::new("/q")));
-        journal.append(&Line { quarantine: kept, ..line("b", State::Done) }).unwrap();
+        journal.append(&Line { quarantine: kept, what: None, ..line("b", State::Done) }).unwrap();
         let entries = journal.read().unwrap();
         assert_eq!(entries.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((entries[1].path.as_os_str(), entries[1].state), (name, State::Done));
@@ -372,8 +410,64 @@ mod tests {
         for id in ["a", "b", "c"] {
             journal.append_within(&line(id, State::Done), 1).unwrap();
         }
-        assert_eq!(journal.parts().unwrap().len(), 3);
+        assert_eq!(journal.closed_parts().unwrap().len(), 2);
         assert_eq!(journal.read().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_part_that_ends_torn_swallows_nothing_of_the_next() {
+        let base = tempfile::tempdir().unwrap();
+        let journal = Journal::new(base.path());
+        journal.append(&line("a", State::Done)).unwrap();
+        let mut file = File::options().append(true).open(journal.current()).unwrap();
+        file.write_all(b"{\"id\": \"torn").unwrap();
+        journal.append_within(&line("b", State::Done), 1).unwrap();
+        assert_eq!(journal.closed_parts().unwrap().len(), 1);
+        assert_eq!(journal.read().unwrap().iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    /// What undo still needs stays, and with it all that came later; what is over goes.
+    #[test]
+    fn the_oldest_parts_go_once_nobody_needs_them() {
+        let base = tempfile::tempdir().unwrap();
+        let journal = Journal::new(base.path());
+        let kept = Some(RawPath::new(OsStr::new("/q")));
+        let needed = Line { what: Some("clear".into()), quarantine: kept, ..line("0", State::Done) };
+        journal.append_within(&needed, 1).unwrap();
+        for id in 1..=KEPT_PARTS + 4 {
+            journal.append_within(&line(&format!("{id:02}"), State::Refused), 1).unwrap();
+        }
+        let parts = || journal.closed_parts().unwrap();
+        assert_eq!(parts().len(), KEPT_PARTS + 4, "undo may want the oldest");
+        journal.append_within(&Line { what: None, ..line("0", State::Expired) }, 1).unwrap();
+        journal.append_within(&line("13", State::Refused), 1).unwrap();
+        assert_eq!(parts().len(), KEPT_PARTS);
+        assert!(part_number(&parts()[0]) > Some(1), "the oldest went, and no number is given twice");
+        assert_eq!(journal.find("0").unwrap(), None, "of what went nothing is shown, not even its end");
+        assert_eq!(
+            journal.read().unwrap().len(),
+            KEPT_PARTS,
+            "one of each part that is left, and the current one, but for that end"
+        );
+    }
+
+    /// A writer that waits for the lock while another closes the part writes to the new one.
+    #[test]
+    fn a_rotation_while_a_writer_waits_is_noticed() {
+        let base = tempfile::tempdir().unwrap();
+        let journal = Journal::new(base.path());
+        journal.append(&line("a", State::Done)).unwrap();
+        let guard = File::open(journal.directory.join("journal.lock")).unwrap();
+        guard.lock().unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| journal.append(&line("b", State::Done)));
+            journal.rotate().unwrap();
+            guard.unlock().unwrap();
+            writer.join().unwrap().unwrap();
+        });
+        let current = fold(&[journal.current()]).unwrap();
+        assert_eq!(current.into_keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(journal.read().unwrap().len(), 2);
     }
 
     #[test]
@@ -384,7 +478,8 @@ mod tests {
                 let journal = Journal::new(base.path());
                 scope.spawn(move || {
                     for number in 0..25 {
-                        journal.append_within(&line(&format!("{writer}-{number}"), State::Done), 600).unwrap();
+                        // Intents: none may go with an old part.
+                        journal.append_within(&line(&format!("{writer}-{number}"), State::Prepared), 600).unwrap();
                     }
                 });
             }

@@ -24,7 +24,7 @@ use linux as way;
 pub use error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
 pub use journal::{Deed, Entry, Journal, RawPath, State};
-pub use way::{ClearPermit, Grounds, clear, clear_and_crash, recheck, recover_all, repair, undo};
+pub use way::{ClearPermit, Grounds, clear, clear_and_crash, expire, recheck, recover_all, repair, undo};
 
 use crate::model::verdict::Verdict;
 use crate::platform::{System, environment, runtime_directory};
@@ -33,6 +33,10 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// So long an undo is offered; then what was kept is deleted.
+pub const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// Where Lockscope works from: the machine, and the places for its own things.
 #[derive(Clone)]
@@ -45,6 +49,8 @@ pub struct Workplace {
     pub runtime_dir: PathBuf,
     /// What is cleared through this workplace was confirmed together.
     pub batch: Option<String>,
+    /// A sweep clears through this workplace, not a person; the journal says so.
+    pub sweeps: bool,
 }
 
 impl std::fmt::Debug for Workplace {
@@ -57,7 +63,7 @@ impl std::fmt::Debug for Workplace {
 impl Workplace {
     /// With journal and quarantine in this directory.
     pub fn new(system: Arc<dyn System>, state_dir: &Path) -> Self {
-        Self { system, state_dir: state_dir.to_owned(), runtime_dir: runtime_directory(), batch: None }
+        Self { system, state_dir: state_dir.to_owned(), runtime_dir: runtime_directory(), batch: None, sweeps: false }
     }
 
     /// The usual one; `None` without a home directory and without `LOCKSCOPE_STATE_DIR`.
@@ -69,6 +75,12 @@ impl Workplace {
     #[must_use]
     pub fn for_one_confirmation(&self) -> Self {
         Self { batch: journal::new_id(self.system.wall()).ok(), ..self.clone() }
+    }
+
+    /// The same, for a sweep: each clear stands in the journal as one, and is undone by itself.
+    #[must_use]
+    pub fn for_sweeping(&self) -> Self {
+        Self { batch: None, sweeps: true, ..self.clone() }
     }
 
     /// Its journal.

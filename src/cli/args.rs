@@ -25,6 +25,9 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+/// Between two rounds of a sweep.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
 const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
     Exit codes: 0 done, 1 refused, still held or timed out, 2 wrong usage, 3 could not look or act.";
 
@@ -51,6 +54,8 @@ pub enum Command {
     Log(Log),
     /// Wait until lock files are released.
     Wait(Wait),
+    /// Clear what is stale, again and again, until interrupted.
+    Sweep(Sweep),
 }
 
 /// `demo`.
@@ -181,6 +186,29 @@ pub struct Wait {
     pub timeout: Option<Duration>,
 }
 
+/// `sweep`.
+#[derive(Args, Clone, Debug)]
+pub struct Sweep {
+    /// The directory that the lock files are in.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// How far apart the rounds are; after errors, further.
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
+    pub every: Duration,
+    /// The age from which a dead owner's lock counts as stale [default: 10m, or as set].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub stale_after: Option<Duration>,
+}
+
+/// An interval that leaves the machine time for other things.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(every) if every < SHORTEST_INTERVAL => Err("the shortest interval is 1s".to_owned()),
+        Ok(every) => Ok(every),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 impl Filter {
     /// How to look, on top of what the settings say.
     pub fn options(&self, settings: LookOptions) -> LookOptions {
@@ -237,6 +265,10 @@ mod tests {
             &["clear", "x.lock", "--force"],
             &["clear", "x.lock", "--reason", "because"],
             &["wait"],
+            &["sweep", "--every", "60s"],
+            &["sweep", "x"],
+            &["sweep", "x", "--every", "0s"],
+            &["sweep", "x", "--every", "often"],
             &["run", "--lock", "x", "--", "true"],
             &["status", "--nonsense"],
         ] {

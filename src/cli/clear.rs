@@ -8,12 +8,14 @@ use super::exit::{Exit, Failure};
 use super::output::json::{ClearReport, Done, Errors, PathText, Refused};
 use super::output::{json, table, text};
 use super::wait::{is_taken, split};
-use super::world::{Outcome, World};
+use super::world::World;
 use crate::clear::CANNOT_CLEAR;
-use crate::inspect::{LookError, LookOptions};
+use crate::engine::bulk::{Came, clear_each};
+use crate::inspect::{EmptyFiles, LookError, LookOptions};
 use crate::model::format::{Listed, listed};
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::{Clearing, Verdict};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,9 @@ enum Meant {
     Named(Vec<(PathBuf, PathBuf, OsString)>),
 }
 
+/// A lock, and the picture it was seen in.
+type Seen = (Arc<Lock>, Arc<Snapshot>);
+
 /// One lock that may go, with the picture it was seen in.
 struct Candidate {
     path: OsString,
@@ -50,13 +55,23 @@ struct Found {
     held: bool,
 }
 
+/// What was seen while waiting, and tells more than the last look alone.
+#[derive(Default)]
+struct Memory {
+    /// The last picture: a heartbeat shows only in time.
+    picture: Option<Arc<Snapshot>>,
+    /// What had a kernel lock: these files are meeting points, and not locks that are just being made.
+    kernel_locked: HashSet<OsString>,
+}
+
 /// Clears what is asked for.
 pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, Failure> {
     if !args.dry_run {
         world.recover();
     }
     let meant = meant(world, args)?;
-    let mut found = find(world, &meant, args)?;
+    let mut memory = Memory::default();
+    let mut found = find(world, &meant, args, &mut memory)?;
     if let Some(longest) = args.wait {
         let start = world.monotonic();
         while found.held {
@@ -65,7 +80,7 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
                 break;
             }
             world.pause(meant.directory(), rest.min(EVERY));
-            found = find(world, &meant, args)?;
+            found = find(world, &meant, args, &mut memory)?;
         }
     }
     let Found { go, mut report, .. } = found;
@@ -76,7 +91,7 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
         report.cleared = go.iter().map(|one| Done { path: PathText::of(&one.path), id: None }).collect();
     } else if !go.is_empty() {
         match if args.yes { Some(true) } else { (io.ask)(&question(&go))? } {
-            Some(true) => take_away(world, &go, &mut report),
+            Some(true) => take_away(world, &go, &mut report, io)?,
             Some(false) => refuse_all(&mut report, &go, "You did not confirm."),
             None => refuse_all(&mut report, &go, "Not confirmed: there is no terminal to ask on; --yes confirms."),
         }
@@ -85,6 +100,10 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
         json::clear(io.out, &report)?;
     } else {
         table::clear(io.out, &report)?;
+    }
+    if !report.cleared.is_empty() && !args.dry_run {
+        // Only now: a disk that hangs must not keep the result back.
+        world.mend();
     }
     Ok(if !report.errors.is_empty() {
         Exit::Failed
@@ -95,15 +114,36 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
     })
 }
 
-fn take_away(world: &dyn World, go: &[Candidate], report: &mut ClearReport) {
-    for one in go {
+/// Clears one after another. An interrupt ends it between two of them, and what was done is told all the same.
+fn take_away(world: &dyn World, go: &[Candidate], report: &mut ClearReport, io: &mut Io<'_>) -> Result<(), Failure> {
+    // Not before: until now nothing was done, and an interrupt may end the question or the wait at once.
+    world.heed_interrupts().map_err(Failure::Failed)?;
+    let on_terminal = io.screen.width.is_some();
+    let came = clear_each(
+        go,
+        |progress| {
+            if on_terminal && progress.total > 1 {
+                // Who does not see it loses nothing.
+                let _ = write!(io.err, "\r{} of {}", progress.done, progress.total);
+            }
+            !world.is_interrupted()
+        },
+        |one| world.clear(&one.lock, &one.snapshot, &one.options),
+    );
+    if on_terminal && go.len() > 1 {
+        let _ = write!(io.err, "\r\x1b[K");
+    }
+    let done = came.len();
+    for (one, came) in go.iter().zip(came) {
         let path = PathText::of(&one.path);
-        match world.clear(&one.lock, &one.snapshot, &one.options) {
-            Outcome::Cleared(id) => report.cleared.push(Done { path, id: Some(id) }),
-            Outcome::Refused { verdict, why } => report.refused.push(Refused { path, verdict: Some(verdict), why }),
-            Outcome::Failed(error) => report.errors.push(Errors { path, error }),
+        match came {
+            Came::Cleared(id) => report.cleared.push(Done { path, id: Some(id) }),
+            Came::Refused { verdict, why } => report.refused.push(Refused { path, verdict: Some(verdict.id()), why }),
+            Came::Failed(error) => report.errors.push(Errors { path, error }),
         }
     }
+    refuse_all(report, &go[done..], "Interrupted before its turn; nothing was done to it.");
+    Ok(())
 }
 
 fn refuse_all(report: &mut ClearReport, go: &[Candidate], why: &str) {
@@ -186,7 +226,7 @@ fn is_directory(world: &dyn World, path: &Path) -> Result<bool, Failure> {
     }
 }
 
-fn find(world: &dyn World, meant: &Meant, args: &Clear) -> Result<Found, Failure> {
+fn find(world: &dyn World, meant: &Meant, args: &Clear, memory: &mut Memory) -> Result<Found, Failure> {
     let settings = world.settings();
     let options = |directory: &Path| {
         let options = settings.look_options(directory);
@@ -196,7 +236,7 @@ fn find(world: &dyn World, meant: &Meant, args: &Clear) -> Result<Found, Failure
     match meant {
         Meant::Stale(directory) => {
             let options = options(directory);
-            let snapshot = Arc::new(world.look(directory, &options)?);
+            let snapshot = memory.look(world, directory, &options)?;
             for lock in sorted(&snapshot) {
                 found.held |= is_taken(&lock);
                 if lock.is_stale() {
@@ -206,8 +246,9 @@ fn find(world: &dyn World, meant: &Meant, args: &Clear) -> Result<Found, Failure
         }
         Meant::Group(directory, group) => {
             let options = options(directory);
-            let snapshot = Arc::new(world.look(directory, &options)?);
+            let snapshot = memory.look(world, directory, &options)?;
             for lock in sorted(&snapshot).into_iter().filter(|lock| lock.group() == *group) {
+                let Some((lock, snapshot)) = memory.reconsider(world, lock, &snapshot, &options)? else { continue };
                 found.held |= is_taken(&lock);
                 match lock.judgement.verdict {
                     Verdict::Stale => bulk(&mut found, lock, &snapshot, &options),
@@ -219,9 +260,13 @@ fn find(world: &dyn World, meant: &Meant, args: &Clear) -> Result<Found, Failure
         }
         Meant::Named(names) => {
             for (given, directory, name) in names {
-                let options = options(directory);
+                let mut options = options(directory);
+                if memory.kernel_locked.contains(given.as_os_str()) {
+                    options.empty_files = EmptyFiles::KernelLocks;
+                }
                 match world.look_at_one(directory, name, &options)? {
                     Some((lock, snapshot)) => {
+                        memory.note(given.as_os_str(), &lock);
                         found.held |= is_taken(&lock);
                         named(&mut found, given.as_os_str(), lock, snapshot, options);
                     }
@@ -236,6 +281,39 @@ fn find(world: &dyn World, meant: &Meant, args: &Clear) -> Result<Found, Failure
         }
     }
     Ok(found)
+}
+
+impl Memory {
+    fn look(&mut self, world: &dyn World, directory: &Path, options: &LookOptions) -> Result<Arc<Snapshot>, Failure> {
+        let snapshot = Arc::new(match &self.picture {
+            Some(earlier) => world.look_after(directory, options, earlier)?,
+            None => world.look(directory, options)?,
+        });
+        for lock in snapshot.locks() {
+            self.note(&lock.path, lock);
+        }
+        self.picture = Some(Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    fn note(&mut self, path: &OsStr, lock: &Lock) {
+        if lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted()) {
+            self.kernel_locked.insert(path.to_owned());
+        }
+    }
+
+    /// What had a kernel lock while we waited is a meeting point: once released it is no lock that is just being made.
+    /// `None` = it is gone by now.
+    fn reconsider(
+        &self, world: &dyn World, lock: Arc<Lock>, snapshot: &Arc<Snapshot>, options: &LookOptions,
+    ) -> Result<Option<Seen>, Failure> {
+        if lock.judgement.verdict != Verdict::Unknown || !self.kernel_locked.contains(&*lock.path) {
+            return Ok(Some((lock, Arc::clone(snapshot))));
+        }
+        let options = LookOptions { empty_files: EmptyFiles::KernelLocks, ..options.clone() };
+        let again = world.look_at_one(&snapshot.directory, &lock.path, &options)?;
+        Ok(again.map(|(lock, snapshot)| (lock, Arc::new(snapshot))))
+    }
 }
 
 fn sorted(snapshot: &Snapshot) -> Vec<Arc<Lock>> {

@@ -2,26 +2,28 @@
 //!
 //! Owns: nothing but the way down to `inspect`, `clear` and `platform`. Never: decides.
 
-use super::world::{Outcome, Undone, World};
-use crate::clear::{self, ClearError, Consent, Refusal, Workplace};
+use super::world::{Undone, World};
+use crate::clear::{self, Consent, Entry, Workplace};
 use crate::engine::JournalLine;
+use crate::engine::bulk::{Came, clear_one};
 use crate::engine::learned;
 use crate::engine::settings::Settings;
+use crate::engine::sweep::PutBack;
 use crate::inspect::{LookError, LookOptions, look, look_after, look_at_one};
 use crate::model::snapshot::{Lock, Snapshot};
-use crate::model::verdict::Verdict;
-use crate::platform::{System, environment};
+use crate::model::time::Wall;
+use crate::platform::{Interrupt, System, environment};
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// This machine.
-#[derive(Clone)]
 pub struct Machine {
     system: Arc<dyn System>,
     settings: Settings,
     workplace: Option<Workplace>,
+    interrupt: OnceLock<Interrupt>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -35,17 +37,17 @@ impl Machine {
     pub fn new(system: Arc<dyn System>, settings: Settings) -> Self {
         // One command is one confirmation.
         let workplace = Workplace::usual(Arc::clone(&system)).map(|usual| usual.for_one_confirmation());
-        Self { system, settings, workplace }
+        Self { system, settings, workplace, interrupt: OnceLock::new() }
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, String> {
+        let workplace = self.workplace.as_ref().ok_or(NO_STATE)?;
+        workplace.journal().read().map_err(|error| format!("the journal could not be read: {error}"))
     }
 
     fn recall(directory: &Path, options: &LookOptions) -> LookOptions {
         learned::recall(environment::state_dir().as_deref(), &environment::absolute(directory), options.clone())
     }
-}
-
-fn refused(seen: &Lock, refusal: &Refusal) -> Outcome {
-    let verdict = refusal.verdict().unwrap_or(seen.judgement.verdict).id();
-    Outcome::Refused { verdict, why: refusal.to_string() }
 }
 
 /// Said where there is no place for a journal.
@@ -66,36 +68,59 @@ impl World for Machine {
         look_at_one(&self.system, directory, name, &Self::recall(directory, options))
     }
 
+    fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {
+        // A stale lock of another user's can be cleared by its name; the commands have sorted the others out.
+        let consent = if seen.is_bulk_clearable(&snapshot.sight) { Consent::Bulk } else { Consent::ByName };
+        match &self.workplace {
+            Some(workplace) => clear_one(workplace, &snapshot.directory, seen, options, consent),
+            None => Came::Failed(NO_STATE.to_owned()),
+        }
+    }
+
+    fn sweep(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {
+        match self.workplace.as_ref().map(Workplace::for_sweeping) {
+            Some(workplace) => clear_one(&workplace, &snapshot.directory, seen, options, Consent::Bulk),
+            None => Came::Failed(NO_STATE.to_owned()),
+        }
+    }
+
+    fn put_back(&self) -> Result<PutBack, String> {
+        self.entries().map(PutBack::of)
+    }
+
     fn recover(&self) {
         if let Some(Err(error)) = self.workplace.as_ref().map(clear::recover_all) {
             tracing::warn!(%error, "interrupted clears could not be looked for");
         }
     }
 
-    fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Outcome {
-        let Some(workplace) = &self.workplace else { return Outcome::Failed(NO_STATE.to_owned()) };
-        let directory = &snapshot.directory;
-        if seen.judgement.verdict == Verdict::Interrupted {
-            return match clear::repair(workplace, directory, Path::new(&seen.path)) {
-                Ok(repaired) if repaired.cleared => Outcome::Cleared(repaired.id),
-                Ok(repaired) => Outcome::Refused { verdict: seen.judgement.verdict.id(), why: repaired.outcome },
-                Err(refusal) => refused(seen, &refusal),
-            };
+    fn mend(&self) {
+        self.recover();
+        let Some(workplace) = &self.workplace else { return };
+        if let Err(error) = clear::expire(workplace) {
+            tracing::warn!(%error, "what was kept for undo could not be looked through");
         }
-        let consent = if seen.is_stale() { Consent::Bulk } else { Consent::ByName };
-        // A stale lock of another user's can be cleared by its name; the commands have sorted the others out.
-        let consent = if seen.is_bulk_clearable(&snapshot.sight) { consent } else { Consent::ByName };
-        match clear::recheck(workplace, directory, seen, options, consent) {
-            Ok(permit) => match clear::clear(permit) {
-                Ok(cleared) => Outcome::Cleared(cleared.id),
-                Err(ClearError::Refused(refusal)) => refused(seen, &refusal),
-                Err(error @ (ClearError::PutBack(_) | ClearError::Kept { .. })) => {
-                    Outcome::Refused { verdict: Verdict::Held.id(), why: error.to_string() }
-                }
-                Err(error @ ClearError::Unfinished { .. }) => Outcome::Failed(error.to_string()),
-            },
-            Err(refusal) => refused(seen, &refusal),
+    }
+
+    fn heed_interrupts(&self) -> Result<(), String> {
+        if self.interrupt.get().is_none() {
+            let caught = Interrupt::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
+            // Only this thread sets it.
+            let _ = self.interrupt.set(caught);
         }
+        Ok(())
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.get().is_some_and(Interrupt::is_set)
+    }
+
+    fn rest(&self, at_most: Duration) -> bool {
+        if let Some(interrupt) = self.interrupt.get() {
+            return interrupt.wait(at_most);
+        }
+        std::thread::sleep(at_most);
+        false
     }
 
     fn undo(&self, id: Option<&str>) -> Result<Undone, String> {
@@ -116,13 +141,15 @@ impl World for Machine {
     }
 
     fn journal(&self) -> Result<Vec<JournalLine>, String> {
-        let workplace = self.workplace.as_ref().ok_or(NO_STATE)?;
-        let entries = workplace.journal().read().map_err(|error| format!("the journal could not be read: {error}"))?;
-        Ok(entries.into_iter().map(JournalLine::from).collect())
+        Ok(self.entries()?.into_iter().map(JournalLine::from).collect())
     }
 
     fn settings(&self) -> Settings {
         self.settings.clone()
+    }
+
+    fn wall(&self) -> Wall {
+        self.system.wall()
     }
 
     fn monotonic(&self) -> Duration {

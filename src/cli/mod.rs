@@ -9,6 +9,7 @@ pub mod journal;
 pub mod machine;
 pub mod output;
 pub mod status;
+pub mod sweep;
 pub mod wait;
 pub mod world;
 
@@ -107,6 +108,7 @@ pub fn run(command: &Command, world: &dyn World, io: &mut Io<'_>) -> Exit {
         Command::Undo(args) => journal::undo(world, args, io),
         Command::Log(args) => journal::log(world, args, io),
         Command::Wait(args) => wait::wait(world, args, io),
+        Command::Sweep(args) => sweep::sweep(world, args, io),
     };
     match result {
         Ok(exit) => exit,
@@ -158,14 +160,15 @@ pub fn complain(err: &mut dyn Write, message: &str) {
 }
 
 /// What works without a window.
-pub const WITHOUT_WINDOW: &str = "these commands need none: status, watch, clear, undo, log, wait";
+pub const WITHOUT_WINDOW: &str = "these commands need none: status, watch, clear, undo, log, wait, sweep";
 
 /// Said where a window is asked for and none can be shown.
 pub const NO_DISPLAY: &str =
-    "no display here for the window; these commands need none: status, watch, clear, undo, log, wait";
+    "no display here for the window; these commands need none: status, watch, clear, undo, log, wait, sweep";
 
 /// Said where the program was built without the window.
-pub const NO_WINDOW: &str = "built without the window; these commands need none: status, watch, clear, undo, log, wait";
+pub const NO_WINDOW: &str =
+    "built without the window; these commands need none: status, watch, clear, undo, log, wait, sweep";
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,12 @@
 
 use super::args::Cli;
 use super::output::table::Screen;
-use super::world::{Outcome, Undone, World};
+use super::world::{Undone, World};
 use super::{Io, run};
 use crate::engine::JournalLine;
+use crate::engine::bulk::Came;
 use crate::engine::settings::Settings;
+use crate::engine::sweep::PutBack;
 use crate::inspect::{LookError, LookOptions};
 use crate::model::facts::*;
 use crate::model::format::{Candidate, recognise};
@@ -14,7 +16,7 @@ use crate::model::kernel::LockKind;
 use crate::model::naming::{NamePatterns, split};
 use crate::model::snapshot::{Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::time::Wall;
-use crate::model::verdict::{Evidence, judge};
+use crate::model::verdict::{Evidence, Verdict, judge};
 use clap::Parser as _;
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
@@ -70,6 +72,14 @@ struct Made {
     /// After so long, all kernel locks are released.
     released_after: Duration,
     cleared: RefCell<Vec<OsString>>,
+    /// An interrupt comes when so many are cleared.
+    interrupted_after: usize,
+    heeds_interrupts: Cell<bool>,
+    /// So many looks fail, from the second on.
+    lost: Cell<u32>,
+    /// When each round of a sweep began, and how many there may be.
+    rounds: RefCell<Vec<Duration>>,
+    longest_sweep: usize,
 }
 
 impl Made {
@@ -79,6 +89,11 @@ impl Made {
             now: Cell::new(Duration::from_hours(1)),
             released_after: Duration::MAX,
             cleared: RefCell::default(),
+            interrupted_after: usize::MAX,
+            heeds_interrupts: Cell::new(false),
+            lost: Cell::new(0),
+            rounds: RefCell::default(),
+            longest_sweep: 1,
         }
     }
 
@@ -189,6 +204,10 @@ impl World for Made {
     }
 
     fn look_after(&self, directory: &Path, options: &LookOptions, _: &Snapshot) -> Result<Snapshot, LookError> {
+        if self.lost.get() > 0 {
+            self.lost.set(self.lost.get() - 1);
+            return Err(LookError::NotFound(directory.to_owned()));
+        }
         self.look(directory, options)
     }
 
@@ -199,12 +218,43 @@ impl World for Made {
         Ok(snapshot.find(name).cloned().map(|lock| (lock, snapshot)))
     }
 
-    fn clear(&self, seen: &Arc<Lock>, _snapshot: &Snapshot, _options: &LookOptions) -> Outcome {
+    fn clear(&self, seen: &Arc<Lock>, _snapshot: &Snapshot, _options: &LookOptions) -> Came {
+        assert!(self.heeds_interrupts.get(), "an interrupt must not fall into a clear");
         if &*seen.path == OsStr::new("changed.pid") {
-            return Outcome::Refused { verdict: "held", why: "It changed since it was seen.".into() };
+            return Came::Refused { verdict: Verdict::Held, why: "It changed since it was seen.".into() };
         }
         self.cleared.borrow_mut().push(seen.path.to_os_string());
-        Outcome::Cleared("t1".into())
+        self.files.borrow_mut().retain(|file| *file.path != *seen.path);
+        Came::Cleared("t1".into())
+    }
+
+    fn sweep(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {
+        self.clear(seen, snapshot, options)
+    }
+
+    fn put_back(&self) -> Result<PutBack, String> {
+        Ok(PutBack::default())
+    }
+
+    fn mend(&self) {}
+
+    fn heed_interrupts(&self) -> Result<(), String> {
+        self.heeds_interrupts.set(true);
+        Ok(())
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.cleared.borrow().len() >= self.interrupted_after
+    }
+
+    fn rest(&self, at_most: Duration) -> bool {
+        self.rounds.borrow_mut().push(self.now.get());
+        self.now.set(self.now.get() + at_most);
+        self.rounds.borrow().len() >= self.longest_sweep || self.is_interrupted()
+    }
+
+    fn wall(&self) -> Wall {
+        NOW
     }
 
     fn undo(&self, id: Option<&str>) -> Result<Undone, String> {
@@ -223,6 +273,7 @@ impl World for Made {
             what: "clear".into(),
             directory: "/locks".into(),
             path: "a.pid".into(),
+            path_bytes: None,
             who: "alice".into(),
             verdict: "stale".into(),
             why: "Gone.".into(),
@@ -562,4 +613,80 @@ fn changes_are_told_in_the_order_of_their_paths() {
     let line = String::from_utf8(line).unwrap();
     assert_eq!(line.lines().count(), 1);
     assert_eq!((&json(&line)["change"], &json(&line)["lock"]["path"]), (&"appeared".into(), &"new.lock".into()));
+}
+
+#[test]
+fn an_interrupt_ends_a_clear_between_two_locks_and_what_was_done_is_told() {
+    let world = Made { interrupted_after: 1, ..usual() };
+    let run = ran(&world, &["clear", "/locks", "--stale", "--yes", "--json"]);
+    let report = json(&run.out);
+    assert_eq!((run.code, &report["status"], &report["count"]), (1, &"partial".into(), &1.into()));
+    assert_eq!(report["cleared"], serde_json::json!([{"path": "a.pid", "id": "t1"}]));
+    assert_eq!(report["refused"][0]["path"], "job.lock");
+    assert!(report["refused"][0]["why"].as_str().unwrap().starts_with("Interrupted before its turn"));
+    assert_eq!(*world.cleared.borrow(), ["a.pid"]);
+}
+
+#[test]
+fn on_a_terminal_a_clear_of_several_counts() {
+    let screen = Screen { colour: false, width: Some(80) };
+    let run = ran_with(&usual(), None, screen, &["clear", "/locks", "--stale", "--yes"]);
+    assert_eq!(run.err, "\r0 of 2\r1 of 2\r\x1b[K");
+    let alone = ran_with(&usual(), None, screen, &["clear", "/locks", "a.pid", "--yes"]);
+    assert_eq!(alone.err, "");
+}
+
+#[test]
+fn waiting_for_a_group_ends_with_its_release() {
+    // Its name says nothing of its use: only that it had a kernel lock tells that it is no lock being made.
+    let mut world = Made::of(&[held("odd_thing.lock")]);
+    let waiting = ["clear", "/locks", "--group", "odd_thing", "--wait", "30s", "--yes", "--json"];
+    let timed_out = ran(&world, &waiting);
+    assert_eq!((timed_out.code, &json(&timed_out.out)["refused"][0]["verdict"]), (1, &"held".into()));
+    assert_eq!(world.now.get(), Duration::from_secs(3630));
+    world.now.set(Duration::from_hours(1));
+    world.released_after = Duration::from_secs(2);
+    let run = ran(&world, &waiting);
+    assert_eq!(world.now.get(), Duration::from_secs(3602), "{}", run.out);
+}
+
+#[test]
+fn a_sweep_clears_what_is_stale_and_tells_each_act() {
+    let world = Made { longest_sweep: 3, ..usual() };
+    let run = ran(&world, &["sweep", "/locks", "--every", "60s"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(*world.cleared.borrow(), ["a.pid", "job.lock"]);
+    assert_eq!(
+        run.err,
+        "Clearing what is stale in /locks every 1 min, stale after 10 min. Ctrl-C or SIGTERM ends it.\n"
+    );
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert_eq!(lines.len(), 2, "nothing is said of the rounds without an act: {}", run.out);
+    let grounds = "Owner PID 4711 is gone: no such process. Untouched for 1 h, stale after 10 min.";
+    assert_eq!(lines[0], format!("{}  cleared  a.pid  {grounds}  (undo with: lockscope undo t1)", NOW.rfc3339()));
+    let world = Made { interrupted_after: 1, longest_sweep: 9, ..usual() };
+    assert_eq!(ran(&world, &["sweep", "/locks", "--every", "60s"]).code, 0);
+    assert_eq!(*world.cleared.borrow(), ["a.pid"], "after the interrupt none is begun");
+}
+
+#[test]
+fn a_sweep_backs_off_and_says_so_once() {
+    let hour = Duration::from_hours(1);
+    let rounds = |world: &Made| -> Vec<u64> {
+        world.rounds.borrow().iter().map(|at| at.saturating_sub(hour).as_secs()).collect()
+    };
+    // The directory goes, and comes back.
+    let world = Made { longest_sweep: 6, lost: Cell::new(3), ..usual() };
+    let run = ran(&world, &["sweep", "/locks", "--every", "10s"]);
+    assert_eq!(rounds(&world), [0, 10, 30, 70, 150, 160]);
+    let of_rounds: Vec<&str> = run.out.lines().skip(2).collect();
+    assert_eq!(of_rounds.len(), 2, "{}", run.out);
+    assert!(of_rounds[0].contains("stuck  no such directory: /locks") && of_rounds[1].ends_with("going on"));
+    // A lock that will not go is tried less and less often: after 20, 40, 80 s.
+    let world = Made { longest_sweep: 16, ..Made::of(&[file("changed.pid", "4711\n", 3600)]) };
+    let run = ran(&world, &["sweep", "/locks", "--every", "10s"]);
+    assert_eq!(run.out.matches("refused  changed.pid  held").count(), 4, "{}", run.out);
+    // What is not there at the start is a slip of the pen.
+    let missing = ran(&usual(), &["sweep", "/nowhere", "--every", "10s"]);
+    assert_eq!((missing.code, missing.out.as_str()), (3, ""));
 }

@@ -3,29 +3,16 @@
 //! Owns: [`World`] and its answers. Never: implements it; [`super::machine`] does.
 
 use crate::engine::JournalLine;
+use crate::engine::bulk::Came;
 use crate::engine::settings::Settings;
+use crate::engine::sweep::PutBack;
 use crate::inspect::{LookError, LookOptions};
 use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::time::Wall;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What came of one clear.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Taken away; the journal entry's id.
-    Cleared(String),
-    /// Left as it is: the verdict of the recheck, and why.
-    Refused {
-        /// The verdict's id.
-        verdict: &'static str,
-        /// One sentence.
-        why: String,
-    },
-    /// It could not be done.
-    Failed(String),
-}
 
 /// What came of an undo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +41,26 @@ pub trait World {
     fn recover(&self) {}
 
     /// Rechecks one lock as it was seen in a snapshot, and takes it away; writes the journal.
-    fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Outcome;
+    fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came;
+
+    /// The same, without a person's word: only what may be cleared in bulk goes, and the journal calls it a sweep.
+    fn sweep(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came;
+
+    /// What persons have put back.
+    fn put_back(&self) -> Result<PutBack, String>;
+
+    /// Goes on with what an earlier Lockscope left half done, and ends what nobody can undo any more. What is in the way of
+    /// that is noted, no more.
+    fn mend(&self);
+
+    /// From now on SIGINT and SIGTERM do not end the program, the first time.
+    fn heed_interrupts(&self) -> Result<(), String>;
+
+    /// Whether one of them came since.
+    fn is_interrupted(&self) -> bool;
+
+    /// Waits so long, or until one of them comes; tells whether one came.
+    fn rest(&self, at_most: Duration) -> bool;
 
     /// Puts back the entry with this id, or the last clear.
     fn undo(&self, id: Option<&str>) -> Result<Undone, String>;
@@ -64,6 +70,9 @@ pub trait World {
 
     /// What is remembered.
     fn settings(&self) -> Settings;
+
+    /// The wall clock.
+    fn wall(&self) -> Wall;
 
     /// A clock that never steps.
     fn monotonic(&self) -> Duration;

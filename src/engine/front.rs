@@ -6,12 +6,12 @@
 use super::listing::{Listing, Query};
 use super::session::{Session, Word};
 use super::settings::Settings;
-use super::worker::{Job, Worker};
-use super::{Command, EngineOptions, Event, Shared};
+use super::worker::{Job, Stop, SweepJob, Worker};
+use super::{Command, EngineOptions, Event, Shared, Sweeping};
 use crate::model::snapshot::Snapshot;
 use crate::platform::System;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,10 +33,16 @@ pub(super) struct Front {
     current: Arc<AtomicU64>,
     generation: Arc<AtomicU64>,
     session: Option<Sender<Word>>,
+    /// What the session was asked to watch.
+    path: Option<PathBuf>,
     wish: Arc<(Mutex<Wish>, Condvar)>,
     worker: Sender<Job>,
     slow_pass: Duration,
     state_dir: Option<PathBuf>,
+    /// Of the clears that are asked for and not over.
+    clears: Vec<Stop>,
+    /// Of the sweep that is on.
+    sweep: Option<(Duration, Stop)>,
 }
 
 impl Front {
@@ -55,10 +61,13 @@ impl Front {
             current: Arc::default(),
             generation: Arc::default(),
             session: None,
+            path: None,
             wish,
             worker,
             slow_pass: options.slow_pass,
             state_dir: options.state_dir,
+            clears: Vec::new(),
+            sweep: None,
         };
         front.start_listing();
         front
@@ -72,6 +81,9 @@ impl Front {
                 Command::SetThreshold(threshold) => {
                     self.settings.stale_after_secs = threshold.as_secs();
                     self.tell_session(Word::Threshold(threshold));
+                    if let Some((every, _)) = self.sweep {
+                        self.sweep(Some(every));
+                    }
                 }
                 Command::Rescan => self.tell_session(Word::Rescan),
                 Command::List(query) => self.change_wish(|wish| {
@@ -80,8 +92,14 @@ impl Front {
                 }),
                 Command::Clear { directory, seen } => {
                     let options = self.settings.look_options(&directory);
-                    self.work(Job::Clear { directory, seen, options, session: self.session.clone() });
+                    // The worker drops its own when the clear is over.
+                    self.clears.retain(|stop| Arc::strong_count(stop) > 1);
+                    let stop = Stop::default();
+                    self.clears.push(Arc::clone(&stop));
+                    self.work(Job::Clear { directory, seen, options, session: self.session.clone(), stop });
                 }
+                Command::StopClearing => self.stop_clearing(),
+                Command::Sweep(every) => self.sweep(every),
                 Command::Undo { ids } => self.work(Job::Undo { ids, session: self.session.clone() }),
                 Command::ReadJournal => self.work(Job::ReadJournal),
                 Command::SaveSettings(settings) => {
@@ -91,8 +109,42 @@ impl Front {
                 Command::Shutdown => break,
             }
         }
+        // Whatever runs ends after the lock that it is at: nothing is left half done.
+        self.stop_clearing();
+        self.sweep(None);
         self.current.fetch_add(1, Ordering::AcqRel);
         self.change_wish(|wish| wish.ended = true);
+    }
+
+    fn stop_clearing(&self) {
+        for stop in &self.clears {
+            stop.store(true, Ordering::Release);
+        }
+    }
+
+    /// Begins, changes or ends automatic clearing of the directory that is shown.
+    fn sweep(&mut self, every: Option<Duration>) {
+        let was_on = self.sweep.take();
+        if let Some((_, stop)) = &was_on {
+            stop.store(true, Ordering::Release);
+            self.work(Job::Sweep(None));
+        }
+        // Right after another directory was chosen, the picture is still the one before. A file stands for its directory.
+        let is_watched = |shown: &Snapshot| {
+            let path = self.path.as_deref();
+            path == Some(&*shown.directory) || path.and_then(Path::parent) == Some(&*shown.directory)
+        };
+        let shown = self.shared.snapshot.load_full().filter(|shown| is_watched(shown));
+        let on = every.zip(shown).map(|(every, shown)| Sweeping { directory: Arc::clone(&shown.directory), every });
+        if was_on.is_some() || on.is_some() {
+            let _ = self.events.send(Event::Sweeping(on.clone()));
+        }
+        if let Some(on) = on {
+            let (options, stop) = (self.settings.look_options(&on.directory), Stop::default());
+            self.sweep = Some((on.every, Arc::clone(&stop)));
+            self.work(Job::Sweep(Some(SweepJob { on, options, session: self.session.clone(), stop })));
+        }
+        (self.wake)();
     }
 
     fn work(&self, job: Job) {
@@ -107,9 +159,12 @@ impl Front {
     }
 
     fn watch(&mut self, path: Option<PathBuf>) {
+        // It was asked for where it was on, not for another directory.
+        self.sweep(None);
         // Whatever the old session still publishes is nobody's any more; it ends when it next looks up.
         let number = self.current.fetch_add(1, Ordering::AcqRel) + 1;
         self.session = None;
+        self.path = None;
         let Some(path) = path else {
             self.shared.snapshot.store(None);
             self.shared.listing.store(Arc::default());
@@ -117,6 +172,7 @@ impl Front {
             return;
         };
         let path = crate::platform::environment::absolute(&path);
+        self.path = Some(path.clone());
         let (words, received) = unbounded();
         let session = Session {
             system: Arc::clone(&self.system),

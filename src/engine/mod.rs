@@ -3,6 +3,7 @@
 //! Owns: [`Engine`] (a handle: commands in, immutable snapshots out), settings, the demo's directory.
 //! Never: draws, prints, or speaks UI words; whoever holds a handle never waits for a file.
 
+pub mod bulk;
 pub mod demo;
 mod front;
 pub mod learned;
@@ -10,19 +11,21 @@ pub mod listing;
 mod session;
 pub mod settings;
 mod store;
+pub mod sweep;
 mod watch;
 mod worker;
-
-pub use worker::clear_one;
 
 use crate::clear;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::platform::System;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
 use settings::Settings;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +50,11 @@ pub enum Command {
         /// Each exactly as it was shown.
         seen: Vec<Arc<Lock>>,
     },
+    /// Stop the clears that were asked for, after the lock that is being cleared now. [`Event::Cleared`] comes all the same.
+    StopClearing,
+    /// Clear by itself what is stale in the directory that is watched, this far apart; `None` = no more. Another
+    /// directory ends it too. [`Event::Sweeping`] tells whether it is on, and [`Event::Swept`] what it did.
+    Sweep(Option<Duration>),
     /// Put back what these journal entries took away, newest first. Answered by [`Event::Undone`].
     Undo {
         /// Their ids.
@@ -72,10 +80,21 @@ pub struct Outcome {
 /// What the engine has to tell beyond snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// How far the clear that runs has got, before each lock.
+    Clearing(Progress),
     /// A clear has ended.
     Cleared {
-        /// One for each lock that was asked for.
+        /// One for each lock that had its turn.
         outcomes: Vec<Outcome>,
+        /// So many had none: it was stopped.
+        left: usize,
+    },
+    /// Automatic clearing is on, and where; `None` = it is off.
+    Sweeping(Option<Sweeping>),
+    /// A round of automatic clearing did something, or found something in its way.
+    Swept {
+        /// What, in its order.
+        acts: Vec<sweep::Act>,
     },
     /// An undo has ended.
     Undone {
@@ -99,6 +118,9 @@ pub struct JournalLine {
     pub directory: String,
     /// The path relative to it.
     pub path: String,
+    /// Its bytes (base64), where the text above lost some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
     /// Who did it.
     pub who: String,
     /// The verdict then.
@@ -119,6 +141,7 @@ impl From<clear::Entry> for JournalLine {
             id: entry.id,
             at: entry.at,
             what: entry.what,
+            path_bytes: lost_bytes(entry.path.as_os_str()),
             directory: entry.directory.to_string_lossy().into_owned(),
             path: entry.path.to_string_lossy().into_owned(),
             who: entry.who,
@@ -129,12 +152,40 @@ impl From<clear::Entry> for JournalLine {
     }
 }
 
+impl JournalLine {
+    /// Which file it is about, in full.
+    pub fn full_path(&self) -> String {
+        format!("{}/{}", self.directory.trim_end_matches('/'), self.path)
+    }
+
+    /// What came of it and on what grounds, for a person.
+    pub fn told(&self) -> String {
+        match (self.outcome.is_empty(), self.why.is_empty()) {
+            (false, false) => format!("{}: {}", self.outcome, self.why),
+            _ => format!("{}{}", self.outcome, self.why),
+        }
+    }
+}
+
+fn lost_bytes(path: &OsStr) -> Option<String> {
+    path.to_str().is_none().then(|| BASE64_STANDARD.encode(path.as_encoded_bytes()))
+}
+
 /// What the engine publishes, read without waiting.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) listing: ArcSwap<Listing>,
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
+}
+
+/// Automatic clearing that is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweeping {
+    /// Where.
+    pub directory: Arc<Path>,
+    /// How far apart its rounds are.
+    pub every: Duration,
 }
 
 /// A handle on the engine. Dropping the last one ends its threads.

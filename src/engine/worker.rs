@@ -2,27 +2,58 @@
 //!
 //! Owns: the order in which these happen (one after another, as asked). Never: watches.
 
+use super::bulk::{Came, Progress, clear_each, clear_one};
 use super::demo::Demo;
 use super::session::Word;
 use super::settings::{self, Settings};
-use super::{Command, EngineOptions, Event, JournalLine, Outcome, Shared};
+use super::sweep::{Act, Hands, PutBack, Sweep};
+use super::{Command, EngineOptions, Event, JournalLine, Outcome, Shared, Sweeping};
 use crate::clear::{self, Consent, Workplace};
 use crate::inspect::LookOptions;
-use crate::model::snapshot::Lock;
-use crate::model::verdict::Verdict;
+use crate::model::snapshot::{Lock, Watching};
 use crate::platform::System;
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// One thing to do.
 pub(super) enum Job {
-    Clear { directory: Arc<Path>, seen: Vec<Arc<Lock>>, options: LookOptions, session: Option<Sender<Word>> },
-    Undo { ids: Vec<String>, session: Option<Sender<Word>> },
+    Clear {
+        directory: Arc<Path>,
+        seen: Vec<Arc<Lock>>,
+        options: LookOptions,
+        session: Option<Sender<Word>>,
+        stop: Stop,
+    },
+    Sweep(Option<SweepJob>),
+    Undo {
+        ids: Vec<String>,
+        session: Option<Sender<Word>>,
+    },
     ReadJournal,
     SaveSettings(Box<Settings>),
     StartDemo,
+}
+
+/// Raised by whoever wants it to end; asked between two locks.
+pub(super) type Stop = Arc<AtomicBool>;
+
+/// A directory to sweep from now on.
+pub(super) struct SweepJob {
+    pub(super) on: Sweeping,
+    pub(super) options: LookOptions,
+    pub(super) session: Option<Sender<Word>>,
+    pub(super) stop: Stop,
+}
+
+/// A directory that is being swept.
+struct Swept {
+    job: SweepJob,
+    sweep: Sweep,
+    due: Duration,
 }
 
 pub(super) struct Worker {
@@ -34,6 +65,7 @@ pub(super) struct Worker {
     wake: Arc<dyn Fn() + Send + Sync>,
     commands: Sender<Command>,
     demo: Option<Demo>,
+    swept: Option<Swept>,
 }
 
 /// Said where there is no place for a journal.
@@ -48,12 +80,23 @@ impl Worker {
         let workplace = options.state_dir.as_ref().map(|state| Workplace::new(Arc::clone(&options.system), state));
         let system = Arc::clone(&options.system);
         let config_dir = options.config_dir.clone();
-        let mut worker = Self { system, workplace, config_dir, shared, events, wake, commands, demo: None };
+        let mut worker =
+            Self { system, workplace, config_dir, shared, events, wake, commands, demo: None, swept: None };
         let body = move || {
             worker.recover();
-            while let Ok(job) = received.recv() {
-                worker.run(job);
-                (worker.wake)();
+            (worker.wake)();
+            while let Ok(job) = worker.next(&received) {
+                let news = match job {
+                    Some(job) => {
+                        worker.run(job);
+                        true
+                    }
+                    None => worker.sweep(),
+                };
+                // A round without an act is nothing to draw.
+                if news {
+                    (worker.wake)();
+                }
             }
             drop(worker);
             drop(alive);
@@ -64,14 +107,29 @@ impl Worker {
         jobs
     }
 
+    /// The next job; `None` = a round of the sweep is due.
+    fn next(&self, received: &Receiver<Job>) -> Result<Option<Job>, ()> {
+        let Some(swept) = &self.swept else { return received.recv().map(Some).map_err(drop) };
+        match received.recv_timeout(swept.due.saturating_sub(self.system.monotonic())) {
+            Ok(job) => Ok(Some(job)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(()),
+        }
+    }
+
     fn run(&mut self, job: Job) {
         match job {
-            Job::Clear { directory, seen, options, session } => {
-                let outcomes = self.clear(&directory, &seen, &options);
+            Job::Clear { directory, seen, options, session, stop } => {
+                let outcomes = self.clear(&directory, &seen, &options, &stop);
                 if let Some(session) = session {
                     let _ = session.send(Word::Look(outcomes.iter().map(|outcome| outcome.path.clone()).collect()));
                 }
-                self.tell(Event::Cleared { outcomes });
+                let left = seen.len() - outcomes.len();
+                self.tell(Event::Cleared { outcomes, left });
+            }
+            Job::Sweep(job) => {
+                let due = self.system.monotonic();
+                self.swept = job.map(|job| Swept { sweep: Sweep::new(job.on.every), job, due });
             }
             Job::Undo { ids, session } => {
                 let outcomes = self.undo(&ids);
@@ -102,7 +160,7 @@ impl Worker {
         let _ = self.events.send(event);
     }
 
-    /// Goes on with what an earlier Lockscope left half done.
+    /// Goes on with what an earlier Lockscope left half done, and lets go of what nobody can undo any more.
     fn recover(&self) {
         let Some(workplace) = &self.workplace else { return };
         match clear::recover_all(workplace) {
@@ -113,17 +171,62 @@ impl Worker {
             ))),
             Err(error) => self.tell(Event::Notice(format!("Interrupted clears could not be looked for: {error}"))),
         }
+        if let Err(error) = clear::expire(workplace) {
+            tracing::warn!(%error, "what was kept for undo could not be looked through");
+        }
     }
 
     /// Each lock is a transaction of its own: what one cannot do keeps none of the others from being done.
-    fn clear(&self, directory: &Path, seen: &[Arc<Lock>], options: &LookOptions) -> Vec<Outcome> {
+    fn clear(&self, directory: &Path, seen: &[Arc<Lock>], options: &LookOptions, stop: &Stop) -> Vec<Outcome> {
         let consent = if seen.len() == 1 { Consent::ByName } else { Consent::Bulk };
         let workplace = self.workplace.as_ref().map(Workplace::for_one_confirmation);
-        let one = |lock: &Arc<Lock>| {
-            let workplace = workplace.as_ref().ok_or_else(|| NO_STATE.to_owned())?;
-            clear_one(workplace, directory, lock, options, consent)
+        let goes_on = |progress: Progress| {
+            self.tell(Event::Clearing(progress));
+            (self.wake)();
+            !stop.load(Ordering::Acquire)
         };
-        seen.iter().map(|lock| Outcome { path: lock.path.to_os_string(), result: one(lock) }).collect()
+        let came = clear_each(seen, goes_on, |lock| match &workplace {
+            Some(workplace) => clear_one(workplace, directory, lock, options, consent),
+            None => Came::Failed(NO_STATE.to_owned()),
+        });
+        seen.iter()
+            .zip(came)
+            .map(|(lock, came)| Outcome { path: lock.path.to_os_string(), result: came.result() })
+            .collect()
+    }
+
+    /// A round of automatic clearing, by the picture that is shown: it is as fresh as a pass of our own. Tells whether
+    /// anything came of it.
+    fn sweep(&mut self) -> bool {
+        let Some(mut swept) = self.swept.take() else { return false };
+        let mut acts = Vec::new();
+        let now = self.system.monotonic();
+        let shown = self.shared.snapshot.load_full().filter(|shown| shown.directory == swept.job.on.directory);
+        match shown.as_deref().map(|shown| (shown, &shown.watching)) {
+            Some((shown, Watching::Live | Watching::Polling(_))) => {
+                let hands =
+                    Sweeper { workplace: self.workplace.as_ref().map(Workplace::for_sweeping), job: &swept.job };
+                swept.sweep.round(shown, now, &hands, &mut |act| acts.push(act));
+            }
+            Some((_, Watching::Loading(_))) | None => {}
+            Some((_, Watching::Lost(_))) => {
+                swept.sweep.missed("the folder cannot be looked at".to_owned(), &mut |act| acts.push(act));
+            }
+        }
+        swept.due = self.system.monotonic() + swept.sweep.pause();
+        let gone: Vec<OsString> = acts
+            .iter()
+            .filter_map(|act| if let Act::Cleared { path, .. } = act { Some(path.clone()) } else { None })
+            .collect();
+        if let Some(session) = swept.job.session.as_ref().filter(|_| !gone.is_empty()) {
+            let _ = session.send(Word::Look(gone));
+        }
+        self.swept = Some(swept);
+        let news = !acts.is_empty();
+        if news {
+            self.tell(Event::Swept { acts });
+        }
+        news
     }
 
     fn undo(&self, ids: &[String]) -> Vec<Outcome> {
@@ -150,18 +253,27 @@ impl Worker {
     }
 }
 
-/// Rechecks and clears one lock; gives the journal entry's id, or why nothing was done. A placeholder that an interrupted
-/// clear of ours left is repaired instead.
-pub fn clear_one(
-    workplace: &Workplace, directory: &Path, seen: &Lock, options: &LookOptions, consent: Consent,
-) -> Result<String, String> {
-    if seen.judgement.verdict == Verdict::Interrupted {
-        return match clear::repair(workplace, directory, Path::new(&seen.path)) {
-            Ok(repaired) if repaired.cleared => Ok(repaired.id),
-            Ok(repaired) => Err(repaired.outcome),
-            Err(refusal) => Err(refusal.to_string()),
-        };
+/// What the window's sweep acts with.
+struct Sweeper<'a> {
+    workplace: Option<Workplace>,
+    job: &'a SweepJob,
+}
+
+impl Hands for Sweeper<'_> {
+    fn is_stopped(&self) -> bool {
+        self.job.stop.load(Ordering::Acquire)
     }
-    let permit = clear::recheck(workplace, directory, seen, options, consent).map_err(|refusal| refusal.to_string())?;
-    clear::clear(permit).map(|cleared| cleared.id).map_err(|error| error.to_string())
+
+    fn put_back(&self) -> Result<PutBack, String> {
+        let workplace = self.workplace.as_ref().ok_or(NO_STATE)?;
+        let entries = workplace.journal().read().map_err(|error| format!("the journal could not be read: {error}"))?;
+        Ok(PutBack::of(entries))
+    }
+
+    fn clear(&self, seen: &Arc<Lock>) -> Came {
+        match &self.workplace {
+            Some(workplace) => clear_one(workplace, &self.job.on.directory, seen, &self.job.options, Consent::Bulk),
+            None => Came::Failed(NO_STATE.to_owned()),
+        }
+    }
 }

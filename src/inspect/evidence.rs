@@ -198,7 +198,7 @@ impl Looker {
         Some(Look { facts, bytes: shown })
     }
 
-    fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
+    pub(super) fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
         let reading = Reading {
             format: unrecognised(),
             mechanism: Mechanism::Unknown,
@@ -269,8 +269,8 @@ impl Looker {
         };
         let ours = record.pid_ns.is_some() && record.pid_ns == self.sight.pid_ns;
         let elsewhere = elsewhere(record, &self.sight);
-        let all_seen = self.sight.host_pid_ns && !self.sight.hidden_processes;
-        if elsewhere || !(all_seen || ours) {
+        // Where `/proc` hides processes (`hidepid`), a PID can still be asked for: `pidfd_open` tells of anyone's.
+        if elsewhere || !(self.sight.host_pid_ns || ours) {
             return OwnerState::NotLooked;
         }
         OwnerState::Looked(self.process(pid))
@@ -394,7 +394,7 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
-fn trouble(error: &io::Error) -> Trouble {
+pub(super) fn trouble(error: &io::Error) -> Trouble {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Trouble::Denied,
         io::ErrorKind::TimedOut => Trouble::NoAnswer,

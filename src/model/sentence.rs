@@ -26,7 +26,9 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         2 => not_a_lock(evidence),
         3 => match &facts.trouble {
             Some(Trouble::Denied) => "May not be read: permission denied.".into(),
-            Some(Trouble::NoAnswer) => "The file system does not answer.".into(),
+            Some(Trouble::NoAnswer) => {
+                "The file system did not answer within 2 s. Check its server or its mount, then look again.".into()
+            }
             Some(Trouble::Failed(why)) => format!("Could not be read: {why}."),
             None => "Could not be looked at.".into(),
         },
@@ -61,6 +63,16 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             format!("Made on {place}{pid}. Processes there cannot be checked from here.")
         }
         10 => "On a shared disk and without a host name: it may belong to another computer.".into(),
+        11 if sight.host_pid_ns && is_absent(&facts.owner) => {
+            format!(
+                "There is no process with PID {} any more, but this system hides other users' processes (hidepid): look \
+                 as root to be sure that nobody works on.",
+                owner_pid.map_or(0, Pid::get)
+            )
+        }
+        11 if sight.host_pid_ns => {
+            "This system hides other users' processes (hidepid): look as root to see whether one has it.".into()
+        }
         11 => "Running in a sandbox: not all processes can be seen from here.".into(),
         12 => with_process(process, owner_pid, |p| {
             format!("{} (PID {}) holds it and is running: its start matches the record.", p.name(), p.pid)
@@ -309,6 +321,10 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         }
         _ => "Names no owner.".into(),
     }
+}
+
+fn is_absent(owner: &OwnerState) -> bool {
+    matches!(owner, OwnerState::Looked(look) if matches!(**look, ProcessLook::NoSuchProcess | ProcessLook::Exited(_)))
 }
 
 fn running(owner: &OwnerState) -> Option<&ProcessFacts> {

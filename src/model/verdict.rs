@@ -283,7 +283,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         return stated(10, Verdict::Foreign, Likely, Liveness::Unknown);
     }
     // 11: not all processes can be seen, and the record does not say that it speaks of the ones that can.
-    if !sees_owner(record, evidence.sight) {
+    // Where they are only hidden (`hidepid`), the numbers are the same: a living owner is seen all the same.
+    let living_though_hidden = evidence.sight.host_pid_ns && matches!(owner, Owner::Held(..));
+    if !sees_owner(record, evidence.sight) && !living_though_hidden {
         return unknown(11);
     }
     // 12, 16, 17, 18: the owner lives. 13, 14, 15, 19: it is gone.

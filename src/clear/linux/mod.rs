@@ -2,6 +2,7 @@
 //!
 //! Owns: what [`super`] offers for changing anything. Never: is built where those calls do not exist.
 
+mod expiry;
 mod mutex;
 mod patience;
 mod permit;
@@ -14,6 +15,7 @@ mod recovery;
 mod tests;
 mod undo;
 
+pub use expiry::expire;
 pub use permit::{ClearPermit, Grounds, recheck};
 pub use recovery::{recover_all, repair};
 pub use undo::undo;

@@ -211,7 +211,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
         let line = Line {
             state: Some(State::Prepared),
             batch: grounds.workplace.batch.clone(),
-            what: Some("clear".to_owned()),
+            what: Some(if grounds.workplace.sweeps { "sweep" } else { "clear" }.to_owned()),
             directory: Some(RawPath::new(grounds.directory.as_os_str())),
             path: Some(RawPath::new(&grounds.path)),
             who: Some(grounds.workplace.who()),

@@ -112,7 +112,7 @@ fn put_back(workplace: &Workplace, entry: &Entry) -> Result<Restored, UndoRefusa
     Ok(Restored { path, id: entry.id.clone() })
 }
 
-fn open_kept(kept: &Path, path: &Path) -> Result<(Place, Name), UndoRefusal> {
+pub(super) fn open_kept(kept: &Path, path: &Path) -> Result<(Place, Name), UndoRefusal> {
     let lost = |why: String| UndoRefusal::Lost { path: path.to_owned(), why };
     let (Some(parent), Some(name)) = (kept.parent(), kept.file_name().and_then(Name::new)) else {
         return Err(lost("the journal names no place that it is kept in".to_owned()));
@@ -121,7 +121,7 @@ fn open_kept(kept: &Path, path: &Path) -> Result<(Place, Name), UndoRefusal> {
     Ok((there, name))
 }
 
-fn is_the_kept_one(deed: &Deed, stat: &crate::model::facts::FileStat, same_boot: bool) -> bool {
+pub(super) fn is_the_kept_one(deed: &Deed, stat: &crate::model::facts::FileStat, same_boot: bool) -> bool {
     if same_boot { deed.lock.is_untouched(stat) } else { deed.lock.is_untouched_but_for_device(stat) }
 }
 

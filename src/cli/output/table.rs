@@ -5,6 +5,7 @@
 use super::{Shown, text};
 use crate::cli::output::json::ClearReport;
 use crate::engine::JournalLine;
+use crate::engine::sweep::Act;
 use crate::model::snapshot::{Lock, Moment, Snapshot};
 use crate::model::time::say_duration;
 use crate::model::verdict::Verdict;
@@ -218,20 +219,42 @@ fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// One line of `sweep`.
+pub fn act(out: &mut dyn Write, at: &str, act: &Act) -> io::Result<()> {
+    match act {
+        Act::Cleared { path, id, why } => {
+            writeln!(
+                out,
+                "{at}  cleared  {}  {}  (undo with: lockscope undo {id})",
+                text::name(path),
+                text::line(why)
+            )?;
+        }
+        Act::Refused { path, verdict, why } => {
+            writeln!(out, "{at}  refused  {}  {}: {}", text::name(path), verdict.id(), text::line(why))?;
+        }
+        Act::Failed { path, error } => writeln!(out, "{at}  failed  {}  {}", text::name(path), text::line(error))?,
+        Act::Spared { path } => {
+            writeln!(out, "{at}  left  {}  somebody has put it back; clear it by its name", text::name(path))?;
+        }
+        Act::Stuck(why) => writeln!(out, "{at}  stuck  {}; trying again, less and less often", text::line(why))?,
+        Act::Unstuck => writeln!(out, "{at}  going on")?,
+    }
+    out.flush()
+}
+
 /// `log` for people: a line each, newest last.
 pub fn log(out: &mut dyn Write, entries: &[JournalLine]) -> io::Result<()> {
     for entry in entries {
-        let path = format!("{}/{}", entry.directory.trim_end_matches('/'), entry.path);
         writeln!(
             out,
-            "{}  {}  {:<6}  {}  {}  {}  {}",
+            "{}  {}  {:<6}  {}  {}  {}",
             entry.at,
             entry.id,
             entry.what,
-            text::line(&path),
+            text::line(&entry.full_path()),
             text::line(&entry.who),
-            text::line(&entry.outcome),
-            text::line(&entry.why)
+            text::line(&entry.told())
         )?;
     }
     if entries.is_empty() {

@@ -44,6 +44,30 @@ pub fn runtime_directory() -> PathBuf {
     std::env::temp_dir().join("lockscope")
 }
 
+/// Signals are not caught here, and end the program at once: nothing is ever cleared here, so nothing is left half done.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+pub struct Interrupt;
+
+#[cfg(feature = "cli")]
+impl Interrupt {
+    /// Catches nothing.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// None ever came.
+    pub fn is_set(&self) -> bool {
+        false
+    }
+
+    /// Waits so long.
+    pub fn wait(&self, at_most: std::time::Duration) -> bool {
+        std::thread::sleep(at_most);
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

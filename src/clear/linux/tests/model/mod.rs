@@ -56,6 +56,7 @@ pub struct Workplace {
     system: Arc<dyn System>,
     state_dir: PathBuf,
     batch: Option<String>,
+    sweeps: bool,
 }
 
 impl std::fmt::Debug for Workplace {
@@ -66,7 +67,7 @@ impl std::fmt::Debug for Workplace {
 
 impl Workplace {
     fn new() -> Self {
-        Self { system: Arc::new(Still), state_dir: PathBuf::from("/state"), batch: None }
+        Self { system: Arc::new(Still), state_dir: PathBuf::from("/state"), batch: None, sweeps: false }
     }
 
     fn journal(&self) -> journal::Journal {

@@ -1,0 +1,68 @@
+//! Automatic clearing: the menu that turns it on, and the bar that shows all the while that it is.
+
+use super::icons::Icon;
+use super::tokens::{self, Palette};
+use super::widgets;
+use super::window::Window;
+use crate::engine::Command;
+use crate::model::time::say_duration;
+use crate::model::verdict::Verdict;
+use eframe::egui::{self, Margin, RichText, Ui};
+use std::time::Duration;
+
+/// How often it may be done, as the buttons offer it.
+const INTERVALS: [Duration; 3] = [Duration::from_mins(1), Duration::from_mins(10), Duration::from_hours(1)];
+
+impl Window {
+    pub(super) fn sweep_menu(&mut self, ui: &mut Ui) {
+        let palette = Palette::of(ui);
+        let text = match &self.sweeping {
+            Some(on) => format!("automatic clearing every {}", say_duration(on.every)),
+            None => "automatic clearing off".to_owned(),
+        };
+        let color = if self.sweeping.is_some() { palette.verdict(Verdict::Stale) } else { palette.muted };
+        let label = RichText::new(text).font(tokens::small()).color(color);
+        // Where nothing can be cleared there is nothing to turn on.
+        let can_clear = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.sight.can_clear());
+        let response = ui.add_enabled(can_clear, egui::Button::new(label).frame(false));
+        egui::Popup::menu(&response).show(|ui| {
+            ui.set_width(320.0);
+            ui.label(format!(
+                "Lockscope can clear by itself what is stale in this folder: its owner is proved gone, and it is \
+                 untouched for {}. Each is checked again first, is in the journal, and can be undone.",
+                say_duration(self.settings.stale_after())
+            ));
+            for every in INTERVALS {
+                let is_on = self.sweeping.as_ref().is_some_and(|on| on.every == every);
+                if ui.radio(is_on, format!("Clear stale every {}", say_duration(every))).clicked() {
+                    self.engine.send(Command::Sweep(Some(every)));
+                    ui.close();
+                }
+            }
+            if ui.radio(self.sweeping.is_none(), "Off").clicked() {
+                self.engine.send(Command::Sweep(None));
+                ui.close();
+            }
+            let ends = "It ends with this window, and when you choose another folder.";
+            ui.label(RichText::new(ends).font(tokens::small()).color(palette.muted));
+        });
+    }
+
+    /// Nobody shall wonder where a lock went.
+    pub(super) fn sweep_bar(&mut self, ui: &mut Ui) {
+        let Some(on) = &self.sweeping else { return };
+        let palette = Palette::of(ui);
+        let text = format!("Stale locks here are cleared automatically, every {}.", say_duration(on.every));
+        let frame = egui::Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(12, 4));
+        egui::Panel::top("sweep").frame(frame).show(ui, |ui| {
+            ui.horizontal(|ui| {
+                Icon::Stale.show(ui, palette.verdict(Verdict::Stale));
+                let response = ui.label(text);
+                ui.ctx().accesskit_node_builder(response.id, |node| node.set_live(egui::accesskit::Live::Polite));
+                if widgets::quiet_button(ui, "Turn off").clicked() {
+                    self.engine.send(Command::Sweep(None));
+                }
+            });
+        });
+    }
+}
