@@ -68,6 +68,12 @@ impl World for Machine {
         look_at_one(&self.system, directory, name, &Self::recall(directory, options))
     }
 
+    fn recover(&self) {
+        if let Some(Err(error)) = self.workplace.as_ref().map(clear::recover_all) {
+            tracing::warn!(%error, "interrupted clears could not be looked for");
+        }
+    }
+
     fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {
         // A stale lock of another user's can be cleared by its name; the commands have sorted the others out.
         let consent = if seen.is_bulk_clearable(&snapshot.sight) { Consent::Bulk } else { Consent::ByName };
@@ -88,15 +94,11 @@ impl World for Machine {
         self.entries().map(PutBack::of)
     }
 
-    fn recover(&self) {
-        if let Some(Err(error)) = self.workplace.as_ref().map(clear::recover_all) {
+    fn mend(&self) {
+        let Some(workplace) = &self.workplace else { return };
+        if let Err(error) = clear::recover_all(workplace) {
             tracing::warn!(%error, "interrupted clears could not be looked for");
         }
-    }
-
-    fn mend(&self) {
-        self.recover();
-        let Some(workplace) = &self.workplace else { return };
         if let Err(error) = clear::expire(workplace) {
             tracing::warn!(%error, "what was kept for undo could not be looked through");
         }
