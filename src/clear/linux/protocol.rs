@@ -9,6 +9,7 @@
 use super::disk::{self, NoLease, Place, Quiet, Seen, random};
 use super::error::{ClearError, Refusal};
 use super::fingerprint::Identity;
+use super::force::ForceClear;
 use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::Pending;
 use super::patience::{Patience, pause};
@@ -75,10 +76,18 @@ const LEASE_TRIES: u32 = 5;
 
 /// Takes the lock away.
 pub(crate) fn run(permit: ClearPermit<'_>, steps: &dyn Steps) -> Result<Cleared, ClearError> {
-    let grounds = permit.into_grounds();
+    run_on(&permit.into_grounds(), steps)
+}
+
+/// The same, by force: no step is left out.
+pub(crate) fn run_forced(force: ForceClear<'_>, steps: &dyn Steps) -> Result<Cleared, ClearError> {
+    run_on(&force.into_grounds(), steps)
+}
+
+fn run_on(grounds: &Grounds<'_>, steps: &dyn Steps) -> Result<Cleared, ClearError> {
     let path = &grounds.full;
     let failed = |doing, error: io::Error| ClearError::Refused(Refusal::failed(path, doing, error));
-    let mut txn = Transaction::begin(&grounds).map_err(|error| failed("preparing", error))?;
+    let mut txn = Transaction::begin(grounds).map_err(|error| failed("preparing", error))?;
     let result = txn.take_away(steps);
     if let Err(error) = &result {
         txn.tell(error);
@@ -211,7 +220,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
         let line = Line {
             state: Some(State::Prepared),
             batch: grounds.workplace.batch.clone(),
-            what: Some(if grounds.workplace.sweeps { "sweep" } else { "clear" }.to_owned()),
+            what: Some(grounds.what.to_owned()),
             directory: Some(RawPath::new(grounds.directory.as_os_str())),
             path: Some(RawPath::new(&grounds.path)),
             who: Some(grounds.workplace.who()),
@@ -260,7 +269,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
                 }
                 // The kernel counts descriptors of other users, in flight and behind mappings, which no look in /proc shows.
                 Err(NoLease::InUse) => return Err(Refusal::InUse(grounds.full.clone())),
-                Err(NoLease::Impossible(_)) if grounds.consent == super::Consent::ByName => return Ok(false),
+                Err(NoLease::Impossible(_)) if !grounds.needs_lease => return Ok(false),
                 Err(NoLease::Impossible(error)) => {
                     let why = format!("nobody can be kept from opening it meanwhile ({error}); clear it by its name");
                     return Err(Refusal::Unsupported { path: grounds.full.clone(), why });

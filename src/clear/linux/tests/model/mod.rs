@@ -12,6 +12,8 @@
 
 mod actors;
 mod disk;
+#[path = "../../force.rs"]
+mod force;
 #[path = "../../permit.rs"]
 mod permit;
 #[path = "../../placeholder.rs"]
@@ -28,7 +30,7 @@ mod stage;
 mod store;
 mod world;
 
-use super::super::{Cleared, Consent, Repaired, error, fingerprint};
+use super::super::{Cleared, Consent, Reason, Repaired, error, fingerprint};
 use super::{DEAD, NAME, World as RealWorld};
 use crate::inspect::LookOptions;
 use crate::model::facts::{FileStat, FileSystem};
