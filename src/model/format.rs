@@ -179,6 +179,8 @@ pub struct Format {
     pub holds: Holds,
     /// What stands at its path while it is taken away.
     pub stand_in: StandIn,
+    /// Its waiters open it without waiting (`O_NONBLOCK`), and stop with an error where a lease of ours would let others wait.
+    pub opened_nonblocking: bool,
     /// A file beside it that names its owner: what stands for the lock's own ending, as (own ending, other ending).
     pub companion: Option<(&'static str, &'static str)>,
     /// What such a file looks like, in a few words.
@@ -212,6 +214,7 @@ const PLAIN: Format = Format {
     payload: None,
     holds: Holds::Nothing,
     stand_in: StandIn::ByKind,
+    opened_nonblocking: false,
     companion: None,
     looks: "",
     stale_rule: None,

@@ -269,6 +269,14 @@ impl<'a, 'w> Transaction<'a, 'w> {
         let grounds = self.grounds;
         // A symbolic link cannot be written to: its inode is the proof. Of a directory what is in it is compared.
         let Some(reader) = &grounds.pinned.reader else { return Ok(false) };
+        if grounds.format.opened_nonblocking {
+            // EAGAIN, which those that wait for it do not expect. Its content is compared instead.
+            if !grounds.needs_lease {
+                return Ok(false);
+            }
+            let why = "its waiters would stop with an error if they were kept from opening it; clear it by its name";
+            return Err(Refusal::Unsupported { path: grounds.full.clone(), why: why.to_owned() });
+        }
         let mut tries = 0;
         loop {
             match reader.take_lease() {

@@ -35,6 +35,7 @@ pub(super) static FORMATS: &[Format] = &[
         payload: Some(("claims", "held-")),
         holds: Holds::More("others may be waiting in it; take away the one claim in its `claims` whose owner is gone"),
         stand_in: StandIn::Record(standin::claim),
+        opened_nonblocking: true,
         looks: "a directory `X.filelock` with `claims/held-v1-*.claim`, or such a claim: `filelock-strict-v1`, token, `PID`, \
                 host in hexadecimal and start token, each on a line",
         stale_rule: Some("never broken, neither by age nor because its owner died; only `force_break(name)` does"),

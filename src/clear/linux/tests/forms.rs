@@ -300,3 +300,122 @@ fn a_link_within_a_lock_directory_is_moved_and_not_followed() {
     assert!(matches!(refused, Refusal::Unsupported { .. }), "{refused}");
     assert_eq!((Look::at(&precious), Look::at(&world.lock)), (before, lock));
 }
+
+/// 38 and its kin: links of real formats, whatever their text leads to.
+#[test]
+fn links_of_each_tool_are_cleared_as_links() {
+    let host = this_machine().host().name;
+    for (name, target) in [
+        (".hg/wlock", format!("{host}:4194305")),
+        (".#notes", format!("alice@{host}.4194305")),
+        ("SingletonLock", format!("{host}-4194305")),
+        ("x.lock", format!("/nowhere/{host}-fceb7b80.4194305-1234567890123")),
+        ("twistd.pid.lock", "4194305".to_owned()),
+    ] {
+        for dangling in [true, false] {
+            let mut world = World::new();
+            fs::remove_file(&world.lock).unwrap();
+            let full = world.directory.join(name);
+            world.directory = full.parent().unwrap().to_owned();
+            fs::create_dir_all(&world.directory).unwrap();
+            world.lock = full;
+            symlink(&target, &world.lock).unwrap();
+            // What its text would lead to is a file by that name.
+            let precious = world.directory.join(&target);
+            if !dangling && !target.starts_with('/') {
+                fs::write(&precious, "keep").unwrap();
+            }
+            let before = Look::at(&world.lock);
+            let options = LookOptions { threshold: Duration::ZERO, ..LookOptions::default() };
+            let file_name = world.lock.file_name().unwrap();
+            let found = look_at_one(&world.workplace.system, &world.directory, file_name, &options).unwrap();
+            let seen = found.unwrap().0;
+            assert_eq!(seen.judgement.verdict.id(), "stale", "{name}");
+            let permit = recheck(&world.workplace, &world.directory, &seen, &options, Consent::ByName).unwrap();
+            let cleared = run(permit, &Straight).unwrap();
+            assert!(free(&world.lock), "{name}");
+            undo(&world.workplace, &cleared.id).unwrap();
+            assert_eq!(Look::at(&world.lock), before, "{name}");
+            if !dangling && !target.starts_with('/') {
+                assert_eq!(fs::read(&precious).unwrap(), b"keep", "{name}");
+            }
+        }
+    }
+}
+
+/// 44 and its kin: the lock's other name is the owner's own file.
+#[test]
+fn the_other_name_of_each_tools_hard_link_is_intact() {
+    let host = this_machine().host().name;
+    let claim = format!("locks/x|{host}|4194305|1234567");
+    for (name, other, content, verdict) in [
+        ("x.lck", "x.lck|claim", claim.as_str(), "stale"),
+        ("x.lock", &format!("{host}-fceb7b80.4194305-1234567890123"), "", "stale"),
+        ("book.LCK", "book.7f0101.4194305.LNK", "", "stale"),
+        ("index.lock", "index.backup", "DIRC", "suspect"),
+    ] {
+        let mut world = World::new();
+        fs::remove_file(&world.lock).unwrap();
+        world.lock = world.directory.join(name);
+        let other = world.directory.join(other);
+        fs::write(&other, content).unwrap();
+        fs::File::open(&other).unwrap().set_modified(SystemTime::now() - Duration::from_hours(1)).unwrap();
+        fs::hard_link(&other, &world.lock).unwrap();
+        let before = Look::at(&other);
+        assert_eq!(before.links, 2);
+        let seen = world.seen();
+        assert_eq!(seen.judgement.verdict.id(), verdict, "{name}: {}", seen.facts.reading.format.id);
+        let cleared = if seen.is_clearable() {
+            world.clear(&Straight).unwrap()
+        } else {
+            let reason = Reason::new("its owner is gone").unwrap();
+            let options = LookOptions::default();
+            let force = recheck_forced(&world.workplace, &world.directory, &seen, &options, &reason).unwrap();
+            run_forced(force, &Straight).unwrap()
+        };
+        assert!(free(&world.lock), "{name}");
+        // The lock's own name rests in quarantine: the inode has both.
+        assert_eq!(Look::at(&other), before, "{name}");
+        undo(&world.workplace, &cleared.id).unwrap();
+        assert_eq!((Look::at(&other), Look::at(&world.lock)), (before, Look::at(&other)), "{name}");
+    }
+}
+
+/// 36 with Borg itself: while our directory stands there it waits in its ordinary way, and gets in afterwards.
+#[test]
+fn borg_waits_while_its_lock_is_taken_away() {
+    let mut world = World::new();
+    let repository = world.base.path().join("repository");
+    let borg = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("borg");
+        command.args(arguments).env("BORG_BASE_DIR", world.base.path()).env("BORG_RELOCATED_REPO_ACCESS_IS_OK", "yes");
+        command.env("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes").env("LC_ALL", "C").output()
+    };
+    let at = repository.to_str().unwrap();
+    match borg(&["init", "-e", "none", at]) {
+        Ok(made) if made.status.success() => {}
+        other => return println!("not run: Borg beside a clear: there is no borg here ({other:?})"),
+    }
+    fs::remove_file(&world.lock).unwrap();
+    world.lock = repository.join("lock.exclusive");
+    world.directory.clone_from(&repository);
+    fs::create_dir(&world.lock).unwrap();
+    // Borg itself takes no lock of another machine for a dead one.
+    fs::write(world.lock.join("elsewhere@1.4194305-0"), "").unwrap();
+    let options = LookOptions::default();
+    let reason = Reason::new("that machine is no more").unwrap();
+    let force = recheck_forced(&world.workplace, &world.directory, &world.seen(), &options, &reason).unwrap();
+    let said = RefCell::new(String::new());
+    let hook = Hook::at(Step::Swapped, || {
+        let waited = borg(&["--lock-wait", "1", "check", "--repository-only", at]).unwrap();
+        *said.borrow_mut() = String::from_utf8_lossy(&waited.stderr).into_owned();
+        assert!(!waited.status.success(), "it is taken");
+    });
+    run_forced(force, &hook).unwrap();
+    assert!(hook.ran());
+    drop(hook);
+    let said = said.into_inner();
+    assert!(said.contains("timeout") && !said.contains("Traceback"), "{said}");
+    let after = borg(&["--lock-wait", "1", "check", "--repository-only", at]).unwrap();
+    assert!(after.status.success(), "{after:?}");
+}
