@@ -6,6 +6,8 @@ mod support;
 use lockscope::inspect::{LookOptions, Looker, look};
 use lockscope::model::facts::Danger;
 use lockscope::model::holder::{Pid, ProcessLook};
+use lockscope::model::kernel::{KernelFile, KernelLock, LockKind};
+use lockscope::model::verdict::Certainty;
 use lockscope::platform::System;
 use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -211,6 +213,41 @@ fn without_rights_the_answer_is_less_never_false() {
     assert!(why.contains("could not be looked at"), "{why}");
 }
 
+/// Not a test by itself: what [`hidden_processes_are_not_taken_for_gone`] runs in a mount namespace of its own.
+#[test]
+fn with_hidden_processes() {
+    if std::env::var_os("LOCKSCOPE_TEST_WITH_HIDDEN_PROCESSES").is_none() {
+        return;
+    }
+    // A mount of its own, so that nobody else's /proc changes.
+    let mount = ["-t", "proc", "-o", "hidepid=invisible", "proc", "/proc"];
+    if !Command::new("mount").args(mount).status().is_ok_and(|status| status.success()) {
+        println!("not run: hidden processes: /proc cannot be mounted with hidepid here");
+        return;
+    }
+    let directory = directory();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
+    let holder = Process::shell(directory.path(), "echo ready; read");
+    write(directory.path(), "alive.pid", format!("{}\n", holder.pid()), 0);
+    write(directory.path(), "gone.pid", format!("{DEAD}\n"), 3600);
+    let text = as_nobody(&["status", "--json"], directory.path());
+    let status: serde_json::Value = serde_json::from_str(&text).expect("one object");
+    let of = |at: usize| (status["locks"][at]["verdict"].as_str(), status["locks"][at]["why"].as_str().expect("why"));
+    assert_eq!(of(0), (Some("held"), &*format!("PID {} exists, though its details are hidden from us.", holder.pid())));
+    assert_eq!(of(1).0, Some("unknown"), "{}", of(1).1);
+    assert!(of(1).1.contains("hidepid"), "{}", of(1).1);
+}
+
+/// 52: under `hidepid` a process is seen by its PID alone, and what cannot be seen is not called dead.
+#[test]
+fn hidden_processes_are_not_taken_for_gone() {
+    if !is_root() {
+        println!("not run: hidden processes: only root can mount /proc with hidepid in this PID namespace");
+        return;
+    }
+    run_apart("-m", "with_hidden_processes", "LOCKSCOPE_TEST_WITH_HIDDEN_PROCESSES");
+}
+
 /// 3,000 flocks of one process: it is looked at once, and nobody's open files are.
 #[test]
 fn many_locks_of_one_process_cost_one_look_at_it() {
@@ -219,7 +256,7 @@ fn many_locks_of_one_process_cost_one_look_at_it() {
                   for n in range(3000):\n    fd = os.open(f'{n}.lock', os.O_RDWR | os.O_CREAT)\n    \
                   fcntl.flock(fd, fcntl.LOCK_EX)\n    fds.append(fd)\nprint('ready', flush=True)\ntime.sleep(1000)";
     let holder = python(directory.path(), script);
-    let counting = Arc::new(Counting { real: machine(), looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0) });
+    let counting = Arc::new(Counting::of(machine()));
     let system = Arc::clone(&counting) as Arc<dyn System>;
     let snapshot = look(&system, directory.path(), &LookOptions::default()).expect("looked at");
     assert_eq!(snapshot.locks().count(), 3000);
@@ -232,11 +269,21 @@ fn many_locks_of_one_process_cost_one_look_at_it() {
     assert!(looks <= others, "{looks} looks at {others} processes, for 3,000 locks of one");
 }
 
-/// This machine, with its answers counted.
+/// This machine, with its answers counted, and as btrfs would give them.
 struct Counting {
     real: Arc<dyn System>,
     looks: AtomicUsize,
     sweeps: AtomicUsize,
+    /// Inode numbers are shared between subvolumes.
+    subvolumes: bool,
+    /// Is in the table besides the real ones.
+    one_more: Option<KernelLock>,
+}
+
+impl Counting {
+    fn of(real: Arc<dyn System>) -> Self {
+        Self { real, looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0), subvolumes: false, one_more: None }
+    }
 }
 
 impl System for Counting {
@@ -261,10 +308,11 @@ impl System for Counting {
         self.real.file_system(mount)
     }
     fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        self.real.lock_device(mount)
+        self.real.lock_device(mount).map(|(major, minor, really)| (major, minor, really || self.subvolumes))
     }
     fn kernel_locks(&self) -> std::io::Result<Vec<lockscope::model::kernel::KernelLock>> {
-        self.real.kernel_locks()
+        let locks = self.real.kernel_locks()?;
+        Ok(locks.into_iter().chain(self.one_more).collect())
     }
     fn count_processes(&self) -> (u32, u32) {
         self.real.count_processes()
@@ -505,7 +553,7 @@ fn a_process_that_many_locks_name_is_looked_at_once() {
     for number in 0..50 {
         write(directory.path(), &format!("{number}.pid"), format!("{}\n", std::process::id()), 60);
     }
-    let counting = Arc::new(Counting { real: machine(), looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0) });
+    let counting = Arc::new(Counting::of(machine()));
     let system = Arc::clone(&counting) as Arc<dyn System>;
     let opened = system.open_directory(directory.path()).expect("opened");
     let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)));
@@ -514,4 +562,91 @@ fn a_process_that_many_locks_name_is_looked_at_once() {
         looker.process_look(me);
     }
     assert_eq!(counting.looks.load(Ordering::Relaxed), 1);
+}
+
+/// A lease is no hold: who has one is told before another opens the file, and that is all.
+#[test]
+fn a_lease_is_shown_and_is_no_hold() {
+    let directory = directory();
+    write(directory.path(), "a.lock", format!("{DEAD}\n"), 3600);
+    let script = "import fcntl, os, signal, time\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+                  fd = os.open('a.lock', os.O_RDONLY)\nfcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)\n\
+                  print('ready', flush=True)\ntime.sleep(1000)";
+    let taker = python(directory.path(), script);
+    let snapshot = look_at(directory.path());
+    let seen = lock(&snapshot, "a.lock");
+    assert_eq!(seen.judgement.verdict.id(), "stale", "{}", seen.why(&snapshot.moment()));
+    let said: Vec<String> = seen.checklist(&snapshot.moment()).into_iter().map(|fact| fact.text).collect();
+    let words = format!("python3 (PID {}) has a lease on it", taker.pid());
+    assert!(said.iter().any(|text| text.starts_with(&words)), "{said:?}");
+}
+
+/// The sentence names each kind of kernel lock that is held on the file.
+#[test]
+fn locks_of_two_kinds_are_both_named() {
+    let directory = directory();
+    let script = "import fcntl, os, time\nfd = os.open('a.lock', os.O_RDWR | os.O_CREAT)\n\
+                  fcntl.flock(fd, fcntl.LOCK_EX)\nfcntl.lockf(fd, fcntl.LOCK_EX)\nprint('ready', flush=True)\n\
+                  time.sleep(1000)";
+    let taker = python(directory.path(), script);
+    let (held, why) = verdict(&look_at(directory.path()), "a.lock");
+    assert_eq!(held, "held", "{why}");
+    let both = ["flock and posix", "posix and flock"]
+        .map(|kinds| format!("Python3 (PID {}) holds a kernel lock ({kinds}) on it.", taker.pid()).to_lowercase());
+    assert!(both.contains(&why.to_lowercase()), "{why}");
+}
+
+/// The kernel gives its lock table a page at a time, and skips entries when others go meanwhile: none may be missed.
+#[test]
+fn no_lock_is_missed_while_others_come_and_go() {
+    let directory = directory();
+    let hold = "import fcntl, os, resource, time\nresource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))\nfds = []\n\
+                for n in range(1000):\n    fd = os.open(f'{n}.lock', os.O_RDWR | os.O_CREAT)\n    \
+                fcntl.flock(fd, fcntl.LOCK_EX)\n    fds.append(fd)\nprint('ready', flush=True)\ntime.sleep(1000)";
+    let churn = "import fcntl, os\nfds = [os.open(f'{os.getpid()}-{n}', os.O_RDWR | os.O_CREAT) for n in range(20)]\n\
+                 print('ready', flush=True)\nwhile True:\n    for fd in fds: fcntl.flock(fd, fcntl.LOCK_EX)\n    \
+                 for fd in fds: fcntl.flock(fd, fcntl.LOCK_UN)";
+    let holder = python(directory.path(), hold);
+    let _others = [python(directory.path(), churn), python(directory.path(), churn)];
+    let system = machine();
+    for _ in 0..60 {
+        let locks = system.kernel_locks().expect("readable");
+        let held = locks.iter().filter(|lock| lock.pid.is_some_and(|pid| pid.get() == holder.pid()));
+        assert_eq!(held.map(|lock| lock.file).collect::<HashSet<_>>().len(), 1000);
+    }
+}
+
+/// 8: on btrfs a file's number is its own only within a subvolume, and the kernel's table does not tell them apart.
+#[test]
+fn a_number_that_two_subvolumes_share_is_ambiguous_until_an_open_file_tells() {
+    let directory = directory();
+    write(directory.path(), "a.lock", "", 60);
+    let look_with = |locked: Option<KernelLock>| {
+        let subvolumes = Arc::new(Counting { subvolumes: true, one_more: locked, ..Counting::of(machine()) });
+        look(&(subvolumes as Arc<dyn System>), directory.path(), &LookOptions::default()).expect("looked at")
+    };
+    // The lock is on a file of another subvolume with the same number, as far as the table tells.
+    let stat = std::fs::metadata(directory.path().join("a.lock")).expect("there");
+    let own = lock(&look_with(None), "a.lock").facts.stat.expect("seen");
+    let (major, minor, _) = machine().lock_device(own.mount).expect("known");
+    let file = KernelFile { major, minor, ino: stat.ino() };
+    let elsewhere = KernelLock {
+        file,
+        kind: LockKind::Flock,
+        exclusive: true,
+        waiting: false,
+        pid: Some(Pid::new(1).expect("a PID")),
+        start: 0,
+        end: None,
+    };
+    let snapshot = look_with(Some(elsewhere));
+    let (held, why) = verdict(&snapshot, "a.lock");
+    assert_eq!((held, lock(&snapshot, "a.lock").judgement.certainty), ("held", Some(Certainty::Likely)), "{why}");
+    assert!(why.contains("ambiguous"), "{why}");
+    // A process that has this very file open with a lock on it leaves no doubt.
+    let holder = Process::shell(directory.path(), "exec 9<a.lock; flock 9; echo ready; exec sleep 1000");
+    let snapshot = look_with(None);
+    let (held, why) = verdict(&snapshot, "a.lock");
+    assert_eq!((held, lock(&snapshot, "a.lock").judgement.certainty), ("held", Some(Certainty::Certain)), "{why}");
+    assert_eq!(lock(&snapshot, "a.lock").holder().expect("named").0.pid.get(), holder.pid());
 }

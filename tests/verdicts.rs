@@ -330,6 +330,7 @@ impl Case {
             users,
             beat,
             danger: (!self.split_holders.is_empty()).then_some(Danger::SplitLock),
+            leases: Box::default(),
             split_holders: processes(&self.split_holders),
             first_seen: MONOTONIC.saturating_sub(span(file.seen_for.as_deref().unwrap_or("0s"))),
         }

@@ -16,7 +16,7 @@ use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watc
 use lockscope::model::verdict::Verdict;
 use std::path::Path;
 use std::sync::Arc;
-use support::{DEAD, look_at, write};
+use support::{DEAD, Process, look_at, write};
 
 struct Stage {
     harness: Harness<'static, Window>,
@@ -144,6 +144,38 @@ fn a_chosen_lock_tells_why_and_what_may_be_done() {
         stage.click_row(row);
         assert!(stage.shows(reason), "{row}");
         assert!(!stage.button("Clear…"), "{row} has no button to clear it");
+    }
+}
+
+#[test]
+fn a_split_lock_is_a_danger_in_words_and_each_fact_says_how_sure_and_when() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = "exec 9>job.lock; flock 9; rm job.lock; exec 8>job.lock; echo ready; exec sleep 1000";
+    let _holder = Process::shell(directory.path(), script);
+    let snapshot = look_at(directory.path());
+    let seen = snapshot.taken_at.rfc3339().get(11..19).expect("a time").to_owned();
+    let mut stage = Stage::on(snapshot);
+    let rows = stage.harness.get_all_by_role(Role::Row);
+    let labels: Vec<String> = rows.into_iter().filter_map(|row| row.accesskit_node().label()).collect();
+    assert!(
+        labels.iter().any(|label| label.contains("job.lock") && label.contains("danger: split lock")),
+        "{labels:?}"
+    );
+    stage.click_row("Held, job.lock");
+    assert!(stage.shows("Danger: split lock"));
+    assert!(stage.shows(&format!("split lock · certain · {seen} UTC")));
+}
+
+#[test]
+fn what_is_to_know_before_removing_a_lock_stands_beside_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let git = directory.path().join(".git");
+    std::fs::create_dir(&git).expect("made");
+    write(&git, "index.lock", "", 7200);
+    let mut stage = Stage::on(look_at(&git));
+    stage.click_row("Suspect, index.lock");
+    for words in ["After clearing, run", "git fsck"] {
+        assert!(stage.shows(words), "{words}");
     }
 }
 

@@ -7,10 +7,11 @@ use super::tokens::{self, Palette};
 use super::widgets::{self, hairline, muted};
 use super::window::Window;
 use crate::model::checklist::Bearing;
-use crate::model::facts::ProcessRef;
+use crate::model::facts::{Danger, ProcessRef};
+use crate::model::format::Format;
 use crate::model::snapshot::{Lock, Moment, Snapshot};
 use crate::model::time::say_duration;
-use crate::model::verdict::{Clearing, Verdict};
+use crate::model::verdict::{Certainty, Clearing, Verdict};
 use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
 
 impl Window {
@@ -62,6 +63,10 @@ impl Window {
             if let Some(certainty) = lock.judgement.certainty {
                 ui.label(muted(ui, format!("· {}", certainty.id())));
             }
+            if let Some(danger) = lock.facts.danger {
+                ui.add_space(6.0);
+                danger_badge(ui, danger);
+            }
         });
         ui.add_space(4.0);
         ui.add(Label::new(RichText::new(visible(&lock.display_path())).font(tokens::title())).wrap());
@@ -75,9 +80,8 @@ impl Window {
         evidence(ui, lock, &moment);
         processes(ui, lock, &moment);
         self.record(ui, lock);
-        if let Some(command) = lock.facts.reading.format.after_clearing.filter(|_| verdict != Verdict::NotALock) {
-            heading(ui, "After clearing, run");
-            mono_box(ui, command);
+        if verdict != Verdict::NotALock {
+            tool(ui, lock.facts.reading.format);
         }
         heading(ui, "Path");
         mono_box(ui, &visible(&snapshot.full_path(lock).to_string_lossy()));
@@ -179,6 +183,29 @@ fn heading(ui: &mut Ui, text: &str) {
     ui.add_space(2.0);
 }
 
+/// Two can be in at once: said beside the verdict, in words as well as in colour.
+fn danger_badge(ui: &mut Ui, danger: Danger) {
+    let color = Palette::of(ui).verdict(Verdict::Stale);
+    Icon::Warning.show(ui, color);
+    ui.label(RichText::new(format!("Danger: {}", danger.title())).font(tokens::strong()).color(color));
+}
+
+/// What is to know before such a lock is removed, and what its tool offers. Its stale rule stands in the checklist.
+fn tool(ui: &mut Ui, format: &Format) {
+    if let Some(caution) = format.caution {
+        heading(ui, "Take care");
+        ui.add(Label::new(format!("{caution}.")).wrap());
+    }
+    if let Some(command) = format.unlocker {
+        heading(ui, "Its own way to unlock");
+        mono_box(ui, command);
+    }
+    if let Some(command) = format.after_clearing {
+        heading(ui, "After clearing, run");
+        mono_box(ui, command);
+    }
+}
+
 fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
     let palette = Palette::of(ui);
     for fact in lock.checklist(moment) {
@@ -196,7 +223,11 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
                 ui.spacing_mut().item_spacing.y = 1.0;
                 let response = ui.add(Label::new(visible(&fact.text)).wrap());
                 ui.ctx().accesskit_node_builder(response.id, |node| node.set_label(format!("{spoken}{}", fact.text)));
-                ui.label(muted(ui, fact.source).font(tokens::small()));
+                let seen = fact.at.rfc3339();
+                let certainty = fact.certainty.map_or("not known", Certainty::id);
+                let time = seen.get(11..19).unwrap_or_default();
+                let note = format!("{} · {certainty} · {time} UTC", fact.source);
+                ui.label(muted(ui, note).font(tokens::small())).on_hover_text(seen);
             });
         });
         ui.add_space(5.0);

@@ -380,6 +380,7 @@ fn row_label(lock: &Lock, moment: &Moment<'_>) -> String {
         parts.push(format!("PID {pid}"));
     }
     parts.extend(lock.age(moment).map(say_duration));
+    parts.extend(lock.facts.danger.map(|danger| format!("danger: {}", danger.title())));
     match lock.facts.waiters().len() {
         0 => {}
         waiting => parts.push(format!("{waiting} waiting")),
@@ -395,6 +396,11 @@ fn lock_cell(ui: &mut Ui, lock: &Lock, column: Column, moment: &Moment<'_>) -> O
         Column::Verdict => {
             let color = palette.verdict(verdict);
             Icon::of(verdict).show(ui, color);
+            if let Some(danger) = lock.facts.danger {
+                let (rect, response) = ui.allocate_exact_size(Vec2::splat(tokens::ICON), Sense::hover());
+                Icon::Warning.image(palette.verdict(Verdict::Stale)).paint_at(ui, rect);
+                response.on_hover_text(format!("Danger: {}", danger.title()));
+            }
             cut(ui, RichText::new(verdict.title()).color(color));
         }
         Column::Lock => name_cell(ui, lock),

@@ -154,6 +154,7 @@ impl Made {
                 users: Users::NotLooked,
                 beat: None,
                 danger: None,
+                leases: Box::default(),
                 split_holders: Vec::new(),
                 first_seen: Duration::ZERO,
             };
@@ -433,7 +434,7 @@ fn people_get_an_aligned_table_without_dangerous_letters() {
     assert!(out.contains("odd\\n\\u{202e}.lock") && !out.contains('\u{202e}') && !out.contains('\x1b'));
     assert!(out.contains("1 held, 2 stale, 1 orphaned, 1 idle, 1 foreign: 6 lock files."), "{out}");
     assert!(out.contains("1 called like a lock is none (--all shows it)."), "{out}");
-    assert!(out.contains("could not look: sub: permission denied"));
+    assert!(out.contains("could not look into sub: permission denied"));
     let narrow = Screen { colour: true, width: Some(80) };
     let out = ran_with(&usual(), None, narrow, &["status", "/locks"]).out;
     assert!(out.contains("\x1b[31mstale\x1b[0m") && out.contains('…'), "{out}");

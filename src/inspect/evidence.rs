@@ -138,6 +138,14 @@ impl Looker {
         self.kernel_state(stat).is_some()
     }
 
+    /// Whether this directory is a lock as a whole; so is one that cannot be looked into, as long as that is so.
+    pub(super) fn is_lock_directory(&self, directory: &dyn Directory, name: &OsStr) -> bool {
+        let Ok(stat) = directory.stat(name) else { return true };
+        let (stat, Ok(content)) = Content::read(directory, name, stat) else { return true };
+        let reading = recognise_with(&content.candidate(directory, name, &stat, false), &self.options.custom);
+        !matches!(reading.record, RecordState::Malformed(_))
+    }
+
     /// Looks at one file in `directory`; `None` = it is not there (any more).
     pub fn look(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
         let stat = match directory.stat(name) {
@@ -179,6 +187,7 @@ impl Looker {
             users,
             beat: None,
             danger: None,
+            leases: self.leases(&stat),
             split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
@@ -206,6 +215,7 @@ impl Looker {
             users: Users::NotLooked,
             beat: None,
             danger: None,
+            leases: Box::default(),
             split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
@@ -225,6 +235,7 @@ impl Looker {
                     LockKind::Flock => Mechanism::Flock,
                     LockKind::Posix => Mechanism::Posix,
                     LockKind::Ofd => Mechanism::Ofd,
+                    LockKind::Lease => reading.mechanism,
                 };
                 if stat.size == 0 && !pattern.is_empty() {
                     self.learned.borrow_mut().insert(pattern.into());
@@ -258,8 +269,8 @@ impl Looker {
         };
         let ours = record.pid_ns.is_some() && record.pid_ns == self.sight.pid_ns;
         let elsewhere = elsewhere(record, &self.sight);
-        let all_seen = self.sight.host_pid_ns && !self.sight.hidden_processes;
-        if elsewhere || !(all_seen || ours) {
+        // Where `/proc` hides processes (`hidepid`), a PID can still be asked for: `pidfd_open` tells of anyone's.
+        if elsewhere || !(self.sight.host_pid_ns || ours) {
             return OwnerState::NotLooked;
         }
         OwnerState::Looked(self.process(pid))

@@ -6,7 +6,7 @@
 use super::evidence::Looker;
 use crate::model::facts::{FileStat, KernelState, LockedRange, ProcessRef, Taker};
 use crate::model::holder::{Pid, ProcessLook};
-use crate::model::kernel::{KernelFile, KernelLock};
+use crate::model::kernel::{KernelFile, KernelLock, LockKind};
 use crate::platform::kernel_file;
 use std::collections::{HashMap, HashSet};
 
@@ -16,12 +16,18 @@ pub(super) struct Table {
     by_file: HashMap<KernelFile, Vec<KernelLock>>,
     inodes: HashSet<u64>,
     by_taker: HashMap<Pid, usize>,
+    /// Leases are no holds, and are kept apart.
+    leases: HashMap<KernelFile, Vec<KernelLock>>,
 }
 
 impl Table {
     pub(super) fn of(locks: Vec<KernelLock>) -> Self {
         let mut table = Self::default();
         for lock in locks {
+            if lock.kind == LockKind::Lease {
+                table.leases.entry(lock.file).or_default().push(lock);
+                continue;
+            }
             table.inodes.insert(lock.file.ino);
             if let Some(pid) = lock.pid {
                 *table.by_taker.entry(pid).or_default() += 1;
@@ -63,7 +69,12 @@ impl Looker {
         let mut state = KernelState::default();
         for lock in locks.iter().filter(|lock| !lock.waiting) {
             state.kind.get_or_insert(lock.kind);
-            state.ranges.push(LockedRange { exclusive: lock.exclusive, start: lock.start, end: lock.end });
+            state.ranges.push(LockedRange {
+                kind: lock.kind,
+                exclusive: lock.exclusive,
+                start: lock.start,
+                end: lock.end,
+            });
             let running = lock.pid.filter(|pid| self.is_running(*pid));
             match running {
                 Some(pid) if self.may_carry(pid, stat) => add(&mut state.holders, self.reference(pid)),
@@ -83,6 +94,16 @@ impl Looker {
             state.ambiguous = !locks.iter().any(|lock| !self.carriers(stat, lock).is_empty());
         }
         Some(Box::new(state))
+    }
+
+    /// Who has a lease on this file.
+    pub(super) fn leases(&self, stat: &FileStat) -> Box<[ProcessRef]> {
+        if self.table.leases.is_empty() {
+            return Box::default();
+        }
+        let Some((major, minor, _)) = self.lock_device(stat.mount) else { return Box::default() };
+        let leases = self.table.leases.get(&kernel_file((major, minor), stat.ino));
+        leases.into_iter().flatten().filter_map(|lease| lease.pid).map(|pid| self.reference(pid)).collect()
     }
 
     /// Whether the taker that the table names can be the holder: it may have passed the lock on, or have exited and its

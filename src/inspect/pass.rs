@@ -61,14 +61,18 @@ fn walk(
         let place = directory.path().as_os_str().as_encoded_bytes();
         let by_name = || listed(place, bytes) != Listed::No || options.custom.lists(place, bytes);
         let listed = !own_leftover && (by_name() || locked());
-        if options.recursive && !listed && kind == Some(FileKind::Directory) {
-            deeper.push(name.to_owned());
+        if options.recursive && kind == Some(FileKind::Directory) {
+            deeper.push((name.to_owned(), listed));
         }
         if listed {
             names.listed.push(path);
         }
     })?;
-    for name in deeper {
+    for (name, listed) in deeper {
+        // What stands in a lock that is a directory belongs to that lock; `/run/lock` is none, for all its name.
+        if listed && looker.is_lock_directory(directory, &name) {
+            continue;
+        }
         let path = below.join(&name);
         let result = directory.open_child(&name).and_then(|child| {
             names.directories.push(path.clone().into_os_string());

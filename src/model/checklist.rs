@@ -250,9 +250,17 @@ fn identity_facts(judgement: &Judgement, has_token: bool, held: Weighs, list: &m
 
 fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
     let (facts, sight) = (evidence.facts, evidence.sight);
+    for taker in facts.leases.iter().take(SHOWN) {
+        let text = format!(
+            "{} (PID {}) has a lease on it: no lock, but it is told before another program opens the file",
+            taker.name(),
+            taker.pid
+        );
+        list.add(KERNEL_TABLE, Weighs::Neither, Certain, text);
+    }
     match &facts.kernel {
         Some(kernel) if kernel.is_granted() => {
-            let kind = kernel.kind.map_or("", super::kernel::LockKind::id);
+            let kind = kernel.kinds();
             let certainty = if kernel.ambiguous { Likely } else { Certain };
             let holder = kernel.holders.first().map_or_else(
                 || "a process that cannot be named".to_owned(),

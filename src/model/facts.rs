@@ -116,6 +116,8 @@ pub struct Taker {
 /// A granted lock on some bytes of a file, or on all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockedRange {
+    /// By which call it was taken.
+    pub kind: LockKind,
     /// Exclusive, or shared.
     pub exclusive: bool,
     /// First byte.
@@ -152,6 +154,17 @@ impl KernelState {
     /// Whether a lock is granted.
     pub fn is_granted(&self) -> bool {
         self.kind.is_some()
+    }
+
+    /// The kinds of the granted locks, as the JSON output names them: `flock and posix`.
+    pub fn kinds(&self) -> String {
+        let mut kinds: Vec<&str> = self.kind.iter().map(|kind| kind.id()).collect();
+        for range in &self.ranges {
+            if !kinds.contains(&range.kind.id()) {
+                kinds.push(range.kind.id());
+            }
+        }
+        kinds.join(" and ")
     }
 }
 
@@ -212,6 +225,13 @@ impl Danger {
             Self::SplitLock => "split_lock",
         }
     }
+
+    /// The words in the window.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::SplitLock => "split lock",
+        }
+    }
 }
 
 /// All that was seen of one lock file.
@@ -227,6 +247,8 @@ pub struct Facts {
     pub content: u64,
     /// The kernel's locks on it; `None` = there are none that we can see.
     pub kernel: Option<Box<KernelState>>,
+    /// Who has a lease on it: that is no hold, but it has the file open.
+    pub leases: Box<[ProcessRef]>,
     /// The kernel-lock rule applies: a kernel-lock format, or an empty file where kernel locks are known to be used.
     pub kernel_rule: bool,
     /// The owner that the record names.

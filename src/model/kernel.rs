@@ -13,6 +13,8 @@ pub enum LockKind {
     Posix,
     /// `fcntl(F_OFD_SETLK)`: owned by an open file description; the kernel gives PID -1.
     Ofd,
+    /// `fcntl(F_SETLEASE)`: no hold; its taker is told before another opens the file.
+    Lease,
 }
 
 impl LockKind {
@@ -22,6 +24,7 @@ impl LockKind {
             Self::Flock => "flock",
             Self::Posix => "posix",
             Self::Ofd => "ofd",
+            Self::Lease => "lease",
         }
     }
 }
@@ -40,7 +43,7 @@ pub struct KernelFile {
 }
 
 /// One line of the kernel's lock table: a lock that is granted, or one that is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KernelLock {
     /// The file it is on.
     pub file: KernelFile,
@@ -59,7 +62,7 @@ pub struct KernelLock {
     pub end: Option<u64>,
 }
 
-/// All kernel locks in `/proc/locks`, in its order. Leases and delegations are not holds and are left out;
+/// All kernel locks in `/proc/locks`, in its order, and the leases among them. Delegations (of `nfsd`) are left out;
 /// a line that does not fit the grammar is counted, not guessed at.
 pub fn parse_proc_locks(text: &str) -> (Vec<KernelLock>, usize) {
     let mut locks = Vec::new();
@@ -95,14 +98,16 @@ fn parse_lock_line(line: &str) -> Line {
         Some("FLOCK") => LockKind::Flock,
         Some("POSIX" | "ACCESS") => LockKind::Posix,
         Some("OFDLCK") => LockKind::Ofd,
-        Some("LEASE" | "DELEG" | "LAYOUT") => return Line::NotAHold,
+        Some("LEASE") => LockKind::Lease,
+        Some("DELEG" | "LAYOUT") => return Line::NotAHold,
         _ => return Line::Strange,
     };
     let fields = (|| {
         let _advisory = words.next()?;
         let exclusive = match words.next()? {
             "WRITE" | "RW" => true,
-            "READ" | "NONE" => false,
+            // UNLCK: a lease that is being given up.
+            "READ" | "NONE" | "UNLCK" => false,
             _ => return None,
         };
         let pid = words.next()?.parse::<i64>().ok()?;
@@ -166,19 +171,21 @@ mod tests {
 2: POSIX  ADVISORY  READ  77 00:2a:12 1073741826 1073742335
 3: OFDLCK ADVISORY  WRITE -1 fe:00:9 0 4095
 4: LEASE  ACTIVE    WRITE 5 fe:00:10 0 EOF
+4: DELEG  ACTIVE    READ 5 fe:00:11 0 EOF
 5: FLOCK  ADVISORY  WRITE 0 fe:00:13 0 EOF
 ";
 
     #[test]
-    fn holders_and_waiters_are_told_apart_and_leases_left_out() {
+    fn holders_waiters_and_leases_are_told_apart() {
         let (locks, strange) = parse_proc_locks(TABLE);
         assert_eq!(strange, 0);
-        assert_eq!(locks.len(), 6);
+        assert_eq!(locks.len(), 7);
         assert_eq!(locks.iter().filter(|l| l.waiting).count(), 2);
         assert_eq!(locks[0].file, KernelFile { major: 0xfe, minor: 0, ino: 11_034_641 });
         assert_eq!((locks[3].start, locks[3].end, locks[3].exclusive), (1_073_741_826, Some(1_073_742_335), false));
         assert_eq!((locks[4].kind, locks[4].pid), (LockKind::Ofd, None));
-        assert_eq!(locks[5].pid, None, "PID 0 = a process of a namespace that we cannot see");
+        assert_eq!(locks[5].kind, LockKind::Lease);
+        assert_eq!(locks[6].pid, None, "PID 0 = a process of a namespace that we cannot see");
     }
 
     #[test]

@@ -61,6 +61,16 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             format!("Made on {place}{pid}. Processes there cannot be checked from here.")
         }
         10 => "On a shared disk and without a host name: it may belong to another computer.".into(),
+        11 if sight.host_pid_ns && is_absent(&facts.owner) => {
+            format!(
+                "There is no process with PID {} any more, but this system hides other users' processes (hidepid): look \
+                 as root to be sure that nobody works on.",
+                owner_pid.map_or(0, Pid::get)
+            )
+        }
+        11 if sight.host_pid_ns => {
+            "This system hides other users' processes (hidepid): look as root to see whether one has it.".into()
+        }
         11 => "Running in a sandbox: not all processes can be seen from here.".into(),
         12 => with_process(process, owner_pid, |p| {
             format!("{} (PID {}) holds it and is running: its start matches the record.", p.name(), p.pid)
@@ -69,6 +79,12 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             format!(
                 "PID {} ({}) seems younger than the file, but the computer's clock was changed; times prove nothing.",
                 p.pid,
+                p.name()
+            )
+        }),
+        17 if owner_pid.is_some_and(|pid| pid.get() == 1) => with_process(process, owner_pid, |p| {
+            format!(
+                "PID 1 is {} here; more likely the first process of a container wrote this, and that cannot be checked.",
                 p.name()
             )
         }),
@@ -171,7 +187,7 @@ fn not_a_lock(evidence: &Evidence<'_>) -> String {
 }
 
 fn kernel_hold(kernel: &KernelState) -> String {
-    let kind = kernel.kind.map_or("kernel", super::kernel::LockKind::id);
+    let kind = kernel.kinds();
     let fate = |taker: Taker| if taker.exited { "which has exited" } else { "which does not have it open any more" };
     let mut sentence = match (&kernel.holders[..], kernel.taken_by) {
         ([], Some(taker)) => {
@@ -303,6 +319,10 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         }
         _ => "Names no owner.".into(),
     }
+}
+
+fn is_absent(owner: &OwnerState) -> bool {
+    matches!(owner, OwnerState::Looked(look) if matches!(**look, ProcessLook::NoSuchProcess | ProcessLook::Exited(_)))
 }
 
 fn running(owner: &OwnerState) -> Option<&ProcessFacts> {

@@ -283,7 +283,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         return stated(10, Verdict::Foreign, Likely, Liveness::Unknown);
     }
     // 11: not all processes can be seen, and the record does not say that it speaks of the ones that can.
-    if !sees_owner(record, evidence.sight) {
+    // Where they are only hidden (`hidepid`), the numbers are the same: a living owner is seen all the same.
+    let living_though_hidden = evidence.sight.host_pid_ns && matches!(owner, Owner::Held(..));
+    if !sees_owner(record, evidence.sight) && !living_though_hidden {
         return unknown(11);
     }
     // 12, 16, 17, 18: the owner lives. 13, 14, 15, 19: it is gone.
@@ -442,7 +444,11 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
             return if proved { Owner::Gone(Gone::StartedLater, Certainty::Strong) } else { Owner::ClockChanged };
         }
     }
-    // 17, 18.
+    // 17, 18. The first process of a machine writes no such records; that of a container has the same number there.
+    let first = record.pid.is_some_and(|pid| pid.get() == 1) && record.pid_ns.is_none() && record.token.is_none();
+    if first {
+        return Owner::Held(17, Certainty::Likely);
+    }
     let named = record.program.as_deref().map(|program| is_program(program, &process.comm));
     if named.or(facts.reading.format.fits_program(&process.comm)) == Some(false) {
         Owner::Held(17, Certainty::Likely)

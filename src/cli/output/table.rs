@@ -85,7 +85,7 @@ pub fn status(out: &mut dyn Write, snapshot: &Snapshot, shown: &Shown, screen: S
     }
     writeln!(out, "{}", counts_line(snapshot, shown))?;
     for problem in snapshot.problems.iter() {
-        writeln!(out, "could not look: {}: {}", text::name(problem.path.as_os_str()), text::line(&problem.error))?;
+        writeln!(out, "could not look into {}: {}", text::name(problem.path.as_os_str()), text::line(&problem.error))?;
     }
     out.flush()
 }

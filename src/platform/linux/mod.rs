@@ -8,13 +8,14 @@ mod directory;
 mod host;
 #[cfg(feature = "cli")]
 pub mod interrupt;
+mod lock_table;
 mod mounts;
 mod processes;
 
 use super::{Directory, Host, ProcessSweep, System};
 use crate::model::facts::FileSystem;
 use crate::model::holder::{Pid, ProcessLook};
-use crate::model::kernel::{KernelLock, parse_proc_locks};
+use crate::model::kernel::KernelLock;
 use crate::model::time::Wall;
 use std::io;
 use std::path::Path;
@@ -51,12 +52,7 @@ impl System for Linux {
     }
 
     fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {
-        let text = std::fs::read("/proc/locks")?;
-        let (locks, strange) = parse_proc_locks(&String::from_utf8_lossy(&text));
-        if strange > 0 {
-            tracing::warn!(strange, "lines of /proc/locks do not fit the known grammar");
-        }
-        Ok(locks)
+        lock_table::read()
     }
 
     fn look_at(&self, pid: Pid) -> ProcessLook {
