@@ -224,6 +224,27 @@ impl Desk {
     }
 }
 
+#[test]
+fn the_windows_journal_reads_as_the_log_does() {
+    let desk = Desk::new();
+    stale(desk.directory(), 2);
+    let watched = Watched::start(desk.directory(), desk.state.path(), Settings::default());
+    watched.engine.send(Command::ReadJournal);
+    desk.json(&["clear", "000.pid", "--yes", "--json"], 0);
+    watched.until_gone("000.pid");
+    desk.json(&["undo", "--json"], 0);
+    watched.until_verdict("000.pid", "stale");
+    watched.engine.send(Command::ReadJournal);
+    watched.until("it is read again", |_| watched.engine.journal().len() == 2);
+    let log = desk.json(&["log", "--json"], 0);
+    assert_eq!(serde_json::to_value(&**watched.engine.journal()).expect("JSON"), log["entries"]);
+    let told: Vec<String> = watched.engine.journal().iter().map(lockscope::engine::JournalLine::told).collect();
+    assert!(told[0].starts_with("cleared, then put back: Owner PID"), "{told:?}");
+    let shown = desk.command(&["log"]).output().expect("it runs").stdout;
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(told.iter().all(|told| shown.contains(told)), "{shown}");
+}
+
 /// A program that is killed when the test ends, however it ends.
 struct Running {
     child: Child,
