@@ -248,7 +248,7 @@ pub(super) fn lost_why(reason: &LostReason) -> String {
             "You may not read it. Run Lockscope as its owner or as root, or choose another folder.".to_owned()
         }
         LostReason::NotADirectory => "There is something else at this path.".to_owned(),
-        LostReason::NoAnswer => "The file system does not answer. Lockscope keeps trying.".to_owned(),
+        LostReason::NoAnswer => "The file system does not answer. Check its server or its mount; Lockscope keeps trying and goes on by itself.".to_owned(),
         LostReason::Failed(why) => format!("{why}. Lockscope keeps trying."),
     }
 }

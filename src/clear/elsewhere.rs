@@ -3,7 +3,7 @@
 //! Owns: the same names as the Linux way. Never: changes anything but the journal, which has the refusals.
 
 use super::error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
-use super::{Cleared, Consent, Repaired, Restored, Workplace};
+use super::{Cleared, Consent, Reason, Repaired, Restored, Workplace};
 use crate::inspect::LookOptions;
 use crate::model::snapshot::Lock;
 use std::convert::Infallible;
@@ -48,6 +48,35 @@ pub fn recheck<'w>(
     let refusal = unsupported(directory.join(&*seen.path));
     workplace.journal_refusal(directory, &seen.path, seen.judgement.verdict, &refusal);
     Err(refusal)
+}
+
+/// The permission to take one lock away by force: there is none here.
+#[derive(Debug)]
+#[must_use = "it does nothing until it is used"]
+pub struct ForceClear<'w> {
+    grounds: Grounds<'w>,
+}
+
+impl ForceClear<'_> {
+    /// The full path of the lock.
+    pub fn path(&self) -> &Path {
+        match self.grounds.none {}
+    }
+}
+
+/// Refuses, and writes that to the journal.
+pub fn recheck_forced<'w>(
+    workplace: &'w Workplace, directory: &Path, seen: &Lock, _options: &LookOptions, _reason: &Reason,
+) -> Result<ForceClear<'w>, Refusal> {
+    let refusal = unsupported(directory.join(&*seen.path));
+    workplace.journal_refusal(directory, &seen.path, seen.judgement.verdict, &refusal);
+    Err(refusal)
+}
+
+/// Takes away by force what was agreed to.
+#[expect(clippy::needless_pass_by_value, reason = "a permit is used up, also where there are none")]
+pub fn force(force: ForceClear<'_>) -> Result<Cleared, ClearError> {
+    match force.grounds.none {}
 }
 
 /// Takes away what the permit is for.

@@ -46,6 +46,14 @@ pub enum Refusal {
         /// The sentence.
         why: String,
     },
+    /// The kernel says that a process holds it: not even force removes it.
+    #[error("{}: {why} Not even force takes that away: end the process first, or wait for it; nothing was changed", path.display())]
+    HeldByKernel {
+        /// Where.
+        path: PathBuf,
+        /// The sentence.
+        why: String,
+    },
     /// Somebody has it open.
     #[error("{}: in use: a process has it open; nothing was changed", .0.display())]
     InUse(PathBuf),
@@ -86,6 +94,7 @@ impl Refusal {
         match self {
             Self::VerdictChanged { now, .. } => Some(*now),
             Self::NotClearable { verdict, .. } => Some(*verdict),
+            Self::HeldByKernel { .. } => Some(Verdict::Held),
             _ => None,
         }
     }
@@ -96,6 +105,7 @@ impl Refusal {
             Self::Gone(path) | Self::InUse(path) | Self::Busy(path) => path,
             Self::Changed { path, .. }
             | Self::VerdictChanged { path, .. }
+            | Self::HeldByKernel { path, .. }
             | Self::NotClearable { path, .. }
             | Self::Unsupported { path, .. }
             | Self::NotPermitted { path, .. }

@@ -158,7 +158,7 @@ impl Entry {
         matches!(self.state, State::Prepared | State::Swapped | State::KeptForeign) || self.can_be_undone()
     }
 
-    fn new(line: &Line) -> Self {
+    pub(crate) fn new(line: &Line) -> Self {
         Self {
             id: line.id.clone(),
             batch: None,
@@ -176,7 +176,8 @@ impl Entry {
         }
     }
 
-    fn take(&mut self, line: Line) {
+    /// What a later line says anew.
+    pub(crate) fn take(&mut self, line: Line) {
         fn set<T>(field: &mut T, value: Option<T>) {
             if let Some(value) = value {
                 *field = value;

@@ -24,7 +24,8 @@ use linux as way;
 pub use error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
 pub use journal::{Deed, Entry, Journal, RawPath, State};
-pub use way::{ClearPermit, Grounds, clear, clear_and_crash, expire, recheck, recover_all, repair, undo};
+pub use way::{ClearPermit, ForceClear, Grounds, clear, clear_and_crash, expire, force, recheck, recheck_forced};
+pub use way::{recover_all, repair, undo};
 
 use crate::model::verdict::Verdict;
 use crate::platform::{System, environment, runtime_directory};
@@ -135,6 +136,23 @@ pub enum Consent {
     Bulk,
     /// To this one, by its name.
     ByName,
+}
+
+/// Why a person takes a lock away by force; it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl Reason {
+    /// `None` where the text says nothing.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// An interrupted clear that was finished, or put back.

@@ -66,6 +66,9 @@ struct Memory {
 
 /// Clears what is asked for.
 pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if !args.dry_run {
+        world.recover();
+    }
     let meant = meant(world, args)?;
     let mut memory = Memory::default();
     let mut found = find(world, &meant, args, &mut memory)?;
@@ -109,7 +112,7 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
     }
     if !report.cleared.is_empty() && !args.dry_run {
         // Only now: a disk that hangs must not keep the result back.
-        world.mend();
+        world.expire();
     }
     Ok(if !report.errors.is_empty() {
         Exit::Failed

@@ -68,6 +68,12 @@ impl World for Machine {
         look_at_one(&self.system, directory, name, &Self::recall(directory, options))
     }
 
+    fn recover(&self) {
+        if let Some(Err(error)) = self.workplace.as_ref().map(clear::recover_all) {
+            tracing::warn!(%error, "interrupted clears could not be looked for");
+        }
+    }
+
     fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {
         // A stale lock of another user's can be cleared by its name; the commands have sorted the others out.
         let consent = if seen.is_bulk_clearable(&snapshot.sight) { Consent::Bulk } else { Consent::ByName };
@@ -88,11 +94,8 @@ impl World for Machine {
         self.entries().map(PutBack::of)
     }
 
-    fn mend(&self) {
+    fn expire(&self) {
         let Some(workplace) = &self.workplace else { return };
-        if let Err(error) = clear::recover_all(workplace) {
-            tracing::warn!(%error, "interrupted clears could not be looked for");
-        }
         if let Err(error) = clear::expire(workplace) {
             tracing::warn!(%error, "what was kept for undo could not be looked through");
         }
@@ -121,6 +124,7 @@ impl World for Machine {
 
     fn undo(&self, id: Option<&str>) -> Result<Undone, String> {
         let workplace = self.workplace.as_ref().ok_or(NO_STATE)?;
+        self.recover();
         let ids = match id {
             Some(id) => vec![id.to_owned()],
             None => clear::last_clear_ids(workplace).map_err(|error| error.to_string())?,

@@ -243,7 +243,7 @@ impl World for Made {
         Ok(PutBack::default())
     }
 
-    fn mend(&self) {}
+    fn expire(&self) {}
 
     fn heed_interrupts(&self) -> Result<(), String> {
         self.heeds_interrupts.set(true);

@@ -36,6 +36,10 @@ pub trait World {
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError>;
 
+    /// Goes on with what an earlier Lockscope left half done. Commands that change something begin with it; those that only
+    /// look change nothing.
+    fn recover(&self) {}
+
     /// Rechecks one lock as it was seen in a snapshot, and takes it away; writes the journal.
     fn clear(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came;
 
@@ -45,9 +49,8 @@ pub trait World {
     /// What persons have put back.
     fn put_back(&self) -> Result<PutBack, String>;
 
-    /// Goes on with what an earlier Lockscope left half done, and ends what nobody can undo any more. What is in the way of
-    /// that is noted, no more.
-    fn mend(&self);
+    /// Ends what nobody can undo any more. What is in the way of that is noted, no more.
+    fn expire(&self);
 
     /// From now on SIGINT and SIGTERM do not end the program, the first time.
     fn heed_interrupts(&self) -> Result<(), String>;

@@ -13,7 +13,7 @@ use crate::inspect::{Openings, SplitsByDirectory};
 use crate::model::facts::Sight;
 use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
-use crate::model::snapshot::{CHUNK, LockId, LostReason, PollingReason, Snapshot, Watching};
+use crate::model::snapshot::{CHUNK, Lock, LockId, LostReason, Moment, PollingReason, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
 use crossbeam_channel::{Receiver, never, select};
@@ -89,6 +89,8 @@ struct Live {
     ticks: u32,
     strangers: HashSet<u64>,
     dirty: bool,
+    /// The file system does not answer, and that has been said.
+    silent: bool,
 }
 
 impl Session {
@@ -150,7 +152,7 @@ impl Session {
         let id = directory.id();
         let fs = self.system.file_system(id.mount);
         // The watch stands before the first look, so that no change falls between them.
-        let (watch, polling) = if fs.network {
+        let (watch, polling) = if fs.network || directory.may_not_answer() {
             (None, Some(PollingReason::FileSystem(fs.name)))
         } else {
             match Watch::start(&self.path) {
@@ -175,6 +177,7 @@ impl Session {
             ticks: 0,
             strangers: HashSet::new(),
             dirty: true,
+            silent: false,
         };
         live.clock_offset = clock_offset(looker.now, looker.monotonic);
         let end = self.follow(&mut live, directory, looker);
@@ -193,7 +196,8 @@ impl Session {
         drop(directory);
         loop {
             if live.dirty {
-                self.publish(live, None);
+                let silent = live.silent.then_some(Watching::Lost(LostReason::NoAnswer));
+                self.publish(live, silent);
             }
             let nothing = never();
             let wake = live.watch.as_ref().map_or(&nothing, |watch| &watch.wake);
@@ -217,10 +221,22 @@ impl Session {
             };
             // Deleted, moved away, unmounted, or another one in its place: begin again with what is there now.
             let at = match self.system.open_directory(&self.path) {
-                Ok(now) if now.id() == live.id => now,
+                Ok(now) if now.id() == live.id => Some(now),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => None,
                 _ => return End::Reopen,
             };
+            if let (true, Wake::Word(Word::Threshold(threshold))) = (at.is_none() || live.silent, &wake) {
+                self.options.threshold = *threshold;
+            }
+            let Some(at) = at else {
+                self.hear_nothing(live);
+                continue;
+            };
             let end = match wake {
+                _ if live.silent => {
+                    let looker = self.looker(live, &*at);
+                    self.full_pass(live, &*at, &looker, false)
+                }
                 Wake::Word(word) => self.obey(live, &*at, word),
                 Wake::Hints => self.follow_hints(live, &*at),
                 Wake::Tick => self.tick(live, &*at),
@@ -340,8 +356,12 @@ impl Session {
     /// Looks at everything. The first time the picture so far is shown while it grows.
     fn full_pass(&mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, first: bool) -> Option<End> {
         looker.split_names(at);
-        let names = match list_names(at, looker, &self.options) {
+        let mut names = match list_names(at, looker, &self.options) {
             Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                self.hear_nothing(live);
+                return None;
+            }
             Err(error) => {
                 self.publish_lost(lost_reason(LookError::of(&self.path, error)));
                 return Some(End::Reopen);
@@ -356,6 +376,13 @@ impl Session {
                 }
             }
         }
+        if let (Some(below), None) = (names.unwatched, &live.polling) {
+            live.polling = Some(PollingReason::FileSystem(self.system.file_system(below.mount).name));
+        }
+        // What stood below a directory that cannot be listed now has not vanished: it cannot be seen.
+        let unseen = |path: &&OsString| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
+        let unseen: Vec<OsString> = live.store.paths().filter(unseen).cloned().collect();
+        names.listed.extend(unseen);
         let learned_before = looker.learned().len();
         let mut openings = Openings::below(at);
         let mut shown = self.system.monotonic();
@@ -395,13 +422,36 @@ impl Session {
         self.learn(looker);
         live.splits = looker.splits();
         live.strangers.clear();
-        live.dirty |= first || *live.sight != *looker.sight;
+        live.dirty |= first || *live.sight != *looker.sight || std::mem::take(&mut live.silent);
         live.sight = Arc::clone(&looker.sight);
         live.scanned_at = looker.now;
         let end = self.system.monotonic();
         live.scan_took = end.saturating_sub(looker.monotonic);
         live.scanned_monotonic = end;
         None
+    }
+
+    /// The file system does not answer. Nothing is known of any lock now but how old it is; the picture stays, and says so.
+    fn hear_nothing(&self, live: &mut Live) {
+        if std::mem::replace(&mut live.silent, true) {
+            return;
+        }
+        let sight = Arc::clone(&live.sight);
+        let moment = Moment {
+            sight: &sight,
+            now: self.system.wall(),
+            monotonic: self.system.monotonic(),
+            threshold: self.options.threshold,
+            scanned_at: live.scanned_at,
+        };
+        let all: Vec<Lock> =
+            live.store.chunks.iter().flat_map(|c| c.iter().flatten()).map(|l| Lock::clone(l)).collect();
+        for mut lock in all {
+            lock.facts.hear_nothing();
+            lock.rejudge(&moment);
+            live.store.put(lock);
+        }
+        self.publish(live, Some(Watching::Lost(LostReason::NoAnswer)));
     }
 
     /// What makes no event: kernel locks, deaths, time, another directory at our path.
@@ -512,6 +562,7 @@ fn is_directory(at: &dyn Directory, path: &OsString) -> bool {
     let mut openings = Openings::below(at);
     openings
         .parent(path)
+        .ok()
         .and_then(|(parent, name)| parent.stat(name).ok())
         .is_some_and(|stat| stat.kind == FileKind::Directory)
 }

@@ -198,7 +198,7 @@ impl Looker {
         Some(Look { facts, bytes: shown })
     }
 
-    fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
+    pub(super) fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
         let reading = Reading {
             format: unrecognised(),
             mechanism: Mechanism::Unknown,
@@ -394,7 +394,7 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
-fn trouble(error: &io::Error) -> Trouble {
+pub(super) fn trouble(error: &io::Error) -> Trouble {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Trouble::Denied,
         io::ErrorKind::TimedOut => Trouble::NoAnswer,

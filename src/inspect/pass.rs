@@ -1,15 +1,16 @@
 //! One pass over a directory.
 
-use super::evidence::{Looker, open};
+use super::evidence::{Looker, open, trouble};
 use super::{LookError, LookOptions};
 use crate::model::facts::{Facts, FileKind};
 use crate::model::format::{Listed, listed};
 use crate::model::naming::{Naming, split};
 use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
-use crate::platform::{Directory, System, os_name};
+use crate::platform::{Directory, DirectoryId, System, os_name};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct Names {
     pub directories: Vec<OsString>,
     /// What could not be listed.
     pub problems: Vec<Problem>,
+    /// Of the directories that were entered, one that may not answer: there nothing else may touch it, so it has no events.
+    pub unwatched: Option<DirectoryId>,
 }
 
 /// What stays of a name when its id is taken off: files alike in this are locked alike.
@@ -75,7 +78,11 @@ fn walk(
         }
         let path = below.join(&name);
         let result = directory.open_child(&name).and_then(|child| {
-            names.directories.push(path.clone().into_os_string());
+            if child.may_not_answer() {
+                names.unwatched = Some(child.id());
+            } else {
+                names.directories.push(path.clone().into_os_string());
+            }
             walk(&*child, &path, looker, options, names)
         });
         if let Err(error) = result {
@@ -88,7 +95,24 @@ fn walk(
 /// Opens the directories that relative paths lead through, each once and never through a link.
 pub(crate) struct Openings<'a> {
     root: &'a dyn Directory,
-    children: HashMap<PathBuf, Option<Box<dyn Directory>>>,
+    children: HashMap<PathBuf, Result<Box<dyn Directory>, io::Error>>,
+}
+
+/// Why a directory on the way was not opened.
+pub(crate) enum Closed<'a> {
+    /// It is not there any more, and neither is what was in it.
+    Gone,
+    /// What is in it cannot be seen.
+    Unseen(&'a io::Error),
+}
+
+fn open_below(root: &dyn Directory, path: &Path) -> io::Result<Box<dyn Directory>> {
+    let mut opened: Option<Box<dyn Directory>> = None;
+    for part in path {
+        let from: &dyn Directory = opened.as_deref().unwrap_or(root);
+        opened = Some(from.open_child(part)?);
+    }
+    opened.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 impl<'a> Openings<'a> {
@@ -96,22 +120,21 @@ impl<'a> Openings<'a> {
         Self { root, children: HashMap::new() }
     }
 
-    /// The directory that `path` stands in, and its base name; `None` where that is not there any more.
-    pub(crate) fn parent<'b>(&'b mut self, path: &'b OsStr) -> Option<(&'b dyn Directory, &'b OsStr)> {
+    /// The directory that `path` stands in, and its base name.
+    pub(crate) fn parent<'b>(&'b mut self, path: &'b OsStr) -> Result<(&'b dyn Directory, &'b OsStr), Closed<'b>> {
         let path = Path::new(path);
-        let name = path.file_name()?;
+        let Some(name) = path.file_name() else { return Err(Closed::Gone) };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let Some(parent) = parent else { return Some((self.root, name)) };
-        if !self.children.contains_key(parent) {
-            let mut opened: Option<Box<dyn Directory>> = None;
-            for part in parent {
-                let from: &dyn Directory = opened.as_deref().unwrap_or(self.root);
-                opened = from.open_child(part).ok();
-                opened.as_ref()?;
+        let Some(parent) = parent else { return Ok((self.root, name)) };
+        let root = self.root;
+        let child = self.children.entry(parent.to_owned()).or_insert_with(|| open_below(root, parent));
+        match child {
+            Ok(child) => Ok((&**child, name)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(Closed::Gone)
             }
-            self.children.insert(parent.to_owned(), opened);
+            Err(error) => Err(Closed::Unseen(error)),
         }
-        Some((self.children.get(parent)?.as_deref()?, name))
     }
 }
 
@@ -124,9 +147,14 @@ impl Looker {
     ) -> Option<Lock> {
         let naming = split(path.as_encoded_bytes(), &options.patterns, exists);
         let pattern = pattern(path, &naming, exists);
-        let (directory, name) = openings.parent(path)?;
-        let mut look = self.look(directory, name, &naming, &pattern)?;
-        let by_content = listed(directory.path().as_os_str().as_encoded_bytes(), name.as_encoded_bytes());
+        let (mut look, by_content) = match openings.parent(path) {
+            Ok((directory, name)) => {
+                let place = directory.path().as_os_str().as_encoded_bytes();
+                (self.look(directory, name, &naming, &pattern)?, listed(place, name.as_encoded_bytes()))
+            }
+            Err(Closed::Gone) => return None,
+            Err(Closed::Unseen(error)) => (self.unseen(None, trouble(error)), Listed::Yes),
+        };
         let facts = &look.facts;
         // `status` is called many a thing: it is one of ours only if its content says so, or a lock is on it.
         if by_content == Listed::IfRecognised
@@ -223,7 +251,7 @@ fn look_alone(
     let mut openings = Openings::below(&*opened);
     let exists = |sibling: &[u8]| {
         // Only names that stand in the same directory are asked for, so no link is followed.
-        Openings::below(&*opened).parent(&os_name(sibling)).is_some_and(|(parent, name)| parent.stat(name).is_ok())
+        Openings::below(&*opened).parent(&os_name(sibling)).is_ok_and(|(parent, name)| parent.stat(name).is_ok())
     };
     let Some(lock) = looker.lock(&mut openings, &exists, path, LockId(0), options, earlier) else { return Ok(None) };
     let snapshot = snapshot_of(directory, &looker, vec![lock], Vec::new(), options);

@@ -270,6 +270,10 @@ impl Facts {
     /// heart beats. `self` must be fresh: seen once.
     pub fn follow(&mut self, earlier: &Self) {
         let looked = self.first_seen;
+        if self.stat.is_none() && self.trouble == Some(Trouble::NoAnswer) {
+            // Its age goes on by what the file was like.
+            self.stat = earlier.stat;
+        }
         let same = self.stat == earlier.stat && self.content == earlier.content;
         if same {
             // We have watched it since then, as it is now.
@@ -280,6 +284,16 @@ impl Facts {
             beat.moved = if same { earlier.beat.is_some_and(|beat| beat.moved) } else { was_there };
             beat.unchanged_for = same.then(|| looked.saturating_sub(earlier.first_seen));
         }
+    }
+
+    /// Forgets all that may have changed since the file system fell silent; what the file was like then stays.
+    pub fn hear_nothing(&mut self) {
+        self.trouble = Some(Trouble::NoAnswer);
+        self.kernel = None;
+        self.owner = OwnerState::NotLooked;
+        self.users = Users::NotLooked;
+        self.danger = None;
+        self.split_holders = Vec::new();
     }
 
     /// Processes queued for it, by the kernel's table.

@@ -26,7 +26,9 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         2 => not_a_lock(evidence),
         3 => match &facts.trouble {
             Some(Trouble::Denied) => "May not be read: permission denied.".into(),
-            Some(Trouble::NoAnswer) => "The file system does not answer.".into(),
+            Some(Trouble::NoAnswer) => {
+                "The file system did not answer within 2 s. Check its server or its mount, then look again.".into()
+            }
             Some(Trouble::Failed(why)) => format!("Could not be read: {why}."),
             None => "Could not be looked at.".into(),
         },

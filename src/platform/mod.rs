@@ -113,8 +113,55 @@ pub trait System: Send + Sync {
         let _ = pid;
         None
     }
+    /// What the open files of one process that carry kernel locks are called; `None` where that may not be seen.
+    fn locked_paths(&self, pid: Pid) -> Option<Vec<PathBuf>> {
+        let _ = pid;
+        None
+    }
+    /// The processes that it started and that live, as far as that can be seen.
+    fn children(&self, pid: Pid) -> Vec<Pid> {
+        let _ = pid;
+        Vec::new()
+    }
+    /// Asks a process to end (SIGTERM), if it still is the one that was seen, and waits for it that long.
+    fn terminate(&self, process: &ProcessFacts, patience: Duration) -> Result<Ending, EndingError> {
+        let _ = patience;
+        Err(EndingError::Unsupported(process.pid))
+    }
     /// Opens a directory; later calls act in it even if it is moved.
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
+}
+
+/// What came of asking a process to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It has ended.
+    Ended,
+    /// It got the signal and runs on.
+    StillRunning,
+}
+
+/// Why a process was not asked to end.
+#[derive(Debug, thiserror::Error)]
+pub enum EndingError {
+    /// It has ended already.
+    #[error("PID {0} has ended already")]
+    GoneAlready(Pid),
+    /// Its number is another process's by now.
+    #[error("PID {0} is another process by now; nothing was sent to it")]
+    AnotherProcess(Pid),
+    /// The first process of the system, a part of the kernel, or ourselves.
+    #[error("PID {0} is not to be ended: it is the system's first process, a part of the kernel, or Lockscope itself")]
+    NotThatOne(Pid),
+    /// It is another user's.
+    #[error("PID {0} may not be ended by you: only its user and root can")]
+    NotPermitted(Pid),
+    /// There is no safe way here.
+    #[error("PID {0} cannot be ended from here: this system has no way to be sure that it is the process you saw")]
+    Unsupported(Pid),
+    /// A call failed.
+    #[error("PID {0} could not be asked to end: {1}")]
+    Failed(Pid, io::Error),
 }
 
 /// The identity of a directory, to tell that another one stands at its path.
@@ -128,12 +175,25 @@ pub struct DirectoryId {
     pub mount: u64,
 }
 
-/// A directory held open. Nothing here follows a symbolic link, blocks on a FIFO, or changes anything.
+impl DirectoryId {
+    /// From the directory's own stat.
+    pub fn of(stat: &FileStat) -> Self {
+        Self { dev: stat.dev, ino: stat.ino, mount: stat.mount }
+    }
+}
+
+/// A directory held open. Nothing here follows a symbolic link, blocks on a FIFO, or changes anything. A file system that
+/// does not answer gives [`io::ErrorKind::TimedOut`].
 pub trait Directory: Send + Sync {
     /// The path it was opened by.
     fn path(&self) -> &Path;
     /// Which directory it is.
     fn id(&self) -> DirectoryId;
+    /// It is on a file system that may leave a call without an answer: whoever touches it otherwise than through this may
+    /// wait for ever.
+    fn may_not_answer(&self) -> bool {
+        false
+    }
     /// The path by which the kernel knows it now; `None` where it has none here.
     fn real_path(&self) -> Option<PathBuf>;
     /// All names in it but `.` and `..`, with their kind where the file system tells it for free, and their inode

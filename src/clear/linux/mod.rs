@@ -3,7 +3,9 @@
 //! Owns: what [`super`] offers for changing anything. Never: is built where those calls do not exist.
 
 mod expiry;
+mod force;
 mod mutex;
+mod patience;
 mod permit;
 mod placeholder;
 mod protocol;
@@ -15,11 +17,16 @@ mod tests;
 mod undo;
 
 pub use expiry::expire;
+pub use force::{ForceClear, recheck_forced};
 pub use permit::{ClearPermit, Grounds, recheck};
 pub use recovery::{recover_all, repair};
 pub use undo::undo;
 
-use super::{ClearError, Cleared, Consent, Refusal, Repaired, Restored, Workplace, error, fingerprint, journal};
+// By this name alone do protocol, put-back and recovery know the disk: `tests/model` gives them a modelled one.
+use super::{
+    ClearError, Cleared, Consent, Reason, Refusal, Repaired, Restored, Workplace, error, fingerprint, journal,
+};
+use crate::platform::linux::change as disk;
 use std::io;
 use std::path::Path;
 
@@ -42,6 +49,14 @@ impl Refusal {
 /// [`ClearError::Refused`]: nothing was touched. The others say what another program did meanwhile and where things are.
 pub fn clear(permit: ClearPermit<'_>) -> Result<Cleared, ClearError> {
     protocol::run(permit, &protocol::Straight)
+}
+
+/// Takes away by force what was agreed to.
+///
+/// # Errors
+/// As [`clear`].
+pub fn force(force: ForceClear<'_>) -> Result<Cleared, ClearError> {
+    protocol::run_forced(force, &protocol::Straight)
 }
 
 /// Begins a clear and ends this process right after the swap, as a power cut would: for the demo, which shows how an

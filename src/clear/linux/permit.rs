@@ -33,16 +33,16 @@
 //! static LATER: std::sync::Mutex<Option<lockscope::clear::ClearPermit<'static>>> = std::sync::Mutex::new(None);
 //! ```
 
+use super::disk::{Name, Pin, Place, Reader, Seen, effective_uid};
 use super::error::Refusal;
 use super::fingerprint::Fingerprint;
 use super::mutex::DirectoryMutex;
 use super::placeholder::Form;
-use super::{Consent, Workplace, recovery};
+use super::{Consent, Reason, Workplace, force, recovery};
 use crate::inspect::{self, LookError, LookOptions};
 use crate::model::facts::{FileKind, FileStat, Users};
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::{Clearing, Verdict};
-use crate::platform::linux::change::{Name, Pin, Place, Reader, Seen, effective_uid};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -60,6 +60,12 @@ pub struct ClearPermit<'w> {
     grounds: Box<Grounds<'w>>,
     // Not Send: what was rechecked is cleared by who rechecked it, at once.
     _thread: std::marker::PhantomData<*const ()>,
+}
+
+impl Grounds<'_> {
+    pub(super) fn full(&self) -> &Path {
+        &self.full
+    }
 }
 
 impl<'w> ClearPermit<'w> {
@@ -91,7 +97,10 @@ pub struct Grounds<'w> {
     pub(super) full: PathBuf,
     pub(super) verdict: Verdict,
     pub(super) why: String,
-    pub(super) consent: Consent,
+    /// Without the lease nobody can be kept from opening it: then only a person's word for this one lock will do.
+    pub(super) needs_lease: bool,
+    /// The word for it in the journal.
+    pub(super) what: &'static str,
     pub(super) form: Form,
     pub(super) pinned: Pinned,
     pub(super) place: Place,
@@ -161,16 +170,32 @@ pub(super) type Look<'a> = dyn Fn() -> Result<Option<(Arc<Lock>, Snapshot)>, Loo
 pub(super) fn recheck_with<'w>(
     workplace: &'w Workplace, directory: &Path, seen: &Lock, consent: Consent, look: &Look<'_>,
 ) -> Result<ClearPermit<'w>, Refusal> {
-    let permit = permit(workplace, directory, seen, consent, look);
-    if let Err(refusal) = &permit {
-        workplace.journal_refusal(directory, &seen.path, seen.judgement.verdict, refusal);
-    }
-    permit
+    agree(workplace, directory, seen, Agreed::To(consent), look).map(ClearPermit::new)
 }
 
-fn permit<'w>(
-    workplace: &'w Workplace, directory: &Path, seen: &Lock, consent: Consent, look: &Look<'_>,
-) -> Result<ClearPermit<'w>, Refusal> {
+/// What the person has agreed to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Agreed<'a> {
+    /// To a clear.
+    To(Consent),
+    /// To force, for this reason.
+    ToForce(&'a Reason),
+}
+
+/// Steps 1 to 4, for a clear and for force alike. A refusal is written to the journal.
+pub(super) fn agree<'w>(
+    workplace: &'w Workplace, directory: &Path, seen: &Lock, agreed: Agreed<'_>, look: &Look<'_>,
+) -> Result<Grounds<'w>, Refusal> {
+    let grounds = grounds(workplace, directory, seen, agreed, look);
+    if let Err(refusal) = &grounds {
+        workplace.journal_refusal(directory, &seen.path, seen.judgement.verdict, refusal);
+    }
+    grounds
+}
+
+fn grounds<'w>(
+    workplace: &'w Workplace, directory: &Path, seen: &Lock, agreed: Agreed<'_>, look: &Look<'_>,
+) -> Result<Grounds<'w>, Refusal> {
     let full = directory.join(&*seen.path);
     let failed = |doing, error| Refusal::failed(&full, doing, error);
     let unsupported = |why: &str| Err(Refusal::Unsupported { path: full.clone(), why: why.to_owned() });
@@ -215,16 +240,22 @@ fn permit<'w>(
         return Err(Refusal::VerdictChanged { path: full, was, now, why });
     }
     let not_clearable = |by_name, why| Err(Refusal::NotClearable { path: full.clone(), verdict: now, by_name, why });
-    match (now.clearing(), consent) {
-        (Clearing::Bulk, _) | (Clearing::ByName, Consent::ByName) => {}
-        (Clearing::ByName, Consent::Bulk) => return not_clearable(true, why),
+    match (now.clearing(), agreed) {
+        (_, Agreed::ToForce(_)) => {
+            if let Some(refusal) = force::forbids(&fresh, &full, &why) {
+                return Err(refusal);
+            }
+        }
+        (Clearing::Bulk, _) | (Clearing::ByName, Agreed::To(Consent::ByName)) => {}
+        (Clearing::ByName, Agreed::To(Consent::Bulk)) => return not_clearable(true, why),
         (Clearing::Repair | Clearing::ForceOnly | Clearing::Never, _) => return not_clearable(false, why),
     }
     if fresh.facts.trouble.is_some() || !snapshot.sight.can_clear() {
         return unsupported("evidence is missing: it, or the kernel's lock table, could not be read");
     }
     // Bulk rests on the lease, and a lease is for the owner and root.
-    if consent == Consent::Bulk && !fresh.is_bulk_clearable(&snapshot.sight) {
+    let in_bulk = matches!(agreed, Agreed::To(Consent::Bulk));
+    if in_bulk && !fresh.is_bulk_clearable(&snapshot.sight) {
         return not_clearable(true, format!("{why} It belongs to another user"));
     }
     if matches!(&fresh.facts.users, Users::Looked { open, .. } if !open.is_empty()) {
@@ -240,19 +271,25 @@ fn permit<'w>(
     supported(&full, &place, &pinned, &snapshot)?;
     // A directory at the path would crash the waiters of Python's SoftFileLock.
     let form = if fresh.facts.reading.format.id == "filelock-soft" { Form::File } else { Form::Directory };
-    Ok(ClearPermit::new(Grounds {
+    let (what, why) = match agreed {
+        Agreed::ToForce(reason) => ("force", format!("{} (It was {}: {why})", reason.as_str(), now.id())),
+        Agreed::To(_) => (if workplace.sweeps { "sweep" } else { "clear" }, why),
+    };
+    Ok(Grounds {
         workplace,
         directory: directory.to_owned(),
         path: seen.path.clone(),
         full,
         verdict: now,
         why,
-        consent,
+        // Of a kernel-lock file the lease is what shows that no process has it open, wherever that process is.
+        needs_lease: in_bulk || fresh.facts.kernel_rule,
+        what,
         form,
         pinned,
         place,
         _mutex: mutex,
-    }))
+    })
 }
 
 /// What can be said before anything is made: kind, file system, rights.

@@ -4,11 +4,11 @@
 //! Owns: the names of our temporary things, the marker's content, and telling whether a marker's process is gone.
 //! Never: touches what is not ours; each removal is by type and by identity.
 
+use super::disk::{Name, Pin, Place, Seen, effective_uid};
 use super::fingerprint::Identity;
 use super::journal::RawPath;
 use crate::model::holder::{Pid, ProcessLook};
 use crate::platform::System;
-use crate::platform::linux::change::{Name, Pin, Place, Seen, effective_uid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -207,6 +207,19 @@ impl Placeholder {
             (Form::File, None)
         };
         Ok(Self { form, pin, inside, identity: Identity::of(&stat), marker: marker.clone() })
+    }
+
+    /// Holds what stands at `name` if it is the placeholder that the journal names. Compared after it is held: between a
+    /// look and that, a newcomer's lock could have come to stand there.
+    pub(crate) fn hold_known(place: &Place, name: &Name, marker: &Name, known: &Identity) -> io::Result<Option<Self>> {
+        match Self::hold(place, name, marker) {
+            Ok(held) => Ok(known.is_same_inode(&held.pin.seen()?.stat).then_some(held)),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP) => Ok(None),
+                None if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                _ => Err(error),
+            },
+        }
     }
 
     /// How the journal names it.

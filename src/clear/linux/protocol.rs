@@ -6,20 +6,22 @@
 //! file can be removed by it; every move is an exchange or needs a free target, so nothing is overwritten; the lock's
 //! inode is pinned, so no newcomer can be mistaken for it.
 
+use super::disk::{self, NoLease, Place, Quiet, Seen, random};
 use super::error::{ClearError, Refusal};
 use super::fingerprint::Identity;
+use super::force::ForceClear;
 use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::Pending;
+use super::patience::{Patience, pause};
 use super::permit::{ClearPermit, Grounds};
 use super::placeholder::{AtWork, Form, Maker, Marker, Names, Placeholder};
-use super::putback::{self, PATIENCE, PutBack};
+use super::putback::{self, PATIENCE};
 use super::{Cleared, quarantine};
-use crate::platform::linux::change::{self, NoLease, Place, Quiet, Seen, random};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::ffi::OsStr;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A point of the protocol that was just passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,10 +76,18 @@ const LEASE_TRIES: u32 = 5;
 
 /// Takes the lock away.
 pub(crate) fn run(permit: ClearPermit<'_>, steps: &dyn Steps) -> Result<Cleared, ClearError> {
-    let grounds = permit.into_grounds();
+    run_on(&permit.into_grounds(), steps)
+}
+
+/// The same, by force: no step is left out.
+pub(crate) fn run_forced(force: ForceClear<'_>, steps: &dyn Steps) -> Result<Cleared, ClearError> {
+    run_on(&force.into_grounds(), steps)
+}
+
+fn run_on(grounds: &Grounds<'_>, steps: &dyn Steps) -> Result<Cleared, ClearError> {
     let path = &grounds.full;
     let failed = |doing, error: io::Error| ClearError::Refused(Refusal::failed(path, doing, error));
-    let mut txn = Transaction::begin(&grounds).map_err(|error| failed("preparing", error))?;
+    let mut txn = Transaction::begin(grounds).map_err(|error| failed("preparing", error))?;
     let result = txn.take_away(steps);
     if let Err(error) = &result {
         txn.tell(error);
@@ -112,10 +122,8 @@ impl<'a, 'w> Transaction<'a, 'w> {
             self.forget_temporaries();
         })?;
         let abandon = |error: ClearError| {
-            let removed = held.remove_at(&self.grounds.place, &self.names.other);
-            if removed.is_ok() {
-                let _ = Pending::remove(self.grounds.workplace, &self.txn);
-            }
+            // The intent goes when the journal has the end (`tell`), or a crash in between would leave the entry open.
+            let _ = held.remove_at(&self.grounds.place, &self.names.other);
             error
         };
 
@@ -212,7 +220,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
         let line = Line {
             state: Some(State::Prepared),
             batch: grounds.workplace.batch.clone(),
-            what: Some(if grounds.workplace.sweeps { "sweep" } else { "clear" }.to_owned()),
+            what: Some(grounds.what.to_owned()),
             directory: Some(RawPath::new(grounds.directory.as_os_str())),
             path: Some(RawPath::new(&grounds.path)),
             who: Some(grounds.workplace.who()),
@@ -256,12 +264,12 @@ impl<'a, 'w> Transaction<'a, 'w> {
                 Err(NoLease::InUse) if tries < LEASE_TRIES => {
                     tries += 1;
                     // Not in step with another inspector's tries: each one's own open file would refuse the other for ever.
-                    let jitter = change::random().map_or(5, |random| random as u64 % 10);
-                    std::thread::sleep(Duration::from_millis(5 + jitter));
+                    let jitter = disk::random().map_or(5, |random| random as u64 % 10);
+                    pause(Duration::from_millis(5 + jitter));
                 }
                 // The kernel counts descriptors of other users, in flight and behind mappings, which no look in /proc shows.
                 Err(NoLease::InUse) => return Err(Refusal::InUse(grounds.full.clone())),
-                Err(NoLease::Impossible(_)) if grounds.consent == super::Consent::ByName => return Ok(false),
+                Err(NoLease::Impossible(_)) if !grounds.needs_lease => return Ok(false),
                 Err(NoLease::Impossible(error)) => {
                     let why = format!("nobody can be kept from opening it meanwhile ({error}); clear it by its name");
                     return Err(Refusal::Unsupported { path: grounds.full.clone(), why });
@@ -328,15 +336,15 @@ impl<'a, 'w> Transaction<'a, 'w> {
         if let Some(reader) = &self.grounds.pinned.reader {
             reader.drop_lease();
         }
-        let nothing_left = |place: &Place| place.look(&names.other).map(|seen| seen.is_none());
-        let error = match end {
-            PutBack::Restored | PutBack::Replayed => ClearError::PutBack(path.clone()),
-            PutBack::Released if nothing_left(place).unwrap_or(false) => ClearError::PutBack(path.clone()),
-            PutBack::Released => {
-                let (_, _, kept) = quarantine::keep(self.grounds.workplace, place, &names.other, names, &self.txn)
-                    .map_err(|error| unfinished("keeping what came out", error))?;
-                ClearError::Kept { path: path.clone(), kept }
-            }
+        // What is still under our name was let go of by its owner, who found the path otherwise than it left it.
+        let left = place.look(&names.other).map_err(|error| unfinished("looking at what came out", error))?;
+        tracing::debug!(?end, left = left.is_some(), "another program was faster");
+        let error = if left.is_none() {
+            ClearError::PutBack(path.clone())
+        } else {
+            let (_, _, kept) = quarantine::keep(self.grounds.workplace, place, &names.other, names, &self.txn)
+                .map_err(|error| unfinished("keeping what came out", error))?;
+            ClearError::Kept { path: path.clone(), kept }
         };
         let _ = place.sync();
         Err(error)
@@ -346,11 +354,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
     fn tell(&self, error: &ClearError) {
         let said = error.to_string();
         let journaled = match error {
-            ClearError::Refused(refusal) if !self.prepared => {
-                let grounds = self.grounds;
-                grounds.workplace.journal_refusal(&grounds.directory, &grounds.path, grounds.verdict, refusal);
-                Ok(())
-            }
+            ClearError::Refused(refusal) if !self.prepared => self.refuse(refusal),
             ClearError::Refused(_) => self.journal(State::Refused, &said, None),
             ClearError::PutBack(_) => self.journal(State::Putback, &said, None),
             ClearError::Kept { kept, .. } => self.journal(State::KeptForeign, &said, Some(kept)),
@@ -384,6 +388,23 @@ impl<'a, 'w> Transaction<'a, 'w> {
         }
     }
 
+    /// Under the same id: if the intent is in the journal all the same (written, but the disk could not be waited for),
+    /// this closes it.
+    fn refuse(&self, refusal: &Refusal) -> io::Result<()> {
+        let grounds = self.grounds;
+        grounds.workplace.journal().append(&Line {
+            state: Some(State::Refused),
+            what: Some("refuse".to_owned()),
+            directory: Some(RawPath::new(grounds.directory.as_os_str())),
+            path: Some(RawPath::new(&grounds.path)),
+            who: Some(grounds.workplace.who()),
+            verdict: Some(refusal.verdict().unwrap_or(grounds.verdict).id().to_owned()),
+            why: Some(refusal.to_string()),
+            outcome: Some("nothing was changed".to_owned()),
+            ..self.line()
+        })
+    }
+
     fn line(&self) -> Line {
         Line { id: self.id.clone(), at: self.grounds.workplace.system.wall().rfc3339(), ..Line::default() }
     }
@@ -413,7 +434,7 @@ fn probe(place: &Place, names: &Names) -> io::Result<()> {
 
 /// The last step of step 9: the path becomes free, by a call that can remove nothing but our own empty directory.
 pub(crate) fn free(place: &Place, names: &Names, held: &Placeholder) -> io::Result<()> {
-    let began = Instant::now();
+    let patience = Patience::of(PATIENCE);
     loop {
         let error = match held.remove_emptied_at(place, &names.lock) {
             Ok(()) => return Ok(()),
@@ -432,14 +453,14 @@ pub(crate) fn free(place: &Place, names: &Names, held: &Placeholder) -> io::Resu
                 if held.is_deleted()? {
                     return Ok(());
                 }
-                if began.elapsed() > PATIENCE {
+                if patience.is_over() {
                     if place.look(&names.lock)?.is_some_and(|seen| held.is(&seen)) {
                         return Err(error); // somebody has put something into it
                     }
                     held.remove_wherever_it_is();
                     return Ok(());
                 }
-                std::thread::sleep(Duration::from_millis(1));
+                pause(Duration::from_millis(1));
             }
             _ => return Err(error),
         }

@@ -3,12 +3,13 @@
 //! Owns: the put-back loop (CLEARING.md step 9, "not OK"), shared by the protocol and by recovery.
 //! Never: removes a name of something that has no other, nor leaves the path empty while what belongs there is in our hands.
 
+use super::disk::{Name, Place, Seen};
 use super::fingerprint::Identity;
+use super::patience::{Patience, pause};
 use super::placeholder::{Names, Placeholder};
 use super::protocol::{Step, Steps};
-use crate::platform::linux::change::{Name, Place, Seen};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long we wait for another inspector to give our placeholder back.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,17 +35,20 @@ fn same(one: Option<&Identity>, seen: Option<&Seen>) -> bool {
 
 /// Puts what `names.other` holds back to where the placeholder is.
 pub(crate) fn put_back(place: &Place, names: &Names, ours: &Placeholder, steps: &dyn Steps) -> io::Result<PutBack> {
-    let began = Instant::now();
-    let came_out = inode(place.look(&names.other)?);
+    let patience = Patience::of(PATIENCE);
     // (a) A second link keeps the inode even if a breaker unlinks it the moment that it stands at the path again: the
-    // owner of a git-style lock must find its data. Refused for directories, and by fs.protected_hardlinks.
-    let linked = place.link(&names.other, place, &names.keep).is_ok();
+    // owner of a git-style lock must find its data. Refused for directories, and by fs.protected_hardlinks. One that is
+    // there already is of a put-back that was interrupted, and tells what came out then.
+    let (came_out, linked) = match inode(place.look(&names.keep)?) {
+        Some(kept) => (Some(kept), true),
+        None => (inode(place.look(&names.other)?), place.link(&names.other, place, &names.keep).is_ok()),
+    };
     steps.after(Step::Linked);
     let end = loop {
         match place.look(&names.lock)? {
             // (b) Our placeholder still stands there: swap again. Looked at first, so that a path that has moved on
             // without us is not touched at all.
-            Some(seen) if ours.is(&seen) => match swap_until_ours(place, names, ours, came_out.clone(), steps)? {
+            Some(seen) if ours.is(&seen) => match swap_until_ours(place, names, ours.identity(), None, steps)? {
                 Swapped::Ours => break PutBack::Restored,
                 Swapped::Again => {}
             },
@@ -54,11 +58,11 @@ pub(crate) fn put_back(place: &Place, names: &Names, ours: &Placeholder, steps: 
                 if replay(place, names, ours, linked)? {
                     break PutBack::Replayed;
                 }
-                if began.elapsed() > PATIENCE {
+                if patience.is_over() {
                     break PutBack::Released;
                 }
                 // Another inspector has it in hand, or it is on its way: nothing tells when it is back.
-                std::thread::sleep(Duration::from_millis(1));
+                pause(Duration::from_millis(1));
             }
         }
     };
@@ -71,20 +75,29 @@ enum Swapped {
     Again,
 }
 
+/// A put-back that died between two swaps: what came out of the first stands at the path (its second link tells), and what
+/// belongs there is under our name. The swap that was next is made up for.
+pub(crate) fn finish_swap(place: &Place, names: &Names, ours: &Identity) -> io::Result<()> {
+    let kept = inode(place.look(&names.keep)?);
+    let other = place.look(&names.other)?;
+    let is_in_hand = other.is_some_and(|seen| !ours.is_same_inode(&seen.stat)) && !same(kept.as_ref(), other.as_ref());
+    if kept.is_some() && is_in_hand && same(kept.as_ref(), place.look(&names.lock)?.as_ref()) {
+        swap_until_ours(place, names, ours, kept, &super::protocol::Straight)?;
+    }
+    Ok(())
+}
+
 fn swap_until_ours(
-    place: &Place, names: &Names, ours: &Placeholder, came_out: Option<Identity>, steps: &dyn Steps,
+    place: &Place, names: &Names, ours: &Identity, mut put_before: Option<Identity>, steps: &dyn Steps,
 ) -> io::Result<Swapped> {
-    let mut put = came_out;
+    let mut in_hand = inode(place.look(&names.other)?);
     loop {
         match place.exchange(&names.lock, &names.other) {
+            // The path was freed just now. If we hold somebody's lock that stood there a moment ago, it goes back to where
+            // it was, if that is still free; if not, the look in the outer loop decides.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // The path was freed just now. If we hold somebody's lock that stood there a moment ago, it goes back
-                // to where it was, if that is still free; if not, the look in the outer loop decides.
-                match place.look(&names.other)? {
-                    Some(seen) if !ours.is(&seen) && !same(put.as_ref(), Some(&seen)) => {
-                        let _ = place.move_to_free(&names.other, place, &names.lock);
-                    }
-                    _ => {}
+                if put_before.is_some() {
+                    let _ = place.move_to_free(&names.other, place, &names.lock);
                 }
                 return Ok(Swapped::Again);
             }
@@ -92,24 +105,16 @@ fn swap_until_ours(
         }
         steps.after(Step::SwappedBack);
         let got = place.look(&names.other)?;
-        if got.as_ref().is_none_or(|seen| ours.is(seen)) {
+        if got.as_ref().is_none_or(|seen| ours.is_same_inode(&seen.stat)) {
             return Ok(Swapped::Ours);
         }
         // Not the placeholder: somebody came in between the look and the swap. What we hold now belongs at the path, and
-        // what we put there does not: swap until we get back what we put in.
-        let held = inode(got);
-        place.exchange(&names.lock, &names.other).or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => place.move_to_free(&names.other, place, &names.lock),
-            _ => Err(error),
-        })?;
-        let back = place.look(&names.other)?;
-        if back.as_ref().is_none_or(|seen| same(put.as_ref(), Some(seen))) {
+        // what we put there does not: swap until we get back what we put in by the swap before.
+        if same(put_before.as_ref(), got.as_ref()) {
             return Ok(Swapped::Again);
         }
-        if back.as_ref().is_some_and(|seen| ours.is(seen)) {
-            return Ok(Swapped::Ours);
-        }
-        put = held;
+        put_before = in_hand;
+        in_hand = inode(got);
     }
 }
 

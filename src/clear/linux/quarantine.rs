@@ -3,8 +3,8 @@
 //! Owns: choosing the place and moving there. Never: copies, and never overwrites.
 
 use super::Workplace;
+use super::disk::{Name, Place, effective_uid, mount_point, private_directory};
 use super::placeholder::Names;
-use crate::platform::linux::change::{Name, Place, effective_uid, mount_point, private_directory};
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;

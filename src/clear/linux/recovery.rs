@@ -3,16 +3,19 @@
 //! Owns: recovery of one directory (before each clear there), of all, and the repair of an interrupted placeholder.
 //! Never: touches what a living Lockscope is at work on, nor anything but our own names and our own placeholder.
 
+use super::disk::{Name, NoLease, Place, Reader};
 use super::error::Refusal;
 use super::fingerprint::Identity;
 use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::{DirectoryMutex, Pending};
 use super::placeholder::{AtWork, Marker, Names, Placeholder, marker_at};
 use super::protocol::{Straight, free, names_from};
-use super::putback::{self, PutBack};
+use super::putback;
 use super::{Repaired, Workplace, quarantine};
 use crate::model::facts::FileKind;
-use crate::platform::linux::change::{Name, Place};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -138,8 +141,8 @@ fn remove_unused(place: &Place, names: &Names) -> io::Result<()> {
 
 fn remove_ours(place: &Place, names: &Names, deed: &Deed) -> io::Result<()> {
     for name in [&names.other, &names.keep] {
-        if place.look(name)?.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)) {
-            Placeholder::hold(place, name, &names.marker)?.remove_at(place, name)?;
+        if let Some(held) = Placeholder::hold_known(place, name, &names.marker, &deed.placeholder)? {
+            held.remove_at(place, name)?;
         }
     }
     Ok(())
@@ -148,59 +151,134 @@ fn remove_ours(place: &Place, names: &Names, deed: &Deed) -> io::Result<()> {
 /// Finishes or puts back, by what stands where. Gives the entry's end.
 fn settle(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> io::Result<End> {
     let keep = || quarantine::keep(workplace, place, &names.other, names, &deed.txn).map(|(_, _, path)| Some(path));
-    let is_ours = |name: &Name| -> io::Result<bool> {
-        Ok(place.look(name)?.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)))
-    };
+    // Held once and for all: wherever others move it from now on, it is known.
+    let hold = |name: &Name| Placeholder::hold_known(place, name, &names.marker, &deed.placeholder);
+    putback::finish_swap(place, names, &deed.placeholder)?;
+    save_second_link(place, names, deed)?;
+    let at_lock = hold(&names.lock)?;
+    let claim = claim(place, names, deed)?;
+    let is_lock = claim.is_some();
     let other = place.look(&names.other)?;
-    let is_lock = other.is_some_and(|seen| deed.lock.is_untouched(&seen.stat));
-    let end = if is_ours(&names.lock)? {
-        let held = Placeholder::hold(place, &names.lock, &names.marker)?;
-        if is_lock || other.is_none() {
-            // The swap was done and what came out is what was confirmed (or has been removed since): go on.
-            held.empty()?;
-            free(place, names, &held)?;
-            let kept = if is_lock { keep()? } else { None };
-            (State::Done, "cleared, after an interruption", kept)
-        } else {
-            match putback::put_back(place, names, &held, &Straight)? {
-                PutBack::Released if place.look(&names.other)?.is_some() => {
-                    (State::KeptForeign, "another program took and released it meanwhile", keep()?)
-                }
-                _ => (State::Putback, "another program had taken it; put back after an interruption", None),
-            }
-        }
-    } else if is_ours(&names.other)? {
+    let end = if let Some(held) = at_lock.as_ref().filter(|_| is_lock || other.is_none()) {
+        // The swap was done and what came out is what was confirmed (or has been removed since): go on.
+        held.empty()?;
+        free(place, names, held)?;
+        let kept = if is_lock { keep()? } else { None };
+        (State::Done, "cleared, after an interruption", kept)
+    } else if other.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)) {
         // Not swapped yet, or put back already.
         (State::Refused, "interrupted before anything was removed", None)
-    } else if is_lock {
-        // The path was free; only the quarantine was missing.
-        (State::Done, "cleared, after an interruption", keep()?)
     } else if other.is_some() {
-        (State::KeptForeign, "another program took and released it meanwhile", keep()?)
-    } else if let Some(kept) = find_kept(workplace, place, names, deed)? {
-        (State::Done, "cleared, after an interruption", Some(kept))
+        let held = match at_lock {
+            None => find_moved(place, deed)?.map(|name| hold(&name)).transpose()?.flatten(),
+            at_lock => at_lock,
+        };
+        if is_lock {
+            // The path was free, or another had moved our placeholder away from it; only the quarantine was missing.
+            held.iter().for_each(Placeholder::remove_wherever_it_is);
+            (State::Done, "cleared, after an interruption", keep()?)
+        } else {
+            if let Some(held) = held {
+                putback::put_back(place, names, &held, &Straight)?;
+            }
+            if place.look(&names.other)?.is_some() {
+                (State::KeptForeign, "another program took and released it meanwhile", keep()?)
+            } else {
+                (State::Putback, "another program had taken it; put back after an interruption", None)
+            }
+        }
+    } else if let Some((kept, is_lock)) = find_kept(workplace, place, names, deed)? {
+        if is_lock {
+            (State::Done, "cleared, after an interruption", Some(kept))
+        } else {
+            (State::KeptForeign, "another program took and released it meanwhile", Some(kept))
+        }
     } else {
         (State::Refused, "interrupted; nothing of it is left", None)
     };
     remove_ours(place, names, deed)?;
-    // The put-back's second link to what stands elsewhere by now.
-    if let Some(seen) = place.look(&names.keep)?
-        && seen.stat.links > 1
-    {
+    // The put-back's second link to what stands elsewhere by now, or was released by its owner.
+    if place.look(&names.keep)?.is_some() {
         place.unlink(&names.keep)?;
     }
     place.sync()?;
     Ok(end)
 }
 
-fn find_kept(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<PathBuf>> {
-    for directory in quarantine::candidates(workplace, place) {
-        let path = directory.join(&deed.txn);
-        if path.symlink_metadata().is_ok() {
-            return Ok(Some(path));
+/// What came out of the swap, if it is the lock as it was confirmed, and nobody has it open: with the lease of the one that
+/// died went what kept openers waiting, and whoever was let on may write itself into the file at any moment. `None` also
+/// for that: it goes back to where it stood.
+fn claim(place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<Claim>> {
+    let pin = match place.pin(&names.other) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let stat = pin.seen()?.stat;
+    if !deed.lock.is_untouched(&stat) {
+        return Ok(None);
+    }
+    if stat.kind != FileKind::Regular {
+        return Ok(Some(Claim { _reader: None }));
+    }
+    let reader = match pin.open() {
+        Ok(reader) => reader,
+        // Another's lease on it: somebody has it open.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // The kernel counts an opener that still waits, too: it counts before it waits (`fs/open.c`, `do_dentry_open`). Where
+    // there are no leases the clear had none either, and went by what stands in the file.
+    if matches!(reader.take_lease(), Err(NoLease::InUse)) {
+        return Ok(None);
+    }
+    let content = BASE64_STANDARD.decode(&deed.content).unwrap_or_default();
+    let is_as_it_was = deed.lock.is_untouched(&pin.seen()?.stat) && reader.starts_with(&content)?;
+    Ok(is_as_it_was.then_some(Claim { _reader: Some(reader) }))
+}
+
+/// Keeps openers away from the lock until it is in quarantine.
+struct Claim {
+    _reader: Option<Reader>,
+}
+
+/// The put-back's second link, where it is the last: its owner let go of the other one, and nothing is destroyed.
+fn save_second_link(place: &Place, names: &Names, deed: &Deed) -> io::Result<()> {
+    match place.look(&names.keep)? {
+        Some(seen) if seen.stat.links == 1 && !deed.placeholder.is_same_inode(&seen.stat) => {
+            match place.move_to_free(&names.keep, place, &names.other) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                other => other,
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name that somebody gave our placeholder: a holder that commits by rename did not see that it was no file of its
+/// own. Looked for in its directory only, and only after a crash in the few calls between the swap and its end.
+fn find_moved(place: &Place, deed: &Deed) -> io::Result<Option<Name>> {
+    for name in place.names()? {
+        let Some(name) = Name::new(&name) else { continue };
+        if place.look(&name)?.is_some_and(|seen| deed.placeholder.is_same_inode(&seen.stat)) {
+            return Ok(Some(name));
         }
     }
-    Ok(place.look(&names.cleared)?.map(|_| place.path().join(names.cleared.as_os_str())))
+    Ok(None)
+}
+
+/// Where it is kept already, and whether that is the lock (else what came out instead of it).
+fn find_kept(workplace: &Workplace, place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<(PathBuf, bool)>> {
+    let Some(in_there) = Name::new(OsStr::new(&deed.txn)) else { return Ok(None) };
+    for directory in quarantine::candidates(workplace, place) {
+        // One that is not there yet keeps nothing.
+        let Ok(there) = Place::open(&directory) else { continue };
+        if let Some(seen) = there.look(&in_there)? {
+            return Ok(Some((directory.join(&deed.txn), deed.lock.is_untouched(&seen.stat))));
+        }
+    }
+    let beside = place.look(&names.cleared)?;
+    let path = || place.path().join(names.cleared.as_os_str());
+    Ok(beside.map(|seen| (path(), deed.lock.is_untouched(&seen.stat))))
 }
 
 /// Repairs an interrupted clear, of which a placeholder stands at this path, and tells what was done. For the verdict

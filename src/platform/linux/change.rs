@@ -1,6 +1,6 @@
 //! Changing: the calls by which `clear` moves files about, each relative to a directory that is held open.
 //!
-//! Owns: [`Place`], [`Pin`], [`Reader`] (with its lease), [`Quiet`], and the program's only `unsafe`.
+//! Owns: [`Place`], [`Pin`], [`Reader`] (with its lease), [`Quiet`], and with them all `unsafe` but a scout's fork.
 //! Never: decides whether to act, follows a link, or overwrites anything. Only `unlink` and `remove_directory` destroy.
 
 use crate::model::facts::{FileKind, FileStat};
@@ -90,6 +90,8 @@ impl Place {
     /// Resolves the path (`/var/lock` is a symbolic link on many systems), then opens the result without following any:
     /// a component that is re-pointed in between makes it fail instead of leading elsewhere.
     pub fn open(path: &Path) -> io::Result<Self> {
+        // From here on the file system is touched by ourselves.
+        super::guard::ask_for_an_answer(path)?;
         let real = path.canonicalize()?;
         // O_RDONLY, since fsync needs it; a directory that may not be listed is held by O_PATH and not synced.
         let (read, held) = (OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, OFlags::PATH);
@@ -451,28 +453,8 @@ pub fn mount_point(mount: u64) -> io::Result<Option<PathBuf>> {
     Ok(text.split(|b| *b == b'\n').find_map(|line| {
         let mut fields = line.split(|b| *b == b' ');
         let id: u64 = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-        (id == mount).then(|| fields.nth(3).map(unescape)).flatten()
+        (id == mount).then(|| fields.nth(3).map(super::mounts::unescape)).flatten()
     }))
-}
-
-/// mountinfo writes space, tab, newline and backslash as `\040` and so on (`fs/proc_namespace.c`, `mangle`).
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        let octal = tail.get(..3).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 8).ok());
-        match octal {
-            Some(byte) if *first == b'\\' => {
-                bytes.push(byte);
-                rest = &tail[3..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    OsString::from_vec(bytes).into()
 }
 
 #[cfg(test)]
@@ -536,12 +518,10 @@ mod tests {
     }
 
     #[test]
-    fn mount_points_are_found_and_their_escapes_undone() {
+    fn mount_points_are_found() {
         // Not "/": in a chroot that is no mount.
         let proc = Place::open(Path::new("/proc")).unwrap().id().unwrap();
         assert_eq!(mount_point(proc.mount).unwrap(), Some(PathBuf::from("/proc")));
-        assert_eq!(unescape(b"/a\\040b\\134"), PathBuf::from("/a b\\"));
-        assert_eq!(unescape(b"/short\\04"), PathBuf::from("/short\\04"));
     }
 
     #[test]

@@ -5,16 +5,19 @@
 
 pub mod change;
 mod directory;
+mod ending;
+mod guard;
 mod host;
 #[cfg(feature = "cli")]
 pub mod interrupt;
 mod lock_table;
 mod mounts;
 mod processes;
+mod scout;
 
-use super::{Directory, Host, ProcessSweep, System};
+use super::{Directory, Ending, EndingError, Host, ProcessSweep, System};
 use crate::model::facts::FileSystem;
-use crate::model::holder::{Pid, ProcessLook};
+use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::KernelLock;
 use crate::model::time::Wall;
 use std::io;
@@ -75,11 +78,23 @@ impl System for Linux {
         processes::locked_files(pid)
     }
 
+    fn locked_paths(&self, pid: Pid) -> Option<Vec<std::path::PathBuf>> {
+        processes::locked_paths(pid)
+    }
+
+    fn children(&self, pid: Pid) -> Vec<Pid> {
+        ending::children(pid)
+    }
+
+    fn terminate(&self, process: &ProcessFacts, patience: Duration) -> Result<Ending, EndingError> {
+        ending::terminate(process, &self.users, patience)
+    }
+
     fn deleted_locked_files(&self, pid: Pid) -> Option<Vec<(std::path::PathBuf, super::OpenFile)>> {
         processes::deleted_locked_files(pid)
     }
 
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
-        Ok(Box::new(directory::LinuxDirectory::open(path)?))
+        guard::open_directory(path)
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! State `Z` alone is never taken for gone: a process whose first thread has exited shows `Z` while its other threads
 //! live on and hold locks (CLEARING.md 2.1). Only its pidfd tells.
+//!
+//! What stands behind `/proc/PID/fd/N`, `cwd` and their like is never touched, as it may be on a mount that does not
+//! answer: `readlink` names it, and `fdinfo` numbers it, out of the kernel's memory.
 
-use super::host;
+use super::{guard, host};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::parse_fdinfo;
 use crate::platform::{OpenFile, ProcessSweep, ProcessView};
@@ -182,7 +185,12 @@ pub(super) fn count() -> (u32, u32) {
 
 pub(super) fn sweep(users: &UserNames) -> ProcessSweep {
     let mut sweep = ProcessSweep::default();
+    let scouts = guard::scouts();
+    let is_scout = |pid: Pid| scouts.iter().any(|scout| scout.as_raw_nonzero().get() == pid.get() as i32);
     for pid in all_pids() {
+        if is_scout(pid) {
+            continue;
+        }
         let (ProcessLook::Running(facts) | ProcessLook::Exited(facts)) = look_at(pid, users) else { continue };
         let files_seen = open_files(pid, &mut sweep.open_files);
         // ENOENT: it has exited, perhaps just now. Only a refusal hides something.
@@ -254,21 +262,42 @@ fn same_time_namespace(pid: Pid) -> Option<bool> {
     Some(std::fs::read_link(format!("/proc/{pid}/ns/time")).ok()? == *ours)
 }
 
+/// What the open files that carry kernel locks are called; `None` where that may not be seen.
+pub(super) fn locked_paths(pid: Pid) -> Option<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = locked(pid, |_| true)?.into_iter().map(|(path, _)| path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    Some(paths)
+}
+
 /// Deleted files that a process holds kernel locks on. The kernel adds ` (deleted)` to the path of what has no name left
 /// (`d_path`); a file may really be called so, hence the inode is compared by whoever asks.
 pub(super) fn deleted_locked_files(pid: Pid) -> Option<Vec<(PathBuf, OpenFile)>> {
     const DELETED: &[u8] = b" (deleted)";
+    let is_deleted = |path: &[u8]| path.ends_with(DELETED);
+    let deleted = locked(pid, is_deleted)?.into_iter().filter_map(|(path, file)| {
+        let path = path.as_os_str().as_bytes().strip_suffix(DELETED)?;
+        Some((PathBuf::from(OsStr::from_bytes(path)), file))
+    });
+    Some(deleted.collect())
+}
+
+/// The open files of a process that carry kernel locks, with the path that the kernel gives for each; only those with
+/// such a path are asked about.
+fn locked(pid: Pid, is_meant: impl Fn(&[u8]) -> bool) -> Option<Vec<(PathBuf, OpenFile)>> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let mut found = Vec::new();
     for entry in entries.flatten() {
-        let Ok(target) = std::fs::read_link(entry.path()) else { continue };
-        let Some(path) = target.as_os_str().as_bytes().strip_suffix(DELETED) else { continue };
+        let Ok(path) = std::fs::read_link(entry.path()) else { continue };
+        if !is_meant(path.as_os_str().as_bytes()) {
+            continue;
+        }
         let number = entry.file_name();
         let Ok(text) = std::fs::read(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())) else { continue };
         let info = parse_fdinfo(&String::from_utf8_lossy(&text));
         if let Some(ino) = info.ino.filter(|_| !info.locks.is_empty()) {
             let file = OpenFile { pid, mount: info.mount, ino, locks: info.locks };
-            found.push((PathBuf::from(OsStr::from_bytes(path)), file));
+            found.push((path, file));
         }
     }
     Some(found)

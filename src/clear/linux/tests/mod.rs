@@ -4,6 +4,8 @@
 
 mod crash;
 mod interleave;
+mod model;
+mod places;
 mod plain;
 
 use super::journal::{Entry, State};

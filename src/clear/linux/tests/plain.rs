@@ -4,7 +4,7 @@ use super::*;
 use crate::clear::linux::permit::recheck_with;
 use crate::clear::linux::placeholder::Form;
 use crate::clear::linux::protocol::Straight;
-use crate::clear::{Refusal, UndoRefusal, undo};
+use crate::clear::{Refusal, UndoRefusal, recover_all, undo};
 use crate::model::verdict::Verdict;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -182,7 +182,13 @@ fn without_a_journal_nothing_is_done() {
         let result = world.clear(&Straight);
         assert!(matches!(result, Err(ClearError::Refused(_))), "{result:?}");
         assert!(result.unwrap_err().to_string().contains("writing the journal"));
-        world.assert_untouched(&before);
+        assert_eq!((Look::at(&world.lock), world.names()), (before, vec![NAME.to_owned()]));
+        // An intent stays until the journal has the end; and that it can have again.
+        assert_eq!(world.pending().len(), 1);
+        let journal = world.workplace.state_dir.join("journal");
+        fs::remove_file(&journal).or_else(|_| fs::remove_dir_all(&journal)).unwrap();
+        assert_eq!(recover_all(&world.workplace).unwrap(), 1);
+        world.assert_tidy(&[NAME]);
     }
 }
 
