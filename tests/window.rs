@@ -397,7 +397,7 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     stage.harness.run_steps(2);
     assert!(
         stage.shows("Stale locks here are cleared automatically, every 10 min.")
-            && stage.button("automatic clearing every 10 min")
+            && stage.button("clearing every 10 min")
     );
     let acts = vec![
         Act::Cleared { path: "a_all.lock".into(), id: "7".into(), why: "Gone.".into() },
