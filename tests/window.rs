@@ -255,6 +255,77 @@ fn what_is_not_proved_stale_wants_its_name_typed() {
 }
 
 #[test]
+fn force_is_behind_its_own_button_the_typed_name_and_a_reason() {
+    let (_directory, mut stage) = stage();
+    stage.click_row("Elsewhere, far.lock");
+    stage.click(Role::Button, "Force…");
+    assert!(stage.shows("Take this lock away by force?"));
+    stage.asked();
+    let forced = |stage: &Stage| {
+        stage.asked().into_iter().find_map(|command| match command {
+            Command::Force { seen, reason, .. } => Some((seen.path.to_os_string(), reason.as_str().to_owned())),
+            _ => None,
+        })
+    };
+    for (field, words) in [("", ""), ("Name of the lock", "far.lock"), ("Reason", "ticket 7")] {
+        stage.press(Key::Enter);
+        assert!(stage.shows("Take this lock away by force?") || field.is_empty());
+        if field.is_empty() {
+            // Enter has pressed Cancel: asked once more.
+            stage.click(Role::Button, "Force…");
+            stage.click(Role::Button, "Take it away by force");
+            assert_eq!(forced(&stage), None, "neither name nor reason");
+            continue;
+        }
+        stage.harness.get_by_role_and_label(Role::TextInput, field).focus();
+        stage.harness.run_steps(1);
+        stage.harness.get_by_role_and_label(Role::TextInput, field).type_text(words);
+        stage.harness.run_steps(2);
+        if field == "Name of the lock" {
+            stage.click(Role::Button, "Take it away by force");
+            assert_eq!(forced(&stage), None, "no reason");
+        }
+    }
+    stage.click(Role::Button, "Take it away by force");
+    assert_eq!(forced(&stage), Some(("far.lock".into(), "ticket 7".to_owned())));
+}
+
+#[test]
+fn what_the_kernel_says_is_held_cannot_be_forced_and_its_holder_is_ended_by_a_dialog_of_its_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let holder = Process::shell(directory.path(), "exec 9>a_memory.lock; flock 9; echo ready; exec sleep 1000");
+    let mut stage = Stage::on(look_at(directory.path()));
+    stage.click_row("Held, a_memory.lock");
+    stage.click(Role::Button, "Force…");
+    assert!(!stage.shows("Take this lock away by force?"), "the button is off");
+    stage.click(Role::Button, "End sleep…");
+    assert!(stage.shows("Looking at what that would hit"));
+    let pid = stage.asked().into_iter().find_map(|command| match command {
+        Command::AskImpact(pid) => Some(pid),
+        _ => None,
+    });
+    let pid = pid.expect("asked for");
+    assert_eq!(pid.get(), holder.pid());
+    let impact = lockscope::inspect::impact_of(&*support::machine(), pid).expect("running");
+    stage.tell.send(Event::Impact(pid, Ok(Box::new(impact)))).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows(&format!("End sleep (PID {pid})?")));
+    assert!(stage.shows("It holds locks on: "));
+    stage.click(Role::Button, "End the process");
+    let ended = |stage: &Stage| stage.asked().iter().any(|command| matches!(command, Command::EndHolder { .. }));
+    assert!(!ended(&stage), "no reason");
+    stage.harness.get_by_role_and_label(Role::TextInput, "Reason").focus();
+    stage.harness.run_steps(1);
+    stage.harness.get_by_role_and_label(Role::TextInput, "Reason").type_text("ticket 7");
+    stage.harness.run_steps(2);
+    stage.click(Role::Button, "End the process");
+    assert!(ended(&stage));
+    stage.tell.send(Event::HolderEnded("sleep has ended.".to_owned())).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows("sleep has ended.") && !stage.shows("End the process"));
+}
+
+#[test]
 fn keys_move_choose_and_ask() {
     let (_directory, mut stage) = stage();
     stage.press(Key::ArrowDown);
@@ -397,7 +468,7 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     stage.harness.run_steps(2);
     assert!(
         stage.shows("Stale locks here are cleared automatically, every 10 min.")
-            && stage.button("automatic clearing every 10 min")
+            && stage.button("clearing every 10 min")
     );
     let acts = vec![
         Act::Cleared { path: "a_all.lock".into(), id: "7".into(), why: "Gone.".into() },

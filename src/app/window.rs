@@ -169,6 +169,10 @@ impl Window {
         if let Some(snapshot) = &newest {
             let news = self.snapshot.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, snapshot));
             if news {
+                if self.show_journal {
+                    // Another Lockscope may have cleared here.
+                    self.engine.send(Command::ReadJournal);
+                }
                 self.note_directory(snapshot);
                 self.selection.retain(|id| snapshot.lock(id).is_some());
                 let bulk = snapshot.locks().filter(|lock| lock.is_bulk_clearable(&snapshot.sight));

@@ -114,11 +114,8 @@ impl World for Machine {
         self.entries().map(PutBack::of)
     }
 
-    fn mend(&self) {
+    fn expire(&self) {
         let Some(workplace) = &self.workplace else { return };
-        if let Err(error) = clear::recover_all(workplace) {
-            tracing::warn!(%error, "interrupted clears could not be looked for");
-        }
         if let Err(error) = clear::expire(workplace) {
             tracing::warn!(%error, "what was kept for undo could not be looked through");
         }

@@ -82,6 +82,8 @@ pub(super) struct Worker {
     commands: Sender<Command>,
     demo: Option<Demo>,
     swept: Option<Swept>,
+    /// Of the journal as it was last read.
+    journal_stamp: Option<(Option<PathBuf>, u64)>,
 }
 
 /// So long a process that was asked to end is waited for; its end is seen later too.
@@ -99,8 +101,18 @@ impl Worker {
         let workplace = options.state_dir.as_ref().map(|state| Workplace::new(Arc::clone(&options.system), state));
         let system = Arc::clone(&options.system);
         let config_dir = options.config_dir.clone();
-        let mut worker =
-            Self { system, workplace, config_dir, shared, events, wake, commands, demo: None, swept: None };
+        let mut worker = Self {
+            system,
+            workplace,
+            config_dir,
+            shared,
+            events,
+            wake,
+            commands,
+            demo: None,
+            swept: None,
+            journal_stamp: None,
+        };
         let body = move || {
             worker.recover();
             (worker.wake)();
@@ -294,10 +306,18 @@ impl Worker {
             .collect()
     }
 
-    fn read_journal(&self) {
+    /// Another Lockscope may have written; where nobody has, nothing is read.
+    fn read_journal(&mut self) {
         let Some(workplace) = &self.workplace else { return };
-        match workplace.journal().read() {
+        let journal = workplace.journal();
+        // Before the reading: what is written meanwhile is read the next time.
+        let stamp = journal.stamp().ok();
+        if stamp.is_some() && stamp == self.journal_stamp {
+            return;
+        }
+        match journal.read() {
             Ok(entries) => {
+                self.journal_stamp = stamp;
                 self.shared.journal.store(Arc::new(entries.into_iter().map(JournalLine::from).collect()));
             }
             Err(error) => self.tell(Event::Notice(format!("The journal could not be read: {error}"))),
