@@ -68,6 +68,13 @@ impl Stage {
         self.harness.run_steps(2);
     }
 
+    fn write_into(&mut self, field: &str, words: &str) {
+        self.harness.get_by_role_and_label(Role::TextInput, field).focus();
+        self.harness.run_steps(1);
+        self.harness.get_by_role_and_label(Role::TextInput, field).type_text(words);
+        self.harness.run_steps(2);
+    }
+
     /// The commands since the last time.
     fn asked(&self) -> Vec<Command> {
         self.commands.try_iter().collect()
@@ -267,24 +274,13 @@ fn force_is_behind_its_own_button_the_typed_name_and_a_reason() {
             _ => None,
         })
     };
-    for (field, words) in [("", ""), ("Name of the lock", "far.lock"), ("Reason", "ticket 7")] {
-        stage.press(Key::Enter);
-        assert!(stage.shows("Take this lock away by force?") || field.is_empty());
-        if field.is_empty() {
-            // Enter has pressed Cancel: asked once more.
-            stage.click(Role::Button, "Force…");
-            stage.click(Role::Button, "Take it away by force");
-            assert_eq!(forced(&stage), None, "neither name nor reason");
-            continue;
-        }
-        stage.harness.get_by_role_and_label(Role::TextInput, field).focus();
-        stage.harness.run_steps(1);
-        stage.harness.get_by_role_and_label(Role::TextInput, field).type_text(words);
-        stage.harness.run_steps(2);
-        if field == "Name of the lock" {
-            stage.click(Role::Button, "Take it away by force");
-            assert_eq!(forced(&stage), None, "no reason");
-        }
+    stage.press(Key::Enter);
+    assert!(!stage.shows("Take this lock away by force?"), "what Enter does by accident is nothing");
+    stage.click(Role::Button, "Force…");
+    for (field, words) in [("Name of the lock", "far.lock"), ("Reason", "ticket 7")] {
+        stage.click(Role::Button, "Take it away by force");
+        assert_eq!(forced(&stage), None, "no {field}");
+        stage.write_into(field, words);
     }
     stage.click(Role::Button, "Take it away by force");
     assert_eq!(forced(&stage), Some(("far.lock".into(), "ticket 7".to_owned())));
@@ -311,13 +307,16 @@ fn what_the_kernel_says_is_held_cannot_be_forced_and_its_holder_is_ended_by_a_di
     stage.harness.run_steps(2);
     assert!(stage.shows(&format!("End sleep (PID {pid})?")));
     assert!(stage.shows("It holds locks on: "));
+    stage.press(Key::Enter);
+    assert!(!stage.shows("It holds locks on: "), "what Enter does by accident is nothing");
+    stage.click(Role::Button, "End sleep…");
+    let impact = lockscope::inspect::impact_of(&*support::machine(), pid).expect("running");
+    stage.tell.send(Event::Impact(pid, Ok(Box::new(impact)))).expect("heard");
+    stage.harness.run_steps(2);
     stage.click(Role::Button, "End the process");
     let ended = |stage: &Stage| stage.asked().iter().any(|command| matches!(command, Command::EndHolder { .. }));
     assert!(!ended(&stage), "no reason");
-    stage.harness.get_by_role_and_label(Role::TextInput, "Reason").focus();
-    stage.harness.run_steps(1);
-    stage.harness.get_by_role_and_label(Role::TextInput, "Reason").type_text("ticket 7");
-    stage.harness.run_steps(2);
+    stage.write_into("Reason", "ticket 7");
     stage.click(Role::Button, "End the process");
     assert!(ended(&stage));
     stage.tell.send(Event::HolderEnded("sleep has ended.".to_owned())).expect("heard");

@@ -46,6 +46,8 @@ impl ForceDialog {
             && *asked == pid
         {
             *answer = Some(impact);
+            // What stands above the buttons has grown: they are other widgets to egui, and the focus is lost.
+            self.focused = false;
         }
     }
 }
@@ -199,7 +201,7 @@ impl Window {
     fn reason_field(&self, ui: &mut Ui, dialog: &mut ForceDialog) -> Option<Reason> {
         ui.add_space(6.0);
         ui.label("Why? It is kept in the journal.");
-        let response = ui.add(widgets::field(&mut dialog.reason));
+        let response = ui.add(widgets::field(&mut dialog.reason).id(egui::Id::unique("force-reason")));
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Reason"));
         Reason::new(&dialog.reason)
     }
@@ -211,7 +213,7 @@ impl Window {
     ) -> bool {
         ui.add_space(14.0);
         let mut keep = true;
-        from_right_row(ui, |ui| {
+        from_right_row(ui, |ui: &mut Ui| {
             if dialog.sent {
                 ui.label(muted(ui, "Looking again…"));
                 return;
