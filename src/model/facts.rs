@@ -265,6 +265,13 @@ pub struct Facts {
     pub first_seen: Duration,
 }
 
+impl OwnerState {
+    /// There is no such process, or it has exited.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Looked(look) if matches!(**look, ProcessLook::NoSuchProcess | ProcessLook::Exited(_)))
+    }
+}
+
 impl Facts {
     /// Takes over what only time shows, from an earlier look at the same path: since when it is as it is, and whether its
     /// heart beats. `self` must be fresh: seen once.
