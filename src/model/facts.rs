@@ -321,6 +321,15 @@ pub struct FileSystem {
     pub shows_locks: bool,
 }
 
+impl FileSystem {
+    /// The times of its files come from this machine's clock, so that they can be compared with it: not on a network disk,
+    /// nor on FUSE, whose daemon may hand on a server's times.
+    pub fn keeps_our_time(&self) -> bool {
+        let fuse = self.name.starts_with("fuse") && &*self.name != "fuseblk";
+        !self.network && !fuse
+    }
+}
+
 /// What was to be seen of the machine in one pass; shared by all its locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {

@@ -77,6 +77,14 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         12 => with_process(process, owner_pid, |p| {
             format!("{} (PID {}) holds it and is running: its start matches the record.", p.name(), p.pid)
         }),
+        16 if !sight.fs.keeps_our_time() => with_process(process, owner_pid, |p| {
+            format!(
+                "PID {} ({}) seems younger than the file, but this disk ({}) may keep another computer's time.",
+                p.pid,
+                p.name(),
+                sight.fs.name
+            )
+        }),
         16 => with_process(process, owner_pid, |p| {
             format!(
                 "PID {} ({}) seems younger than the file, but the computer's clock was changed; times prove nothing.",

@@ -45,7 +45,7 @@ impl System for Linux {
 
     fn file_system(&self, mount: u64) -> FileSystem {
         mounts::find(mount).map_or_else(
-            || FileSystem { name: "an unknown file system".into(), network: false, shows_locks: false },
+            || FileSystem { name: "an unknown file system".into(), network: true, shows_locks: false },
             |mount| mount.file_system(),
         )
     }
