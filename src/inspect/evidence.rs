@@ -6,6 +6,7 @@
 use super::content::Content;
 use super::kernel::Table;
 use super::split::SplitsByDirectory;
+use super::users::UserIndex;
 use super::{EmptyFiles, LookError, LookOptions};
 use crate::model::facts::{
     Beat, Danger, Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users,
@@ -18,7 +19,7 @@ use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
 use crate::model::time::Wall;
 use crate::model::verdict::elsewhere;
-use crate::platform::{Directory, Host, ProcessSweep, System, os_name};
+use crate::platform::{Directory, Host, System, os_name};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -63,7 +64,7 @@ pub struct Looker {
     learned: RefCell<HashSet<Box<[u8]>>>,
     processes: RefCell<HashMap<Pid, Arc<ProcessLook>>>,
     devices: RefCell<Devices>,
-    sweep: OnceCell<ProcessSweep>,
+    sweep: OnceCell<UserIndex>,
     /// By taker: the inodes of its open files that carry locks; `None` where that may not be seen.
     pub(super) carried: RefCell<HashMap<Pid, Option<HashSet<u64>>>>,
     /// By directory: who holds locks on deleted files of it.
@@ -339,8 +340,8 @@ impl Looker {
     }
 
     /// All processes and open files, looked at once a pass and only if somebody asks.
-    pub(super) fn sweep(&self) -> &ProcessSweep {
-        self.sweep.get_or_init(|| self.system.sweep())
+    pub(super) fn sweep(&self) -> &UserIndex {
+        self.sweep.get_or_init(|| UserIndex::of(self.system.sweep()))
     }
 
     pub(super) fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
