@@ -2,7 +2,9 @@
 
 mod support;
 
-use lockscope::clear::{ClearError, Consent, Fingerprint, Refusal, State, Workplace, clear, recheck, undo};
+use lockscope::clear::{
+    ClearError, Consent, Fingerprint, Reason, Refusal, State, Workplace, clear, force, recheck, recheck_forced, undo,
+};
 use lockscope::inspect::{LookOptions, look_at_one};
 use lockscope::model::facts::FileSystem;
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook};
@@ -272,4 +274,43 @@ fn an_orphan_is_not_swept_and_can_be_named() {
     assert!(!path.exists());
     assert_eq!(undo(&world.workplace, &id).expect("undone").path, path);
     assert!(path.exists());
+}
+
+/// A tool that has a command for it knows what else belongs to the lock: that is named, and nothing is touched.
+#[test]
+fn a_lock_whose_tool_has_its_own_way_is_left_to_it() {
+    let host = this_machine().host().name;
+    let roster = format!("{{\"exclusive\": [[\"{host}@1\", {DEAD}, 0]], \"shared\": []}}");
+    let borg2 = format!(
+        "{{\"exclusive\": true, \"hostid\": \"{host}@1\", \"processid\": {DEAD}, \"threadid\": 0, \"time\": \"2026-01-01T00:00:00\"}}"
+    );
+    let hash = "locks/a".to_owned() + &"0".repeat(63);
+    for (name, content, verdict, command) in [
+        ("lock.roster", roster.as_str(), "stale", "`borg break-lock REPO`"),
+        (&hash, &borg2, "stale", "`borg break-lock`"),
+        (".snakemake/locks/0.input.lock", "out.txt\n", "suspect", "`snakemake --unlock`"),
+        (".terraform.tfstate.lock.info", "{\"ID\": \"1\", \"Who\": \"a@\"}", "suspect", "`terraform force-unlock ID`"),
+    ] {
+        let world = World::new();
+        let directory = world.directory.join(name).parent().expect("it has one").to_owned();
+        fs::create_dir_all(&directory).expect("a directory");
+        let base_name = Path::new(name).file_name().expect("a name").to_str().expect("text");
+        let path = write(&directory, base_name, content, HOUR);
+        let world = World { directory, ..world };
+        let seen = world.seen(base_name);
+        assert_eq!(seen.judgement.verdict.id(), verdict, "{name}");
+        assert!(!seen.is_clearable(), "{name}");
+        for consent in [Consent::ByName, Consent::Bulk] {
+            let refusal = world.refused(&seen, consent);
+            assert!(matches!(refusal, Refusal::OwnWay { .. }), "{name}: {refusal:?}");
+            let said = refusal.to_string();
+            assert!(said.contains(command) && said.contains("--force"), "{said}");
+        }
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), content);
+        // By force it goes all the same.
+        let reason = Reason::new("the repository is gone").expect("words");
+        let forced = recheck_forced(&world.workplace, &world.directory, &seen, &LookOptions::default(), &reason);
+        force(forced.expect("force may")).expect("it goes");
+        assert!(!path.exists(), "{name}");
+    }
 }

@@ -69,7 +69,7 @@ impl Confirm {
     /// The name that must be typed: of a single lock that is not stale.
     fn name_to_type(&self) -> Option<String> {
         match &self.seen[..] {
-            [one] if one.judgement.verdict.clearing() == Clearing::ByName => Some(visible(&one.display_path())),
+            [one] if one.clearing() == Clearing::ByName => Some(visible(&one.display_path())),
             _ => None,
         }
     }
@@ -241,6 +241,9 @@ fn grounds(lock: &Lock, snapshot: &Snapshot, window: &Window) -> String {
 
 fn left_out_grounds(lock: &Lock, snapshot: &Snapshot, window: &Window) -> String {
     let moment = snapshot.moment_at(window.now.0, window.now.1);
+    if let Some(way) = lock.own_way() {
+        return format!("Left out: {way}.");
+    }
     match lock.judgement.verdict {
         Verdict::Orphaned => {
             let left = snapshot.threshold.saturating_sub(lock.evidence(&moment).untouched());

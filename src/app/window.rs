@@ -310,7 +310,8 @@ impl Window {
             [one] => {
                 let name = super::visible(&one.display_path());
                 let verdict = one.judgement.verdict.title().to_lowercase();
-                self.toast = Some(Toast::said(format!("{name} is {verdict}: it cannot be cleared."), self.now.1));
+                let why = one.own_way().unwrap_or_else(|| "it cannot be cleared".to_owned());
+                self.toast = Some(Toast::said(format!("{name} is {verdict}: {why}."), self.now.1));
                 None
             }
             _ => {

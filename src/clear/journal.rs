@@ -65,6 +65,18 @@ impl RawPath {
     }
 }
 
+/// One file in a lock directory, as undo, recovery and expiry go by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inner {
+    /// Its name there.
+    pub name: RawPath,
+    /// Its inode.
+    pub identity: Identity,
+    /// Its bytes (base64); of a symbolic link its target.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
+}
+
 /// What is known of the lock that an entry is about, so that undo and recovery can go by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
@@ -84,6 +96,9 @@ pub struct Deed {
     pub placeholder: Identity,
     /// Its first bytes (base64), at most 1 MiB; of a symbolic link its target.
     pub content: String,
+    /// Of a directory: all that is in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inside: Vec<Inner>,
     /// The boot it was done in.
     pub boot_id: Option<String>,
 }

@@ -98,6 +98,9 @@ pub enum Clearing {
     ByName,
     /// A placeholder of ours: repaired, not cleared.
     Repair,
+    /// By its tool's own command, which knows what else belongs to it; else by force. Never said of a verdict alone: see
+    /// [`super::snapshot::Lock::clearing`].
+    ByItsTool,
     /// Only by force.
     ForceOnly,
     /// Never.

@@ -28,7 +28,7 @@ fn die_as_told(orders: &str) {
     });
     let hook = match newcomer_first {
         "true" => hook.and_at(Step::Checked, || {
-            fs::remove_file(&world.lock).unwrap();
+            remove_tree(&world.lock);
             newcomer(&world.lock);
         }),
         _ => hook,
@@ -126,6 +126,37 @@ fn a_crash_with_anothers_lock_in_hand_gives_it_back() {
     }
 }
 
+/// The same for locks that are directories, whatever stands in for them.
+#[test]
+fn the_same_with_a_directory_for_a_lock() {
+    for shape in SHAPES {
+        for step in BEFORE.into_iter().chain(AFTER) {
+            let world = World::shaped(shape);
+            let before = Look::at(&world.lock);
+            crash(&world, step, false);
+            recover(&world);
+            if step < Step::Swapped {
+                assert_eq!(Look::at(&world.lock), before, "{shape:?} {step:?}");
+            } else {
+                world.assert_tidy(&[]);
+                undo(&world.workplace, &world.entry(State::Done).id).unwrap();
+            }
+            assert_eq!(Look::at(&world.lock), before, "{shape:?} {step:?}");
+            world.assert_tidy(&[shape.name()]);
+        }
+        // There is no second link of a directory.
+        for step in PUT_BACK {
+            let world = World::shaped(shape);
+            crash(&world, step, true);
+            recover(&world);
+            let found = shape.inside("1").map(|(name, _)| name);
+            assert_eq!(names(&world.lock), found.into_iter().collect::<Vec<_>>(), "{shape:?} {step:?}");
+            world.assert_tidy(&[shape.name()]);
+            assert_eq!(world.workplace.journal().last_clear_ids().unwrap(), [""; 0]);
+        }
+    }
+}
+
 /// Between crash and recovery a breaker takes the placeholder away, and somebody takes the lock.
 #[test]
 fn a_newcomer_after_the_crash_is_untouched_and_nothing_is_lost() {
@@ -192,6 +223,25 @@ fn a_placeholder_is_repaired_by_its_marker_alone() {
     assert_eq!(*id, repaired.id, "it gives what undo takes");
     undo(&stranger, id).unwrap();
     assert_eq!(Look::at(&world.lock), before);
+}
+
+/// The same where the placeholder is a file, and the lock a directory.
+#[test]
+fn a_placeholder_that_is_a_file_is_repaired_by_its_marker_too() {
+    for shape in SHAPES {
+        let world = World::shaped(shape);
+        let before = Look::at(&world.lock);
+        crash(&world, Step::Swapped, false);
+        let base = tempfile::tempdir().unwrap();
+        let stranger = workplace(base.path());
+        let look = look_at_one(&stranger.system, &world.directory, OsStr::new(shape.name()), &LookOptions::default());
+        assert_eq!(look.unwrap().unwrap().0.judgement.verdict.id(), "interrupted", "{shape:?}");
+        let repaired = repair(&stranger, &world.directory, Path::new(shape.name())).unwrap();
+        assert!(repaired.cleared, "{shape:?}");
+        assert_eq!(world.names(), [""; 0], "{shape:?}");
+        undo(&stranger, &repaired.id).unwrap();
+        assert_eq!(Look::at(&world.lock), before, "{shape:?}");
+    }
 }
 
 /// What a living Lockscope is at work on is no leftover, even where the mutex does not keep the other out.

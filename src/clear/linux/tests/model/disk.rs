@@ -130,6 +130,10 @@ impl Place {
         })
     }
 
+    pub(super) fn names_within(&self, most: usize) -> io::Result<Option<Vec<OsString>>> {
+        Ok(Some(self.names()?).filter(|names| names.len() <= most))
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -287,6 +291,10 @@ impl Pin {
             let directory = if directory == KEPT { KEPT_PATH } else { LOCKS_PATH };
             Ok(Path::new(directory).join(OsStr::from_bytes(&name)))
         })
+    }
+
+    pub(super) fn inside(&self) -> io::Result<Place> {
+        Ok(Place { ino: self.ino, path: PathBuf::from("/held") })
     }
 
     pub(super) fn target(&self) -> io::Result<OsString> {

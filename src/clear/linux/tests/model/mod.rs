@@ -14,6 +14,8 @@ mod actors;
 mod disk;
 #[path = "../../force.rs"]
 mod force;
+#[path = "../../inside.rs"]
+mod inside;
 #[path = "../../permit.rs"]
 mod permit;
 #[path = "../../placeholder.rs"]
