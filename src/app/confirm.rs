@@ -83,7 +83,7 @@ pub(super) fn dropped_out(seen: &Lock, snapshot: &Snapshot) -> Option<String> {
     if now.facts.stat != seen.facts.stat || now.facts.content != seen.facts.content {
         return Some("the file has changed since you looked.".to_owned());
     }
-    if now.judgement.verdict != seen.judgement.verdict {
+    if !seen.judgement.verdict.is_still(now.judgement.verdict) {
         return Some(format!("it is {} now.", now.judgement.verdict.title().to_lowercase()));
     }
     None

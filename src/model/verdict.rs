@@ -77,6 +77,12 @@ impl Verdict {
         }
     }
 
+    /// Whether what a person saw as this may be taken for the same now: it is, or time alone has turned it, as they were
+    /// told it would.
+    pub fn is_still(self, now: Self) -> bool {
+        self == now || (self, now) == (Self::Orphaned, Self::Stale)
+    }
+
     /// What may be done about it.
     pub const fn clearing(self) -> Clearing {
         match self {

@@ -15,7 +15,7 @@ mod mounts;
 mod processes;
 mod scout;
 
-use super::{Directory, Ending, EndingError, Host, ProcessSweep, System};
+use super::{Directory, Ending, EndingError, Host, ProcessPin, ProcessSweep, System};
 use crate::model::facts::FileSystem;
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::KernelLock;
@@ -84,6 +84,10 @@ impl System for Linux {
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
         ending::children(pid)
+    }
+
+    fn pin_process(&self, process: &ProcessFacts) -> Option<ProcessPin> {
+        ending::pin(process, &self.users)
     }
 
     fn terminate(&self, process: &ProcessFacts, patience: Duration) -> Result<Ending, EndingError> {
