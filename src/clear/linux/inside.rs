@@ -43,7 +43,11 @@ impl Inside {
 
     /// Whether it is as it was: the same names, inodes, times, contents.
     pub(super) fn is_as_listed(&self) -> io::Result<bool> {
-        Ok(list(&self.place)? == self.entries)
+        match list(&self.place) {
+            // One of them went between its name and the look at it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            other => Ok(other? == self.entries),
+        }
     }
 
     /// Why a directory with this in it is not taken away; `None` = it is within the layout of its format.
@@ -95,7 +99,7 @@ fn list(place: &Place) -> io::Result<Option<Vec<Entry>>> {
 }
 
 fn entry(place: &Place, name: &OsStr) -> io::Result<Entry> {
-    let changing = || io::Error::other("its entries change right now");
+    let changing = || io::Error::from(io::ErrorKind::NotFound);
     let name = Name::new(name).ok_or_else(changing)?;
     let stat = place.look(&name)?.ok_or_else(changing)?.stat;
     let content = match stat.kind {

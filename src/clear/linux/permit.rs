@@ -233,9 +233,14 @@ fn grounds<'w>(
     recovery::recover_place(workplace, &place).map_err(|error| failed("repairing an interrupted clear", error))?;
 
     // Step 3 before step 4: what is judged is what is held.
-    let pinned = Pinned::take(&place, name)
-        .map_err(|error| failed("opening it", error))?
-        .ok_or_else(|| Refusal::Gone(full.clone()))?;
+    let changed = |what| Err(Refusal::Changed { path: full.clone(), what });
+    let pinned = match Pinned::take(&place, name) {
+        Ok(Some(pinned)) => pinned,
+        Ok(None) => return Err(Refusal::Gone(full)),
+        // Something in a directory.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return changed("it changed while it was looked at"),
+        Err(error) => return Err(failed("opening it", error)),
+    };
 
     // Step 4.
     let (fresh, snapshot) = match look() {
@@ -243,7 +248,6 @@ fn grounds<'w>(
         Ok(None) => return Err(Refusal::Gone(full)),
         Err(error) => return Err(failed("looking again", io::Error::other(error))),
     };
-    let changed = |what| Err(Refusal::Changed { path: full.clone(), what });
     match (Fingerprint::of(seen), Fingerprint::of(&fresh)) {
         (Some(then), Some(now)) => {
             if let Some(what) = then.difference(&now) {

@@ -116,7 +116,7 @@ fn workplace(base: &Path) -> Workplace {
 }
 
 /// A lock that is a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shape {
     /// Empty, made by `mkdir` and touched again and again: proper-lockfile.
     Empty,
