@@ -314,3 +314,37 @@ fn a_lock_whose_tool_has_its_own_way_is_left_to_it() {
         assert!(!path.exists(), "{name}");
     }
 }
+
+/// Time alone turns an orphan stale between the look and the word for it: it is what the person was told it would become.
+#[test]
+fn an_orphan_that_has_turned_stale_is_cleared_as_the_orphan_it_was() {
+    let world = World::new();
+    let path = write(&world.directory, "job.pid", format!("{DEAD}\n"), 60);
+    let seen = world.seen("job.pid");
+    assert_eq!(seen.judgement.verdict.id(), "orphaned");
+    let later = LookOptions { threshold: Duration::from_secs(30), ..LookOptions::default() };
+    let permit = recheck(&world.workplace, &world.directory, &seen, &later, Consent::ByName).expect("permitted");
+    clear(permit).expect("cleared");
+    assert!(!path.exists());
+}
+
+/// That the owner's number is another process's by now is evidence for as long as that process is there.
+#[test]
+fn where_the_witness_ends_before_the_swap_nothing_is_cleared() {
+    let world = World::new();
+    let mut witness = Process::shell(&world.directory, "echo ready; read");
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("readable");
+    // A start token that is not this process's.
+    let path = write(&world.directory, "job.lock", format!("{}\n{}\n7\n", witness.pid(), host.trim()), HOUR);
+    let seen = world.seen("job.lock");
+    assert_eq!(seen.judgement.verdict.id(), "stale");
+    let options = LookOptions::default();
+    let permit = recheck(&world.workplace, &world.directory, &seen, &options, Consent::Bulk).expect("permitted");
+    witness.kill();
+    let refused = clear(permit);
+    assert!(matches!(&refused, Err(ClearError::Refused(Refusal::Changed { .. }))), "{refused:?}");
+    assert_eq!(fs::read_dir(&world.directory).expect("listed").count(), 1, "nothing but the lock");
+    // Looked at again it is as stale as before, on better grounds.
+    world.try_clear(&world.seen("job.lock"), Consent::Bulk).expect("cleared");
+    assert!(!path.exists());
+}

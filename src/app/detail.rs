@@ -76,6 +76,7 @@ impl Window {
         ui.add(Label::new(sentence).wrap());
         ui.add_space(12.0);
         self.actions(ui, lock);
+        self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
         evidence(ui, lock, &moment);
         processes(ui, lock, &moment);

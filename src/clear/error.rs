@@ -132,7 +132,7 @@ pub enum ClearError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Another program took the lock in the last moment; its lock stands where it stood.
-    #[error("{}: another program took this lock just now; nothing was removed", .0.display())]
+    #[error("{}: another program took or opened this lock just now; nothing was removed", .0.display())]
     PutBack(PathBuf),
     /// What came out was another's, and its owner has let go of it meanwhile.
     #[error("{}: another program took and released this lock just now; what it left is kept in {}", path.display(), kept.display())]

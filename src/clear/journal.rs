@@ -243,6 +243,15 @@ impl Journal {
         Ok(fold(&parts)?.into_values().filter(|entry| !entry.what.is_empty()).collect())
     }
 
+    /// Another one whenever something was written since. Costs no reading: parts only grow and are closed.
+    pub fn stamp(&self) -> io::Result<(Option<PathBuf>, u64)> {
+        let length = match std::fs::metadata(self.current()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            other => other?.len(),
+        };
+        Ok((self.closed_parts()?.pop(), length))
+    }
+
     /// One entry.
     pub fn find(&self, id: &str) -> io::Result<Option<Entry>> {
         Ok(self.read()?.into_iter().find(|entry| entry.id == id))
@@ -393,6 +402,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let journal = Journal::new(base.path());
         assert_eq!(journal.read().unwrap(), [], "no journal yet = no entries");
+        let nothing = journal.stamp().unwrap();
         let name = OsStr::from_bytes(b"bad\xff\n.lock");
         let first = Line { what: Some("clear".into()), path: Some(RawPath::new(name)), ..line("b", State::Prepared) };
         journal.append(&first).unwrap();
@@ -403,6 +413,8 @@ mod tests {
         assert_eq!(entries.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((entries[1].path.as_os_str(), entries[1].state), (name, State::Done));
         assert_eq!(journal.last_clear_ids().unwrap(), ["b"]);
+        let written = journal.stamp().unwrap();
+        assert!(written != nothing && written == journal.stamp().unwrap());
     }
 
     #[test]
@@ -480,6 +492,7 @@ mod tests {
             guard.unlock().unwrap();
             writer.join().unwrap().unwrap();
         });
+        assert_eq!(journal.stamp().unwrap().0, journal.closed_parts().unwrap().pop());
         let current = fold(&[journal.current()]).unwrap();
         assert_eq!(current.into_keys().collect::<Vec<_>>(), ["b"]);
         assert_eq!(journal.read().unwrap().len(), 2);

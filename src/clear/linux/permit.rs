@@ -41,15 +41,20 @@ use super::mutex::DirectoryMutex;
 use super::placeholder::Form;
 use super::{Consent, Reason, Workplace, force, recovery};
 use crate::inspect::{self, LookError, LookOptions};
-use crate::model::facts::{FileKind, FileStat, Users};
+use crate::model::facts::{FileKind, FileStat, OwnerState, Users};
 use crate::model::format::Format;
+use crate::model::holder::ProcessLook;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::{Clearing, Verdict};
+use crate::platform::ProcessPin;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Said where the process that has the owner's PID ends before the swap.
+pub(super) const EVIDENCE_ENDED: &str = "the process that has its owner's PID has just ended";
 
 /// More of a lock's content than this is not copied; the inode itself rests in quarantine anyway.
 const COPY: u64 = 1 << 20;
@@ -101,6 +106,8 @@ pub struct Grounds<'w> {
     pub(super) why: String,
     /// Without the lease nobody can be kept from opening it: then only a person's word for this one lock will do.
     pub(super) needs_lease: bool,
+    /// The process that has the owner's PID now: that it is another one is the evidence, so it has to stay until the swap.
+    pub(super) witness: Option<ProcessPin>,
     /// The word for it in the journal.
     pub(super) what: &'static str,
     pub(super) form: Form,
@@ -251,7 +258,7 @@ fn grounds<'w>(
     }
     let why = fresh.why(&snapshot.moment());
     let (was, now) = (seen.judgement.verdict, fresh.judgement.verdict);
-    if was != now {
+    if !was.is_still(now) {
         return Err(Refusal::VerdictChanged { path: full, was, now, why });
     }
     let not_clearable = |by_name, why| Err(Refusal::NotClearable { path: full.clone(), verdict: now, by_name, why });
@@ -290,6 +297,16 @@ fn grounds<'w>(
         return changed("it changed while it was looked at");
     }
 
+    let witness = match &fresh.facts.owner {
+        OwnerState::Looked(look) => match look.as_ref() {
+            ProcessLook::Running(process) => {
+                let pinned = workplace.system.pin_process(process);
+                Some(pinned.ok_or_else(|| Refusal::Changed { path: full.clone(), what: EVIDENCE_ENDED })?)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
     let reading = &fresh.facts.reading;
     let form = Form::for_lock(pinned.seen.stat.kind, reading);
     supported(&full, &place, &pinned, &snapshot, reading.format, form)?;
@@ -309,6 +326,7 @@ fn grounds<'w>(
         what,
         form,
         format: reading.format,
+        witness,
         pinned,
         place,
         _mutex: mutex,

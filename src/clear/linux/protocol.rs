@@ -13,11 +13,12 @@ use super::force::ForceClear;
 use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::Pending;
 use super::patience::{Patience, pause};
-use super::permit::{ClearPermit, Grounds};
+use super::permit::{ClearPermit, EVIDENCE_ENDED, Grounds};
 use super::placeholder::{AtWork, Form, Maker, Marker, Names, Placeholder};
 use super::putback::{self, PATIENCE};
 use super::{Cleared, quarantine};
 use crate::model::format::StandIn;
+use crate::platform::ProcessPin;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::ffi::OsStr;
@@ -143,6 +144,9 @@ impl<'a, 'w> Transaction<'a, 'w> {
             }
             Ok(None) => return Err(abandon(Refusal::Gone(path.clone()).into())),
             Err(error) => return Err(abandon(failed("looking once more", error))),
+        }
+        if self.grounds.witness.as_ref().is_some_and(ProcessPin::has_ended) {
+            return Err(abandon(Refusal::Changed { path: path.clone(), what: EVIDENCE_ENDED }.into()));
         }
         steps.after(Step::Checked);
 
