@@ -265,6 +265,40 @@ polls(attempt, release, 1000000)";
     world.rounds(&mut waiter, "pylockfile", ROUNDS, &lock, "in");
 }
 
+/// As Mercurial's `lock.py` and Twisted's `lockfile.py` do it: a symbolic link whose target names the owner; if it is there,
+/// read it, and test that process. What is no link to read is an error that ends them.
+#[test]
+fn waiters_that_read_a_link_wait_and_get_in() {
+    let world = World::new();
+    let imitation = "
+import os, errno
+def attempt():
+    try:
+        os.symlink('own:1', NAME)
+        return True
+    except FileExistsError:
+        pass
+    try:
+        target = os.readlink(NAME)
+    except FileNotFoundError:
+        return False
+    pid = int(target.rsplit(':', 1)[-1])
+    if pid != 4194305:
+        os.kill(pid, 0)
+    return False
+polls(attempt, lambda: os.unlink(NAME), 1000000)";
+    for (name, target) in [("wlock", "elsewhere:4194305"), ("twistd.pid.lock", "4194305")] {
+        let script = format!("NAME = '{name}'{imitation}");
+        let mut waiter = Waiter::start(&python("newest"), &world.directory, &script);
+        let lock = || {
+            let path = world.directory.join(name);
+            std::os::unix::fs::symlink(target, &path).expect("made");
+            path
+        };
+        world.rounds(&mut waiter, name, ROUNDS, &lock, "in");
+    }
+}
+
 /// 36: as Borg's `locking.py` does it: a full directory of its own, renamed over what stands there; what it finds there it
 /// lists, and removes if its owner is gone.
 #[test]

@@ -29,6 +29,9 @@ pub(crate) enum Form {
     /// A file with a record of the tool's own: for waiters that crash on a directory (Python's `SoftFileLock` raises
     /// IsADirectoryError). Weaker: its removal can only compare first.
     File,
+    /// A symbolic link to a record of the tool's own: for waiters that read the link, and stop with an error where there is
+    /// none to read (Mercurial, Twisted). As weak as a file.
+    Link,
     /// A file with our marker, for a lock that is a directory made by `mkdir`: `unlink` removes no directory (EISDIR), and
     /// a breaker's `rmdir` no file (ENOTDIR).
     Marker,
@@ -39,9 +42,10 @@ impl Form {
     pub(crate) fn for_lock(kind: FileKind, reading: &Reading) -> Self {
         match (kind, reading.format.stand_in) {
             // A file of ours could be opened and locked through the kernel, and then be removed: two would be in.
-            (FileKind::Regular, StandIn::Record(_)) if !reading.mechanism.is_kernel() => Self::File,
+            (FileKind::Regular, StandIn::Record(_) | StandIn::Link(_)) if !reading.mechanism.is_kernel() => Self::File,
+            (FileKind::Symlink, StandIn::Link(_)) => Self::Link,
             (FileKind::Directory, StandIn::ByKind | StandIn::Record(_)) => Self::Marker,
-            (FileKind::Directory, StandIn::Directory)
+            (FileKind::Directory, StandIn::Directory | StandIn::Link(_))
             | (FileKind::Regular | FileKind::Symlink | FileKind::Fifo | FileKind::Socket | FileKind::Device, _) => {
                 Self::Directory
             }
@@ -227,6 +231,13 @@ impl Placeholder {
         Self::hold(place, &names.other, &names.marker)
     }
 
+    /// Makes the link.
+    pub(crate) fn make_link(place: &Place, names: &Names, target: &[u8]) -> io::Result<Self> {
+        place.create_link(&names.other, target)?;
+        place.sync()?;
+        Self::hold(place, &names.other, &names.marker)
+    }
+
     /// Holds what stands at `name`, whatever it is.
     pub(crate) fn hold(place: &Place, name: &Name, marker: &Name) -> io::Result<Self> {
         let pin = place.pin(name)?;
@@ -305,8 +316,10 @@ impl Placeholder {
     pub(crate) fn remove_emptied_at(&self, place: &Place, name: &Name) -> io::Result<()> {
         match self.form {
             Form::Directory => place.remove_directory(name),
-            Form::File | Form::Marker if place.look(name)?.is_some_and(|seen| self.is(&seen)) => place.unlink(name),
-            Form::File | Form::Marker => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+            Form::File | Form::Link | Form::Marker if place.look(name)?.is_some_and(|seen| self.is(&seen)) => {
+                place.unlink(name)
+            }
+            Form::File | Form::Link | Form::Marker => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
         }
     }
 

@@ -220,6 +220,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
             Form::File => {
                 self.record(&maker).and_then(|record| Placeholder::make_file(place, names, &record, stat.mode))
             }
+            Form::Link => self.record(&maker).and_then(|target| Placeholder::make_link(place, names, &target)),
         };
         let held = held.map_err(|error| failed("making the placeholder", error))?;
         steps.after(Step::PlaceholderMade);
@@ -262,7 +263,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
 
     /// The lock's own record, in our name.
     fn record(&self, maker: &Maker) -> io::Result<Vec<u8>> {
-        let StandIn::Record(make) = self.grounds.format.stand_in else {
+        let (StandIn::Record(make) | StandIn::Link(make)) = self.grounds.format.stand_in else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         Ok(make(&self.grounds.pinned.content, &maker.as_owner(random()?)))

@@ -1,8 +1,9 @@
 //! Other locking libraries of Python: zc.lockfile, flufl.lock, pylockfile, Twisted.
 
 use super::fields::{is_empty, owned, target};
+use super::standin::{self, Holds, StandIn};
 use super::text::{is_digits, is_host, pid, text};
-use super::{Candidate, Claim, Format, Holds, Mechanism, PLAIN, Record, RecordState, StandIn};
+use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 
@@ -76,7 +77,7 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Grammar,
         payload: Some(("", "symlink")),
         holds: Holds::Files(1),
-        stand_in: StandIn::Directory,
+        stand_in: StandIn::Link(standin::bare_pid),
         looks: "a symbolic link to a `PID`, which is not there; on Windows a directory with that text in `symlink`",
         stale_rule: Some("removed by the next taker once the PID is gone; it does not ask on which host"),
         read: twisted,

@@ -23,6 +23,9 @@ pub enum StandIn {
     ByKind,
     /// A directory with something in it, also for a lock that is one: others list it, and rename theirs over it.
     Directory,
+    /// A symbolic link with a target of the tool's own, made from the lock's; where the lock is a file, a file with that. Its
+    /// waiters read the link, and stop with an error where there is none.
+    Link(fn(&[u8], &Ourselves<'_>) -> Vec<u8>),
     /// A file with a record of the tool's own, made from the lock's: a directory would crash its waiters, or let them in.
     Record(fn(&[u8], &Ourselves<'_>) -> Vec<u8>),
 }
@@ -128,6 +131,19 @@ fn rewritten(lines: &str, us: &Ourselves<'_>, values: &[(&str, String)]) -> Vec<
     written.into_bytes()
 }
 
+/// `HOST:PID`, with the PID namespace where the lock's has it (`lock.py`, `_getlockprefix`).
+pub(super) fn mercurial(target: &[u8], us: &Ourselves<'_>) -> Vec<u8> {
+    match us.pid_ns.filter(|_| target.contains(&b'/')) {
+        Some(pid_ns) => format!("{}/{pid_ns:x}:{}", us.host, us.pid).into_bytes(),
+        None => format!("{}:{}", us.host, us.pid).into_bytes(),
+    }
+}
+
+/// The PID alone.
+pub(super) fn bare_pid(_: &[u8], us: &Ourselves<'_>) -> Vec<u8> {
+    us.pid.to_string().into_bytes()
+}
+
 /// Token, PID, host; any writer or reader that finds a fresh one waits for it.
 pub(super) fn marker(record: &[u8], us: &Ourselves<'_>) -> Vec<u8> {
     format!("{:032x}\n{}\n{}\n", us.token, us.pid, us.host(text(record))).into_bytes()
@@ -219,6 +235,27 @@ mod tests {
             assert_eq!(ours.token, token.then_some(expected), "{id}: {:?}", text(&made));
             assert_eq!(ours.pid_ns, US.pid_ns.filter(|_| namespace), "{id}: {:?}", text(&made));
             assert_eq!(ours.lease, before.record().and_then(|record| record.lease), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_link_in_our_name_is_read_as_ours() {
+        for (id, name, target, namespace) in [
+            ("mercurial", "wlock", "host:1", false),
+            ("mercurial", "wlock", "host/f0000001:1", true),
+            ("twisted", "twistd.pid.lock", "1", false),
+        ] {
+            let read =
+                |bytes: &[u8]| recognise(&Candidate::plain(name.as_bytes(), b"/r/.hg", FileKind::Symlink, bytes));
+            let before = read(target.as_bytes());
+            assert_eq!(before.format.id, id, "{target}");
+            let StandIn::Link(make) = before.format.stand_in else { panic!("{id} has a link to stand in") };
+            let made = make(target.as_bytes(), &US);
+            let after = read(&made);
+            let ours = after.record().unwrap_or_else(|| panic!("{id}: {:?}", text(&made)));
+            assert_eq!((after.format.id, ours.pid.map(crate::model::holder::Pid::get)), (id, Some(4711)));
+            assert_eq!(ours.host.as_deref(), (id == "mercurial").then_some("vm"));
+            assert_eq!(ours.pid_ns, US.pid_ns.filter(|_| namespace), "{:?}", text(&made));
         }
     }
 

@@ -173,6 +173,11 @@ impl Place {
         Ok(sys::openat(&self.fd, name.as_c_str(), flags, Mode::from_raw_mode(mode))?.into())
     }
 
+    /// Makes a symbolic link that was not there.
+    pub fn create_link(&self, name: &Name, target: &[u8]) -> io::Result<()> {
+        Ok(sys::symlinkat(target, &self.fd, name.as_c_str())?)
+    }
+
     /// Reads a small file in it, not through a link and not blocking.
     pub fn read(&self, name: &Name, limit: u64) -> io::Result<Vec<u8>> {
         let pin = self.pin(name)?;

@@ -113,6 +113,31 @@ fn the_same_with_a_file_for_a_placeholder() {
     }
 }
 
+/// A link of Mercurial's gets a link for a placeholder.
+#[test]
+fn the_same_with_a_link_for_a_placeholder() {
+    for step in BEFORE.into_iter().chain(AFTER) {
+        let host = this_machine().host().name;
+        let world = World::with(tempfile::tempdir().unwrap(), "wlock", "");
+        fs::remove_file(&world.lock).unwrap();
+        std::os::unix::fs::symlink(format!("{host}:4194305"), &world.lock).unwrap();
+        let hour_ago = rustix::fs::Timespec { tv_sec: this_machine().wall().secs() - 3600, tv_nsec: 0 };
+        let times = rustix::fs::Timestamps { last_access: hour_ago, last_modification: hour_ago };
+        rustix::fs::utimensat(rustix::fs::CWD, &world.lock, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        let before = Look::at(&world.lock);
+        crash(&world, step, false);
+        recover(&world);
+        if step < Step::Swapped {
+            assert_eq!(Look::at(&world.lock), before, "{step:?}");
+        } else {
+            world.assert_tidy(&[]);
+            undo(&world.workplace, &world.entry(State::Done).id).unwrap();
+        }
+        assert_eq!(Look::at(&world.lock), before, "{step:?}");
+        world.assert_tidy(&["wlock"]);
+    }
+}
+
 #[test]
 fn a_crash_with_anothers_lock_in_hand_gives_it_back() {
     for step in PUT_BACK {
