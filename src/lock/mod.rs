@@ -1,44 +1,64 @@
 //! Lock-taking primitives, usable without window or command line.
 //!
-//! Owns: [`kernel`] (flock), [`replace`] (git-style `<file>.lock`), [`json`] (a JSON file under one lock scope).
-//! Never: breaks a lock.
+//! Owns: [`FlockLock`] (kernel lock), [`mod@replace`] (git-style `<file>.lock`), [`json`] (a JSON file under one lock scope),
+//! [`registry`] (what this process holds), [`ask`] (who holds what). Never: breaks a lock that is not proved stale.
 
+pub mod ask;
+mod config;
+mod error;
 pub mod json;
-pub mod kernel;
+mod kernel;
+mod patience;
+pub mod registry;
 pub mod replace;
 
-use std::io;
-use std::path::PathBuf;
+pub use config::{LockConfig, Wait};
+pub use error::{LockError, Unreleased};
+pub use kernel::FlockLock;
+pub use registry::{Held, Kind, Released, Scope, release_group};
 
-/// Why a lock was not taken, or what it protects not written.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// Somebody else has it.
-    #[error("{}: locked by another program; try again when it has finished", .0.display())]
-    Taken(PathBuf),
-    /// Somebody else had it for longer than we wait.
-    #[error("{}: still locked by another program after {} ms; try again when it has finished", path.display(), waited.as_millis())]
-    TimedOut {
-        /// Where.
-        path: PathBuf,
-        /// For how long we waited.
-        waited: std::time::Duration,
-    },
-    /// A call failed.
-    #[error("{}: {doing} failed: {error}", path.display())]
-    Failed {
-        /// Where.
-        path: PathBuf,
-        /// What.
-        doing: &'static str,
-        /// Why.
-        error: io::Error,
-    },
+use crate::model::facts::FileSystem;
+
+/// What a guard is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// It keeps out everybody who asks.
+    Enforced,
+    /// Nobody: locking is disabled, and nothing was locked.
+    Disabled,
+    /// It is locked, but on this file system not everybody is kept out; the sentence says who may not be.
+    NotEnforced(String),
 }
 
-impl LockError {
-    fn failed(path: &std::path::Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |error| Self::Failed { path, doing, error }
+impl Protection {
+    /// What kernel locks are worth on a file system.
+    pub(crate) fn on(fs: &FileSystem) -> Self {
+        if fs.network {
+            return Self::NotEnforced(format!(
+                "on {} a lock may not reach other computers; keep the lock file on a local disk",
+                fs.name
+            ));
+        }
+        if !fs.shows_locks {
+            return Self::NotEnforced(format!(
+                "on {} a lock does not reach those who come to the file by another mount",
+                fs.name
+            ));
+        }
+        Self::Enforced
     }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::FlockLock {}
+}
+
+/// A lock that is held: what may be asked of each kind.
+pub trait Guard: sealed::Sealed {
+    /// Its path, group, and since when.
+    fn about(&self) -> &Held;
+
+    /// Fails if it is not held any more: its group was released, or somebody has taken it away.
+    fn check(&self) -> Result<(), LockError>;
 }

@@ -3,6 +3,7 @@
 //! Owns: [`System`] and [`Directory`], and their implementations for Linux and for elsewhere. Never: concludes anything. Every answer may be
 //! "could not look", and says so as an error or as [`ProcessLook::Unknown`].
 
+mod claim;
 pub mod environment;
 #[cfg(target_os = "linux")]
 pub mod linux;
@@ -222,6 +223,10 @@ pub fn os_name(bytes: &[u8]) -> OsString {
 pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
     KernelFile { major: device.0, minor: device.1, ino }
 }
+
+#[cfg(unix)]
+pub use claim::let_children_inherit;
+pub use claim::{locks_unsupported, publish, replace_whole};
 
 // What this system has of it: the feature `portable` shows on Linux what other systems get.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
