@@ -1,20 +1,30 @@
 //! Lock-taking primitives, usable without window or command line.
 //!
-//! Owns: [`FlockLock`] (kernel lock), [`mod@replace`] (git-style `<file>.lock`), [`json`] (a JSON file under one lock scope),
+//! Owns: [`FlockLock`] (kernel lock), [`MarkerLock`] (existence lock), [`LeaseLock`] (the same,
+//! renewed), [`mod@replace`] (git-style `<file>.lock`), [`json`] (a JSON file under one lock scope),
 //! [`registry`] (what this process holds), [`ask`] (who holds what). Never: breaks a lock that is not proved stale.
 
 pub mod ask;
+mod breaking;
 mod config;
 mod error;
 pub mod json;
 mod kernel;
+mod lease;
+mod marker;
 mod patience;
+mod record;
 pub mod registry;
 pub mod replace;
+mod succession;
 
+pub use breaking::clear_stale_at_start;
 pub use config::{LockConfig, Wait};
 pub use error::{LockError, Unreleased};
 pub use kernel::FlockLock;
+pub use lease::{LeaseLock, LeaseRequest};
+pub use marker::{MarkerLock, MarkerRequest};
+pub use record::RecordStyle;
 pub use registry::{Held, Kind, Released, Scope, release_group};
 
 use crate::model::facts::FileSystem;
@@ -52,6 +62,8 @@ impl Protection {
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::FlockLock {}
+    impl Sealed for super::MarkerLock {}
+    impl Sealed for super::LeaseLock {}
 }
 
 /// A lock that is held: what may be asked of each kind.

@@ -1,7 +1,7 @@
 //! What locks and files of our own need of the system beyond `std`: a file that appears whole, or takes another's place
 //! whole, and what a failed lock call means.
 //!
-//! Owns: [`publish`], [`replace_whole`], [`locks_unsupported`]. Never: leaves half of a file at a path.
+//! Owns: [`publish`], [`replace_whole`], [`exchange`], [`locks_unsupported`]. Never: leaves half of a file at a path.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -103,6 +103,26 @@ fn is_unable(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|errno| [EOPNOTSUPP, EISDIR, EINVAL, EPERM, EMLINK, ENOENT, ENOSYS, EXDEV].contains(&errno))
+}
+
+/// Exchanges two names in one step; [`io::ErrorKind::Unsupported`] where the system or the file system cannot.
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+            // EINVAL is what file systems say that know no flags (NFS, SMB, 9p, bindfs).
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            other => Ok(other?),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (one, other);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Whether this error of a lock call means that the file system has no such locks, not that somebody holds one.
