@@ -2,6 +2,7 @@
 //!
 //! Owns: [`FlockLock`] (kernel lock), [`MarkerLock`] (existence lock), [`LeaseLock`] (the same,
 //! renewed), [`mod@replace`] (git-style `<file>.lock`), [`json`] (a JSON file under one lock scope),
+//! [`queue`] (one writer for many saves),
 //! [`registry`] (what this process holds), [`ask`] (who holds what). Never: breaks a lock that is not proved stale.
 
 pub mod ask;
@@ -13,6 +14,7 @@ mod kernel;
 mod lease;
 mod marker;
 mod patience;
+pub mod queue;
 mod record;
 pub mod registry;
 pub mod replace;
