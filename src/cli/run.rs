@@ -107,6 +107,7 @@ fn acquire<L>(
 ) -> Result<L, Stopped> {
     let clock = this_machine();
     let began = clock.monotonic();
+    let mut tries = 0;
     let elapsed = || clock.monotonic().saturating_sub(began);
     loop {
         if let Some(signal) = signals.came() {
@@ -118,12 +119,14 @@ fn acquire<L>(
             Wait::Forever => Duration::MAX,
         };
         let wait = if left.is_zero() { Wait::Never } else { Wait::For(left.min(SLICE)) };
-        match take(&LockConfig { timeout: wait, ..config.clone() }) {
-            Err(error) if error.is_contention() && left > SLICE => {}
-            Err(LockError::TimedOut { path, tries, why, .. }) => {
-                return Err(LockError::TimedOut { path, waited: elapsed(), tries, why }.into());
-            }
+        let (path, tried, why) = match take(&LockConfig { timeout: wait, ..config.clone() }) {
+            Err(LockError::TimedOut { path, tries, why, .. }) => (path, tries, why),
+            Err(LockError::Taken { path, why }) if config.timeout != Wait::Never => (path, 1, why),
             other => return Ok(other?),
+        };
+        tries += tried;
+        if left <= SLICE {
+            return Err(LockError::TimedOut { path, waited: elapsed(), tries, why }.into());
         }
     }
 }

@@ -241,11 +241,7 @@ pub use portable::own::{private_directory, random, runtime_directory, sync_direc
 #[cfg(all(feature = "cli", target_os = "linux"))]
 pub use linux::child::{Ended, Prepared, Running, Signals, prepare, start};
 #[cfg(all(feature = "cli", target_os = "linux"))]
-pub use linux::child::{Ended, Prepared, Running, Signals, prepare, start};
-#[cfg(all(feature = "cli", target_os = "linux"))]
 pub use linux::interrupt::Interrupt;
-#[cfg(all(feature = "cli", not(target_os = "linux")))]
-pub use portable::child::{Ended, Prepared, Running, Signals, prepare, start};
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
 pub use portable::child::{Ended, Prepared, Running, Signals, prepare, start};
 #[cfg(all(feature = "cli", not(target_os = "linux")))]

@@ -5,8 +5,6 @@
 
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
 pub mod child;
-#[cfg(all(feature = "cli", not(target_os = "linux")))]
-pub mod child;
 mod directory;
 pub mod own;
 mod processes;
