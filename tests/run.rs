@@ -175,6 +175,8 @@ fn signals_go_to_the_command_and_the_lock_is_released() {
             let place = Place::new();
             // Not `read`: a shell waits for its child before it heeds a signal, so it must be the command itself.
             let mut held = place.started(&["--lock", "x.lock", how], "exec cat");
+            // `wait` would close it, and `cat` would end by itself.
+            let _stdin = held.0.stdin.take();
             signal(held.pid(), sent);
             assert_eq!(held.0.wait().unwrap().code(), Some(128 + number), "{how}");
             assert_eq!(place.path("x.lock").exists(), how == "--flock");

@@ -51,7 +51,7 @@ pub fn who_holds(path: impl AsRef<Path>) -> Result<Option<ProcessRef>, LookError
 /// Waits until nobody has the lock at this path. What was left behind is nobody's; what cannot be known counts as held.
 pub fn wait_for_release(path: impl AsRef<Path>, empty_files: EmptyFiles, timeout: Wait) -> Result<(), LockError> {
     let path = path.as_ref();
-    let mut patience = Patience::new(&LockConfig::waiting(timeout));
+    let mut patience = Patience::new(path, &super::registry::group_of(path), &LockConfig::waiting(timeout));
     // A kernel lock that was seen says what being empty means afterwards.
     let mut empty_files = empty_files;
     loop {
@@ -72,7 +72,7 @@ pub fn wait_for_release(path: impl AsRef<Path>, empty_files: EmptyFiles, timeout
             | Verdict::Interrupted => return Ok(()),
         }
         if !patience.pause() {
-            return Err(patience.spent(path, Some(lock.why(&snapshot.moment()))));
+            return Err(patience.spent(Some(lock.why(&snapshot.moment()))));
         }
     }
 }

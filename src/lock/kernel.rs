@@ -13,7 +13,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 /// An exclusive kernel lock, held until it is released or dropped.
 ///
@@ -88,27 +87,24 @@ impl FlockLock {
         if !config.enabled {
             return Ok(Self { grip: Grip::disabled(path, group, Kind::Flock), protection: Protection::Disabled });
         }
-        let taken = Self::locked(path, config).inspect_err(|error| {
-            tracing::warn!(path = %path.display(), group, pid = crate::platform::environment::own_pid(), %error, "not acquired");
-        });
-        let (file, device, waited) = taken?;
+        let mut patience = Patience::new(path, group, config);
+        let (file, device) = Self::locked(path, &mut patience)?;
         let protection = protection(device, path);
-        let grip = Grip::new(path, group, Kind::Flock, waited, Locked { file, after });
+        let grip = Grip::new(path, group, Kind::Flock, patience.waited(), Locked { file, after });
         Ok(Self { grip, protection })
     }
 
-    fn locked(path: &Path, config: &LockConfig) -> Result<(File, Device, Duration), LockError> {
+    fn locked(path: &Path, patience: &mut Patience) -> Result<(File, Device), LockError> {
         // Without end it could go on only while others delete and remake the file without end.
         const MOVED_AT_MOST: u32 = 1000;
-        let mut patience = Patience::new(config);
-        let mut said = false;
+        let failed = |patience: &Patience, doing, error| patience.failed(LockError::failed(path, doing)(error));
         let mut moved = 0;
         loop {
-            let file = open(path).map_err(LockError::failed(path, "opening the lock file"))?;
+            let file = open(path).map_err(|error| failed(patience, "opening the lock file", error))?;
             match FileExt::try_lock(&file) {
                 Ok(()) => {
                     if let Some(device) = stands_at(&file, path) {
-                        return Ok((file, device, patience.waited()));
+                        return Ok((file, device));
                     }
                     // Somebody has deleted and remade the file between our open and our lock: ours is a lock on a file
                     // that nobody else will ever open. The next open finds the new one.
@@ -117,19 +113,14 @@ impl FlockLock {
                         continue;
                     }
                 }
-                Err(TryLockError::WouldBlock) => {
-                    if !said {
-                        tracing::debug!(path = %path.display(), "waiting");
-                        said = true;
-                    }
-                }
+                Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) if locks_unsupported(&error) => {
-                    return Err(LockError::NotEnforced { path: path.to_owned(), error });
+                    return Err(patience.failed(LockError::NotEnforced { path: path.to_owned(), error }));
                 }
-                Err(TryLockError::Error(error)) => return Err(LockError::failed(path, "locking")(error)),
+                Err(TryLockError::Error(error)) => return Err(failed(patience, "locking", error)),
             }
             if !patience.pause() {
-                return Err(patience.spent(path, super::ask::holder_sentence(path)));
+                return Err(patience.failed(patience.spent(super::ask::holder_sentence(path))));
             }
         }
     }
@@ -245,6 +236,7 @@ fn look_up(path: &Path) -> Protection {
 mod tests {
     use super::*;
     use crate::lock::Wait;
+    use std::time::Duration;
 
     fn now(path: &Path) -> Result<FlockLock, LockError> {
         FlockLock::acquire(path, &LockConfig::waiting(Wait::Never))

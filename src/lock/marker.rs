@@ -9,7 +9,7 @@ use super::record::{Identity, RecordStyle, this_process};
 use super::registry::{Grip, Held, Hold, Kind, Released, group_of};
 use super::{Guard, LockConfig, LockError, Protection, Unreleased};
 use crate::clear::Workplace;
-use crate::platform::{environment, publish};
+use crate::platform::publish;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -150,7 +150,7 @@ pub(super) fn take(
     path: &Path, group: &str, config: &LockConfig, mut breaker: Breaker, content: &dyn Fn() -> Vec<u8>,
     expired: &mut dyn FnMut(&Path) -> Option<Marked>,
 ) -> Result<(Marked, Duration), LockError> {
-    let mut patience = Patience::new(config);
+    let mut patience = Patience::new(path, group, config);
     let mut waiting = false;
     loop {
         // While one stands there, only looking is cheaper than making a file and failing to give it the name.
@@ -159,10 +159,7 @@ pub(super) fn take(
             match publish(path, &content) {
                 Ok(file) => return Ok((Marked::new(file, content), patience.waited())),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), group, pid = environment::own_pid(), %error, "not acquired");
-                    return Err(LockError::failed(path, "making the lock file")(error));
-                }
+                Err(error) => return Err(patience.failed(LockError::failed(path, "making the lock file")(error))),
             }
         }
         if breaker.make_way(path, group) && !waiting {
@@ -173,14 +170,9 @@ pub(super) fn take(
         if let Some(marked) = expired(path) {
             return Ok((marked, patience.waited()));
         }
-        if !waiting {
-            tracing::debug!(path = %path.display(), group, pid = environment::own_pid(), "waiting");
-            waiting = true;
-        }
+        waiting = true;
         if !patience.pause() {
-            let error = patience.spent(path, breaker.why(path));
-            tracing::warn!(path = %path.display(), group, pid = environment::own_pid(), %error, "not acquired");
-            return Err(error);
+            return Err(patience.failed(patience.spent(breaker.why(path))));
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Owns: [`Patience`]. Never: looks at the lock.
 
 use super::{LockConfig, LockError, Wait};
+use crate::platform::environment::own_pid;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The first pause: most locks are held for less.
@@ -19,10 +20,12 @@ pub(super) struct Patience {
     next: Duration,
     attempts: Option<u32>,
     tries: u32,
+    path: PathBuf,
+    group: String,
 }
 
 impl Patience {
-    pub(super) fn new(config: &LockConfig) -> Self {
+    pub(super) fn new(path: &Path, group: &str, config: &LockConfig) -> Self {
         // Counted attempts are meant at their interval: growing pauses would use them up in milliseconds.
         let next = if config.retry_attempts.is_some() { config.retry_interval } else { SHORTEST };
         Self {
@@ -32,11 +35,16 @@ impl Patience {
             next: next.min(config.retry_interval),
             attempts: config.retry_attempts,
             tries: 0,
+            path: path.to_owned(),
+            group: group.to_owned(),
         }
     }
 
     /// Counts a try that failed, and pauses; `false` = no further try.
     pub(super) fn pause(&mut self) -> bool {
+        if self.tries == 0 && self.wait != Wait::Never {
+            tracing::debug!(path = %self.path.display(), group = self.group, pid = own_pid(), waited_ms = self.ms(), "waiting");
+        }
         let Some(span) = self.next_pause() else { return false };
         std::thread::sleep(span);
         true
@@ -59,13 +67,24 @@ impl Patience {
         self.began.elapsed()
     }
 
+    fn ms(&self) -> u64 {
+        self.waited().as_millis() as u64
+    }
+
     /// What to say when it is over.
-    pub(super) fn spent(&self, path: &Path, why: Option<String>) -> LockError {
-        let path = path.to_owned();
+    pub(super) fn spent(&self, why: Option<String>) -> LockError {
+        let path = self.path.clone();
         match self.wait {
             Wait::Never => LockError::Taken { path, why },
             _ => LockError::TimedOut { path, waited: self.waited(), tries: self.tries, why },
         }
+    }
+
+    /// Notes that it was in vain.
+    pub(super) fn failed(&self, error: LockError) -> LockError {
+        let (path, group) = (self.path.display(), &self.group);
+        tracing::warn!(%path, group, pid = own_pid(), waited_ms = self.ms(), %error, "not acquired");
+        error
     }
 }
 
@@ -84,7 +103,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_the_interval_and_never_far_beyond() {
-        let mut patience = Patience::new(&LockConfig::waiting(Wait::Forever));
+        let mut patience = Patience::new(Path::new("x"), "g", &LockConfig::waiting(Wait::Forever));
         let pauses: Vec<Duration> = (0..12).filter_map(|_| patience.next_pause()).collect();
         assert_eq!(pauses.len(), 12);
         assert!(pauses[0] < Duration::from_millis(2), "{pauses:?}");
@@ -101,17 +120,17 @@ mod tests {
     #[test]
     fn attempts_are_counted_at_their_interval() {
         let config = LockConfig { retry_attempts: Some(2), timeout: Wait::Forever, ..LockConfig::default() };
-        let mut patience = Patience::new(&config);
+        let mut patience = Patience::new(Path::new("x"), "g", &config);
         assert!(patience.next_pause().is_some_and(|pause| pause >= INTERVAL / 2));
         assert!(patience.next_pause().is_some());
         assert!(patience.next_pause().is_none(), "three tries in all");
-        assert!(matches!(patience.spent(Path::new("x"), None), LockError::TimedOut { tries: 3, .. }));
+        assert!(matches!(patience.spent(None), LockError::TimedOut { tries: 3, .. }));
     }
 
     #[test]
     fn never_is_one_try() {
-        let mut patience = Patience::new(&LockConfig::waiting(Wait::Never));
+        let mut patience = Patience::new(Path::new("x"), "g", &LockConfig::waiting(Wait::Never));
         assert!(patience.next_pause().is_none());
-        assert!(matches!(patience.spent(Path::new("x"), None), LockError::Taken { .. }));
+        assert!(matches!(patience.spent(None), LockError::Taken { .. }));
     }
 }

@@ -27,7 +27,7 @@ impl Replace {
         let mut lock = OsString::from(target);
         lock.push(".lock");
         let lock = PathBuf::from(lock);
-        let mut patience = Patience::new(config);
+        let mut patience = Patience::new(&lock, &group_of(&lock), config);
         let pid = own_pid();
         loop {
             match File::options().write(true).create_new(true).open(&lock) {
@@ -38,12 +38,10 @@ impl Replace {
                     return Ok(Self { target: target.to_owned(), lock, file: Some(file) });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(LockError::failed(&lock, "making the lock file")(error)),
+                Err(error) => return Err(patience.failed(LockError::failed(&lock, "making the lock file")(error))),
             }
             if !patience.pause() {
-                let error = patience.spent(&lock, super::ask::holder_sentence(&lock));
-                tracing::warn!(path = %lock.display(), group = group_of(&lock), pid, %error, "not acquired");
-                return Err(error);
+                return Err(patience.failed(patience.spent(super::ask::holder_sentence(&lock))));
             }
         }
     }
