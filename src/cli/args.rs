@@ -72,7 +72,7 @@ pub struct Run {
     /// The lock file.
     #[arg(long, value_name = "PATH")]
     pub lock: PathBuf,
-    /// By a kernel lock on the file, as flock(1) and Python's FileLock [default].
+    /// By a kernel lock on the file, as flock(1) and Python's FileLock; so it is unless said.
     #[arg(long, conflicts_with = "marker")]
     pub flock: bool,
     /// By making the file, with a record of COMMAND in it.

@@ -1,6 +1,6 @@
 //! A JSON file that several processes read and change: each change under one lock, from reading to writing.
 //!
-//! Owns: [`read`], [`write`], [`update`], [`try_update`]. Never: replaces what it cannot understand silently: that is kept
+//! Owns: [`read`], [`write()`], [`update`], [`try_update`]. Never: replaces what it cannot understand silently: that is kept
 //! aside, and said.
 //!
 //! The lock is a kernel lock on `<file>.guard`, which is there only while somebody has it. For programs that agree on

@@ -113,6 +113,20 @@ impl FlockLock {
                         continue;
                     }
                 }
+                Err(TryLockError::WouldBlock) if patience.waits_in_the_kernel() => {
+                    // In its queue: no polling, in turn, and whoever looks sees that we wait.
+                    patience.count();
+                    match FileExt::lock(&file) {
+                        Ok(()) => {
+                            if let Some(device) = stands_at(&file, path) {
+                                return Ok((file, device));
+                            }
+                            continue;
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(error) => return Err(failed(patience, "locking", error)),
+                    }
+                }
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) if locks_unsupported(&error) => {
                     return Err(patience.failed(LockError::NotEnforced { path: path.to_owned(), error }));
@@ -264,6 +278,28 @@ mod tests {
         let second = now(&path).unwrap();
         assert_eq!(first.grip.with(|held| stands_at(&held.file, &path).is_some()), Some(false));
         assert_eq!(second.grip.with(|held| stands_at(&held.file, &path).is_some()), Some(true));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_waits_for_ever_is_seen_in_the_kernels_queue() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("x.lock");
+        let first = now(&path).unwrap();
+        let system = crate::platform::linux::Linux::default();
+        let ino = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| FlockLock::acquire(&path, &LockConfig::waiting(Wait::Forever)));
+            let waits = || {
+                let locks = crate::platform::System::kernel_locks(&system).unwrap();
+                locks.iter().any(|lock| lock.waiting && lock.file.ino == ino)
+            };
+            while !waits() {
+                std::thread::yield_now();
+            }
+            drop(first);
+            assert!(second.join().unwrap().unwrap().is_held());
+        });
     }
 
     #[test]

@@ -42,12 +42,29 @@ impl Patience {
 
     /// Counts a try that failed, and pauses; `false` = no further try.
     pub(super) fn pause(&mut self) -> bool {
-        if self.tries == 0 && self.wait != Wait::Never {
-            tracing::debug!(path = %self.path.display(), group = self.group, pid = own_pid(), waited_ms = self.ms(), "waiting");
+        if self.wait != Wait::Never {
+            self.tell();
         }
         let Some(span) = self.next_pause() else { return false };
         std::thread::sleep(span);
         true
+    }
+
+    /// Whether to wait for a kernel lock in the kernel's own queue: only where no end is set, as it cannot be left.
+    pub(super) fn waits_in_the_kernel(&self) -> bool {
+        self.wait == Wait::Forever && self.attempts.is_none()
+    }
+
+    /// Counts a try that failed, and will wait elsewhere.
+    pub(super) fn count(&mut self) {
+        self.tell();
+        self.tries += 1;
+    }
+
+    fn tell(&self) {
+        if self.tries == 0 {
+            tracing::debug!(path = %self.path.display(), group = self.group, pid = own_pid(), waited_ms = self.ms(), "waiting");
+        }
     }
 
     /// Counts a try that failed; the pause before the next, or `None` where there is to be none.
