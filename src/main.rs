@@ -13,6 +13,9 @@ fn main() -> ExitCode {
     let exit = match asked {
         Asked::Window(on) => window::open(on),
         Asked::Actor(part) => cli::act(&part),
+        Asked::Run(run) => {
+            return ExitCode::from(cli::run::run(&run, &settings().0.locks, &mut std::io::stderr()));
+        }
         Asked::Command(command) => {
             let world = Machine::new(platform::this_machine(), settings().0);
             cli::run_here(&command, &world)

@@ -5,6 +5,7 @@
 use crate::inspect::LookOptions;
 use crate::model::time::parse_duration;
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +57,42 @@ pub enum Command {
     Wait(Wait),
     /// Clear what is stale, again and again, until interrupted.
     Sweep(Sweep),
+    /// Run a command while a lock is held, as flock(1) does.
+    Run(Run),
+}
+
+/// `run`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Ends with COMMAND's own code; 128 and the number of the signal if one ended it; 126 or 127 if it \
+    cannot be run. By default COMMAND inherits the lock, so that it is held for as long as COMMAND lives, even if this is \
+    killed."
+)]
+pub struct Run {
+    /// The lock file.
+    #[arg(long, value_name = "PATH")]
+    pub lock: PathBuf,
+    /// By a kernel lock on the file, as flock(1) and Python's FileLock; so it is unless said.
+    #[arg(long, conflicts_with = "marker")]
+    pub flock: bool,
+    /// By making the file, with a record of COMMAND in it.
+    #[arg(long)]
+    pub marker: bool,
+    /// Wait this long at most for who has it; 0s: not at all [default: 30s, or as set].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// With --marker: break the lock of a process that is proved gone from this age on [default: 10m, or as set].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub stale_after: Option<Duration>,
+    /// Pass over a file that is locked, say so and end with 0, so that a loop over many goes on; waits only with --timeout.
+    #[arg(long)]
+    pub skip: bool,
+    /// The code to end with when it is locked for longer.
+    #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75)]
+    pub conflict_exit_code: u8,
+    /// What to run.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// `demo`.
@@ -272,12 +309,13 @@ mod tests {
             &["sweep", "x"],
             &["sweep", "x", "--every", "0s"],
             &["sweep", "x", "--every", "often"],
-            &["run", "--lock", "x", "--", "true"],
+            &["run", "--lock", "x"],
+            &["run", "--", "true"],
+            &["run", "--lock", "x", "true"],
+            &["run", "--lock", "x", "--flock", "--marker", "--", "true"],
             &["status", "--nonsense"],
         ] {
-            let result = parse(line);
-            // `run` is no command yet: it is taken for a directory, and what follows it is too much.
-            assert_eq!(result.map_err(|error| error.exit_code()).err(), Some(2), "{line:?}");
+            assert_eq!(parse(line).map_err(|error| error.exit_code()).err(), Some(2), "{line:?}");
         }
     }
 }

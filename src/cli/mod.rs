@@ -9,6 +9,7 @@ pub mod force;
 pub mod journal;
 pub mod machine;
 pub mod output;
+pub mod run;
 pub mod status;
 pub mod sweep;
 pub mod wait;
@@ -65,6 +66,8 @@ pub enum Asked {
     Window(WindowOn),
     /// Play a part of the demo.
     Actor(Vec<String>),
+    /// Run a command of the person's under a lock.
+    Run(args::Run),
     /// Run a command that needs none.
     Command(Command),
 }
@@ -76,6 +79,7 @@ pub fn asked() -> Asked {
         None => Asked::Window(WindowOn { shows: Shows::Directory(cli.directory), x11: cli.x11 }),
         Some(Command::Demo(demo)) => Asked::Window(WindowOn { shows: Shows::Demo, x11: demo.x11 }),
         Some(Command::DemoActor { part }) => Asked::Actor(part),
+        Some(Command::Run(run)) => Asked::Run(run),
         Some(command) => Asked::Command(command),
     }
 }
@@ -103,6 +107,7 @@ pub fn log_to_stderr() {
 pub fn run(command: &Command, world: &dyn World, io: &mut Io<'_>) -> Exit {
     let result = match command {
         Command::Demo(_) | Command::DemoActor { .. } => Err(Failure::Usage("the demo opens a window".into())),
+        Command::Run(_) => Err(Failure::Usage("run ends with its command's own code".into())),
         Command::Status(args) => status::status(world, args, io),
         Command::Watch(args) => status::watch(world, args, io),
         Command::Clear(args) => clear::clear(world, args, io),
@@ -161,15 +166,15 @@ pub fn complain(err: &mut dyn Write, message: &str) {
 }
 
 /// What works without a window.
-pub const WITHOUT_WINDOW: &str = "these commands need none: status, watch, clear, undo, log, wait, sweep";
+pub const WITHOUT_WINDOW: &str = "these commands need none: status, watch, clear, undo, log, wait, sweep, run";
 
 /// Said where a window is asked for and none can be shown.
 pub const NO_DISPLAY: &str =
-    "no display here for the window; these commands need none: status, watch, clear, undo, log, wait, sweep";
+    "no display here for the window; these commands need none: status, watch, clear, undo, log, wait, sweep, run";
 
 /// Said where the program was built without the window.
 pub const NO_WINDOW: &str =
-    "built without the window; these commands need none: status, watch, clear, undo, log, wait, sweep";
+    "built without the window; these commands need none: status, watch, clear, undo, log, wait, sweep, run";
 
 #[cfg(test)]
 mod tests;

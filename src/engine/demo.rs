@@ -5,6 +5,7 @@
 
 use crate::clear;
 use crate::inspect::{LookOptions, look_at_one};
+use crate::lock::{FlockLock, LockConfig, LockError, MarkerLock, RecordStyle, Wait};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::platform::stage::{self, Stage};
 use crate::platform::{System, environment};
@@ -111,6 +112,9 @@ pub enum ActorError {
     /// The play has no such part.
     #[error("the demo has no such part: {0}")]
     NoSuchPart(String),
+    /// It could not take its lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// It could not act.
     #[error("{}: {error}", path.display())]
     Io {
@@ -147,10 +151,29 @@ pub fn act(system: &Arc<dyn System>, part: &[String]) -> Result<(), ActorError> 
     }
     let (hold, rest) = (Duration::from_secs(number(2)), Duration::from_secs(number(3)));
     loop {
-        if role == "kernel" {
-            let held = stage::take_kernel_lock(path).map_err(failed)?;
-            stage::pause(hold);
-            drop(held);
+        let style = match role.as_str() {
+            "kernel" => {
+                let held = FlockLock::acquire(path, &LockConfig::waiting(Wait::Forever))?;
+                stage::pause(hold);
+                drop(held);
+                stage::pause(rest);
+                continue;
+            }
+            "marker" => Some(RecordStyle::Lockscope),
+            "pid" => Some(RecordStyle::PlainPid),
+            "soft" => Some(RecordStyle::SoftFileLock),
+            _ => None,
+        };
+        if let Some(style) = style {
+            let config = LockConfig { timeout: Wait::Never, stale_after: None, ..LockConfig::default() };
+            match MarkerLock::request(path, &config).style(style).command("worker --live").acquire() {
+                Ok(held) => {
+                    stage::pause(hold);
+                    drop(held);
+                }
+                Err(error) if error.is_contention() => {}
+                Err(error) => return Err(error.into()),
+            }
         } else {
             match stage::take_existence_lock(path, &record(system, role, "worker --live")?) {
                 Ok(()) => {

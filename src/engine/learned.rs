@@ -5,6 +5,7 @@
 
 use crate::inspect::LookOptions;
 use crate::lock::json::{self, JsonError};
+use crate::lock::{LockConfig, Wait};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ use std::time::Duration;
 const DIRECTORIES: usize = 200;
 const PATTERNS: usize = 100;
 /// Another Lockscope that writes the file holds its lock for milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+fn patience() -> LockConfig {
+    LockConfig::waiting(Wait::For(Duration::from_secs(5)))
+}
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
@@ -37,7 +40,7 @@ fn file(state_dir: &Path) -> PathBuf {
 /// kernel's table teaches it anew.
 pub fn recall(state_dir: Option<&Path>, directory: &Path, mut options: LookOptions) -> LookOptions {
     let Some(state_dir) = state_dir else { return options };
-    match json::read::<Kept>(&file(state_dir), PATIENCE) {
+    match json::read::<Kept>(file(state_dir), &patience()) {
         Ok(kept) => {
             let known = kept.directories.into_iter().find(|known| known.path == directory);
             let names = known.into_iter().flat_map(|known| known.kernel_lock_names);
@@ -53,7 +56,7 @@ pub(super) fn remember(state_dir: &Path, directory: &Path, learned: &HashSet<Box
     let mut names: Vec<String> =
         learned.iter().filter_map(|name| std::str::from_utf8(name).ok().map(str::to_owned)).collect();
     names.sort_unstable();
-    json::update(&file(state_dir), PATIENCE, |kept: &mut Kept| {
+    json::update(file(state_dir), &patience(), |kept: &mut Kept| {
         // Another window may have learned others meanwhile.
         if let Some(at) = kept.directories.iter().position(|known| known.path == directory) {
             names.extend(kept.directories.remove(at).kernel_lock_names);
@@ -94,7 +97,7 @@ mod tests {
         for number in 0..DIRECTORIES + 3 {
             remember(state.path(), &PathBuf::from(format!("/srv/{number}")), &many).unwrap();
         }
-        let kept: Kept = json::read(&file(state.path()), PATIENCE).unwrap();
+        let kept: Kept = json::read(file(state.path()), &patience()).unwrap();
         assert_eq!(kept.directories.len(), DIRECTORIES);
         assert_eq!(kept.directories[0].path, Path::new("/srv/202"));
         assert!(kept.directories.iter().all(|known| known.kernel_lock_names.len() == PATTERNS));

@@ -5,6 +5,7 @@
 
 use crate::inspect::{EmptyFiles, LookOptions};
 use crate::lock::json::{self, JsonError};
+use crate::lock::{LockConfig, Wait};
 use crate::model::format::{UserPattern, UserPatterns};
 use crate::model::naming::NamePatterns;
 use crate::platform::environment;
@@ -100,6 +101,8 @@ pub struct Settings {
     pub kernel_lock_directories: Vec<PathBuf>,
     /// Directories in which empty files are known to be existence locks.
     pub existence_lock_directories: Vec<PathBuf>,
+    /// How Lockscope takes locks itself: `lockscope run`.
+    pub locks: LockConfig,
 }
 
 impl Default for Settings {
@@ -118,6 +121,7 @@ impl Default for Settings {
             formats: Vec::new(),
             kernel_lock_directories: Vec::new(),
             existence_lock_directories: Vec::new(),
+            locks: LockConfig::default(),
         }
     }
 }
@@ -158,12 +162,14 @@ impl Settings {
 }
 
 /// Another Lockscope that writes its settings holds their lock for milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+fn patience() -> LockConfig {
+    LockConfig::waiting(Wait::For(Duration::from_secs(5)))
+}
 
 /// Reads the settings; a missing file gives the defaults. The second value is what a person must be told: a damaged file
 /// was kept aside, and where.
 pub fn load(directory: &Path) -> (Settings, Option<String>) {
-    match json::read(&directory.join("settings.json"), PATIENCE) {
+    match json::read(directory.join("settings.json"), &patience()) {
         Ok(settings) => {
             let settings: Settings = settings;
             let wrong = UserPatterns::new(&settings.formats).1;
@@ -176,5 +182,5 @@ pub fn load(directory: &Path) -> (Settings, Option<String>) {
 
 /// Writes the settings.
 pub fn save(directory: &Path, settings: &Settings) -> Result<(), JsonError> {
-    json::update(&directory.join("settings.json"), PATIENCE, |kept: &mut Settings| kept.clone_from(settings))
+    json::update(directory.join("settings.json"), &patience(), |kept: &mut Settings| kept.clone_from(settings))
 }

@@ -3,6 +3,7 @@
 //! Owns: [`System`] and [`Directory`], and their implementations for Linux and for elsewhere. Never: concludes anything. Every answer may be
 //! "could not look", and says so as an error or as [`ProcessLook::Unknown`].
 
+mod claim;
 pub mod environment;
 #[cfg(target_os = "linux")]
 pub mod linux;
@@ -250,6 +251,10 @@ pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
     KernelFile { major: device.0, minor: device.1, ino }
 }
 
+#[cfg(unix)]
+pub use claim::let_children_inherit;
+pub use claim::{exchange, locks_unsupported, publish, replace_whole};
+
 // What this system has of it: the feature `portable` shows on Linux what other systems get.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 use linux::Linux as ThisMachine;
@@ -261,7 +266,11 @@ use portable::Portable as ThisMachine;
 pub use portable::own::{private_directory, random, runtime_directory, sync_directory};
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
+pub use linux::child::{Ended, Prepared, Running, Signals, prepare, start};
+#[cfg(all(feature = "cli", target_os = "linux"))]
 pub use linux::interrupt::Interrupt;
+#[cfg(all(feature = "cli", not(target_os = "linux")))]
+pub use portable::child::{Ended, Prepared, Running, Signals, prepare, start};
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
 pub use portable::own::Interrupt;
 

@@ -3,6 +3,8 @@
 //! Owns: the [`System`] of a machine whose kernel shows neither its locks nor who has a file open. Never: guesses. What
 //! is not seen is an error, `None`, or [`ProcessLook::Unknown`], each of which keeps a lock from counting as free.
 
+#[cfg(all(feature = "cli", not(target_os = "linux")))]
+pub mod child;
 mod directory;
 pub mod own;
 mod processes;

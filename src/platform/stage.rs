@@ -122,13 +122,6 @@ pub fn crash() -> ! {
     std::process::abort()
 }
 
-/// Takes an exclusive kernel lock, waiting as long as it takes; it ends with the file that is given back.
-pub fn take_kernel_lock(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    file.lock()?;
-    Ok(file)
-}
-
 /// Takes an existence lock; `AlreadyExists` = somebody has it.
 pub fn take_existence_lock(path: &Path, record: &[u8]) -> io::Result<()> {
     OpenOptions::new().create_new(true).write(true).open(path)?.write_all(record)

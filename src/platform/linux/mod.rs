@@ -4,6 +4,8 @@
 //! program's try-lock fail), and never follows a link out of a directory.
 
 pub mod change;
+#[cfg(feature = "cli")]
+pub mod child;
 mod directory;
 mod ending;
 mod guard;
