@@ -147,6 +147,17 @@ fn readme_commands() -> Vec<String> {
     commands
 }
 
+/// As a shell takes them apart: what stands in double quotes is one word.
+fn shell_words(line: &str) -> Vec<String> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(number, part)| match number % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        })
+        .collect()
+}
+
 #[test]
 fn the_readmes_commands_do_what_it_says() {
     let home = tempfile::tempdir().expect("a directory");
@@ -154,17 +165,19 @@ fn the_readmes_commands_do_what_it_says() {
     let display = Display::start();
     let commands = readme_commands();
     assert!(commands.len() >= 7, "two to start with and the five most used: {commands:?}");
-    write(locks.path(), "x.lock", format!("{DEAD}\n"), 3600);
     // What the first `./dev run` builds may take minutes; how long a window takes is asked after that.
     let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("dev");
     let built = display.command(dev, home.path()).args(["run", "--version"]).output().expect("it runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     for line in commands {
-        let mut words = line.split_whitespace();
+        let mut words = shell_words(&line).into_iter();
         let program = words.next().expect("a program");
         let arguments: Vec<String> =
             words.map(|word| word.replace("DIR", locks.path().to_str().expect("text"))).collect();
-        let opens_window = match (program, &arguments[..]) {
+        if arguments.first().is_some_and(|word| word == "clear") {
+            write(locks.path(), "x.lock", format!("{DEAD}\n"), 3600);
+        }
+        let opens_window = match (&*program, &arguments[..]) {
             ("./dev", [test]) if test == "test" => continue,
             ("./dev", _) => true,
             (_, [only]) => only.starts_with('/'),
