@@ -2,7 +2,9 @@
 
 mod support;
 
-use lockscope::clear::{ClearError, Consent, Fingerprint, Refusal, State, Workplace, clear, recheck, undo};
+use lockscope::clear::{
+    ClearError, Consent, Fingerprint, Reason, Refusal, State, Workplace, clear, force, recheck, recheck_forced, undo,
+};
 use lockscope::inspect::{LookOptions, look_at_one};
 use lockscope::model::facts::FileSystem;
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook};
@@ -272,4 +274,77 @@ fn an_orphan_is_not_swept_and_can_be_named() {
     assert!(!path.exists());
     assert_eq!(undo(&world.workplace, &id).expect("undone").path, path);
     assert!(path.exists());
+}
+
+/// A tool that has a command for it knows what else belongs to the lock: that is named, and nothing is touched.
+#[test]
+fn a_lock_whose_tool_has_its_own_way_is_left_to_it() {
+    let host = this_machine().host().name;
+    let roster = format!("{{\"exclusive\": [[\"{host}@1\", {DEAD}, 0]], \"shared\": []}}");
+    let borg2 = format!(
+        "{{\"exclusive\": true, \"hostid\": \"{host}@1\", \"processid\": {DEAD}, \"threadid\": 0, \"time\": \"2026-01-01T00:00:00\"}}"
+    );
+    let hash = "locks/a".to_owned() + &"0".repeat(63);
+    for (name, content, verdict, command) in [
+        ("lock.roster", roster.as_str(), "stale", "`borg break-lock REPO`"),
+        (&hash, &borg2, "stale", "`borg break-lock`"),
+        (".snakemake/locks/0.input.lock", "out.txt\n", "suspect", "`snakemake --unlock`"),
+        (".terraform.tfstate.lock.info", "{\"ID\": \"1\", \"Who\": \"a@\"}", "suspect", "`terraform force-unlock ID`"),
+    ] {
+        let world = World::new();
+        let directory = world.directory.join(name).parent().expect("it has one").to_owned();
+        fs::create_dir_all(&directory).expect("a directory");
+        let base_name = Path::new(name).file_name().expect("a name").to_str().expect("text");
+        let path = write(&directory, base_name, content, HOUR);
+        let world = World { directory, ..world };
+        let seen = world.seen(base_name);
+        assert_eq!(seen.judgement.verdict.id(), verdict, "{name}");
+        assert!(!seen.is_clearable(), "{name}");
+        for consent in [Consent::ByName, Consent::Bulk] {
+            let refusal = world.refused(&seen, consent);
+            assert!(matches!(refusal, Refusal::OwnWay { .. }), "{name}: {refusal:?}");
+            let said = refusal.to_string();
+            assert!(said.contains(command) && said.contains("--force"), "{said}");
+        }
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), content);
+        // By force it goes all the same.
+        let reason = Reason::new("the repository is gone").expect("words");
+        let forced = recheck_forced(&world.workplace, &world.directory, &seen, &LookOptions::default(), &reason);
+        force(forced.expect("force may")).expect("it goes");
+        assert!(!path.exists(), "{name}");
+    }
+}
+
+/// Time alone turns an orphan stale between the look and the word for it: it is what the person was told it would become.
+#[test]
+fn an_orphan_that_has_turned_stale_is_cleared_as_the_orphan_it_was() {
+    let world = World::new();
+    let path = write(&world.directory, "job.pid", format!("{DEAD}\n"), 60);
+    let seen = world.seen("job.pid");
+    assert_eq!(seen.judgement.verdict.id(), "orphaned");
+    let later = LookOptions { threshold: Duration::from_secs(30), ..LookOptions::default() };
+    let permit = recheck(&world.workplace, &world.directory, &seen, &later, Consent::ByName).expect("permitted");
+    clear(permit).expect("cleared");
+    assert!(!path.exists());
+}
+
+/// That the owner's number is another process's by now is evidence for as long as that process is there.
+#[test]
+fn where_the_witness_ends_before_the_swap_nothing_is_cleared() {
+    let world = World::new();
+    let mut witness = Process::shell(&world.directory, "echo ready; read");
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("readable");
+    // A start token that is not this process's.
+    let path = write(&world.directory, "job.lock", format!("{}\n{}\n7\n", witness.pid(), host.trim()), HOUR);
+    let seen = world.seen("job.lock");
+    assert_eq!(seen.judgement.verdict.id(), "stale");
+    let options = LookOptions::default();
+    let permit = recheck(&world.workplace, &world.directory, &seen, &options, Consent::Bulk).expect("permitted");
+    witness.kill();
+    let refused = clear(permit);
+    assert!(matches!(&refused, Err(ClearError::Refused(Refusal::Changed { .. }))), "{refused:?}");
+    assert_eq!(fs::read_dir(&world.directory).expect("listed").count(), 1, "nothing but the lock");
+    // Looked at again it is as stale as before, on better grounds.
+    world.try_clear(&world.seen("job.lock"), Consent::Bulk).expect("cleared");
+    assert!(!path.exists());
 }

@@ -103,6 +103,9 @@ fn the_whole_story() {
     let whats: Vec<&str> =
         log["entries"].as_array().expect("a list").iter().filter_map(|e| e["what"].as_str()).collect();
     assert!(whats.contains(&"clear") && whats.contains(&"undo"), "{whats:?}");
+    // The commands were given no directory; who reads the journal later stands elsewhere.
+    let directory = desk.directory().to_str().expect("text");
+    assert!(log["entries"].as_array().expect("a list").iter().all(|e| e["directory"] == directory), "{log}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use support::{DEAD, write};
 
 const MAY_MOUNT: &str = "LOCKSCOPE_TEST_MAY_MOUNT_DISKS";
@@ -111,32 +111,63 @@ fn lockscope(base: &Path, directory: &Path, arguments: &[&str]) -> Output {
 /// What makes a file the same one, untouched.
 fn look(path: &Path) -> (u64, u32, i64, i64, Vec<u8>) {
     let stat = fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    (stat.ino(), stat.mode(), stat.mtime(), stat.mtime_nsec(), fs::read(path).expect("a file"))
+    let content = if stat.is_dir() {
+        let inside = names(path).into_iter().map(|name| (look(&path.join(&name)), name));
+        inside.flat_map(|inside| format!("{inside:?}").into_bytes()).collect()
+    } else {
+        fs::read(path).expect("a file")
+    };
+    (stat.ino(), stat.mode(), stat.mtime(), stat.mtime_nsec(), content)
 }
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("listed");
-    entries.map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned()).collect()
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
-/// Clears one lock there, and puts it back; or finds it left alone.
+/// Locks of dead owners: a file; directories for which a directory and a file stand in.
+fn locks_in(locks: &Path) -> [(&'static str, PathBuf); 3] {
+    let file = write(locks, "job.pid", format!("{DEAD}\n"), 3600);
+    let of_directory = |name: &str, record: &str, content: &str| {
+        let lock = directory(locks, name);
+        fs::write(lock.join(record), content).expect("written");
+        let opened = fs::File::open(&lock).expect("opened");
+        opened.set_modified(SystemTime::now() - Duration::from_hours(1)).expect("its time can be set");
+        lock
+    };
+    let renamed = of_directory("twistd.pid.lock", "symlink", &DEAD.to_string());
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    let made = of_directory("data.lock", &format!("{}.-fceb7b80{DEAD}", host.trim()), "");
+    [("job.pid", file), ("twistd.pid.lock", renamed), ("data.lock", made)]
+}
+
+/// Clears a lock of each kind there, and puts it back; or finds it left alone.
 fn one_lock(disk: &str, base: &Path, on: &Path, can_exchange: bool) {
     let locks = directory(on, "locks");
-    let lock = write(&locks, "job.pid", format!("{DEAD}\n"), 3600);
-    let before = look(&lock);
-    let cleared = lockscope(base, &locks, &["clear", "job.pid", "--yes"]);
+    for (name, lock) in locks_in(&locks) {
+        one(&format!("{disk}: {name}"), base, &locks, (name, &lock), can_exchange);
+    }
+}
+
+fn one(disk: &str, base: &Path, locks: &Path, (name, lock): (&str, &Path), can_exchange: bool) {
+    let before = look(lock);
+    let all = names(locks);
+    let cleared = lockscope(base, locks, &["clear", name, "--yes"]);
     if can_exchange {
         assert!(cleared.status.success(), "{disk}: {cleared:?}");
-        assert_eq!(names(&locks), [""; 0], "{disk}");
-        let undone = lockscope(base, &locks, &["undo"]);
+        assert!(names(locks).iter().all(|left| left != name && !left.starts_with(".lockscope-")), "{disk}");
+        let undone = lockscope(base, locks, &["undo"]);
         assert!(undone.status.success(), "{disk}: {undone:?}");
     } else {
         assert_eq!(cleared.status.code(), Some(1), "{disk}: {cleared:?}");
         let said = [cleared.stdout, cleared.stderr].concat();
         assert!(String::from_utf8_lossy(&said).contains("this disk cannot do the safe swap"), "{disk}");
     }
-    assert_eq!(names(&locks), ["job.pid"], "{disk}");
-    assert_eq!(look(&lock), before, "{disk}");
+    assert_eq!(names(locks), all, "{disk}");
+    assert_eq!(look(lock), before, "{disk}");
 }
 
 /// Processes that contend for one.

@@ -177,7 +177,8 @@ fn the_readmes_commands_do_what_it_says() {
         };
         let mut command = display.command(path, home.path());
         command.args(&arguments);
-        if arguments.first().is_some_and(|word| word == "clear") {
+        let is = |name: &str| arguments.first().is_some_and(|word| word == name);
+        if is("clear") && !arguments.iter().any(|word| word == "--yes") {
             command.arg("--yes"); // nobody is there to ask
         }
         if opens_window {
@@ -187,6 +188,15 @@ fn the_readmes_commands_do_what_it_says() {
             let group = rustix::process::Pid::from_child(&child);
             rustix::process::kill_process_group(group, rustix::process::Signal::TERM).expect("ended");
             child.wait().expect("reaped");
+        } else if is("sweep") {
+            let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+            let mut said = String::new();
+            let errors = child.stderr.take().expect("a pipe");
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(errors), &mut said).expect("it says so");
+            assert!(said.starts_with("Clearing what is stale in "), "{line}: {said}");
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+                .expect("it runs");
+            assert!(child.wait().expect("it ends").success(), "{line}");
         } else {
             let output = command.output().expect("it runs");
             assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));

@@ -238,3 +238,17 @@ fn what_a_kernel_lock_has_taught_is_known_after_a_restart_too() {
     assert_eq!(told(fresh.path()).as_deref(), Some("unknown"));
     assert_eq!(fs::read_dir(fresh.path()).expect("readable").count(), 0);
 }
+
+/// Events are answered first, but what makes none is asked for all the same, twice a second.
+#[test]
+fn a_flood_of_events_does_not_hide_what_makes_none() {
+    let (directory, _state, watched) = watched();
+    write(directory.path(), "a_memory.lock", "", 100);
+    watched.until_verdict("a_memory.lock", "idle");
+    let flood = "echo ready; while :; do : > noise.lock; rm noise.lock; done";
+    let _flood = Process::shell(directory.path(), flood);
+    let mut holder = Process::shell(directory.path(), "exec 9<a_memory.lock; flock 9; echo ready; exec sleep 1000");
+    watched.until_verdict("a_memory.lock", "held");
+    holder.kill();
+    watched.until_verdict("a_memory.lock", "idle");
+}

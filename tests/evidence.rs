@@ -13,8 +13,8 @@ use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{DEAD, Process, lock, look_at, machine, run_apart, set_age, verdict, write};
 
@@ -251,7 +251,8 @@ fn hidden_processes_are_not_taken_for_gone() {
 /// 3,000 flocks of one process: it is looked at once, and nobody's open files are.
 #[test]
 fn many_locks_of_one_process_cost_one_look_at_it() {
-    let directory = directory();
+    // A file system of its own: the other tests' locks on deleted files would be looked into.
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
     let script = "import fcntl, os, resource, time\nresource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))\nfds = []\n\
                   for n in range(3000):\n    fd = os.open(f'{n}.lock', os.O_RDWR | os.O_CREAT)\n    \
                   fcntl.flock(fd, fcntl.LOCK_EX)\n    fds.append(fd)\nprint('ready', flush=True)\ntime.sleep(1000)";
@@ -278,17 +279,29 @@ struct Counting {
     subvolumes: bool,
     /// Is in the table besides the real ones.
     one_more: Option<KernelLock>,
+    /// Happens right before the first look at a process.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Counting {
     fn of(real: Arc<dyn System>) -> Self {
-        Self { real, looks: AtomicUsize::new(0), sweeps: AtomicUsize::new(0), subvolumes: false, one_more: None }
+        Self {
+            real,
+            looks: AtomicUsize::new(0),
+            sweeps: AtomicUsize::new(0),
+            subvolumes: false,
+            one_more: None,
+            meanwhile: Mutex::default(),
+        }
     }
 }
 
 impl System for Counting {
     fn look_at(&self, pid: Pid) -> ProcessLook {
         self.looks.fetch_add(1, Ordering::Relaxed);
+        if let Some(happens) = self.meanwhile.lock().expect("whole").take() {
+            happens();
+        }
         self.real.look_at(pid)
     }
     fn sweep(&self) -> lockscope::platform::ProcessSweep {
@@ -649,4 +662,26 @@ fn a_number_that_two_subvolumes_share_is_ambiguous_until_an_open_file_tells() {
     let (held, why) = verdict(&snapshot, "a.lock");
     assert_eq!((held, lock(&snapshot, "a.lock").judgement.certainty), ("held", Some(Certainty::Certain)), "{why}");
     assert_eq!(lock(&snapshot, "a.lock").holder().expect("named").0.pid.get(), holder.pid());
+}
+
+/// Read while its owner lived, judged when it had released the lock and exited: nothing was left behind.
+#[test]
+fn a_lock_released_between_two_of_our_looks_is_not_called_orphaned() {
+    let directory = directory();
+    let path = write(directory.path(), "a.lock", format!("{DEAD}\n"), 0);
+    let look_while = |happens: Box<dyn FnOnce() + Send>| {
+        let system = Arc::new(Counting { meanwhile: Mutex::new(Some(happens)), ..Counting::of(machine()) });
+        look(&(system as Arc<dyn System>), directory.path(), &LookOptions::default()).expect("looked at")
+    };
+    let (removed, owner) = (path.clone(), std::process::id());
+    let snapshot = look_while(Box::new(move || std::fs::remove_file(removed).expect("released")));
+    assert_eq!(snapshot.locks().count(), 0);
+    // The same, and another has taken it meanwhile.
+    write(directory.path(), "a.lock", format!("{DEAD}\n"), 0);
+    let taken = directory.path().to_owned();
+    let snapshot = look_while(Box::new(move || {
+        std::fs::remove_file(&path).expect("released");
+        write(&taken, "a.lock", format!("{owner}\n"), 0);
+    }));
+    assert_eq!(verdict(&snapshot, "a.lock").0, "held");
 }

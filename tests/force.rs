@@ -209,13 +209,13 @@ fn what_ending_it_would_hit_is_told() {
     let world = World::new();
     let holder = Process::shell(
         &world.directory,
-        "exec 9>a.lock 8>b.lock; flock 9; flock 8; sleep 1000 9>&- 8>&- & echo ready; wait",
+        "exec 9>a.lock 8>b.lock; flock 9; flock 8; sleep 1000 9>&- 8>&- & echo $! > child; echo ready; wait",
     );
     let impact = impact_of(&*world.workplace.system, Pid::new(holder.pid().into()).expect("a PID")).expect("running");
     let locked = impact.locked_files.expect("ours may be seen");
     assert_eq!(locked, [world.path("a.lock"), world.path("b.lock")].map(|path| path.canonicalize().expect("there")));
-    let children: Vec<&str> = impact.children.iter().map(lockscope::model::facts::ProcessRef::name).collect();
-    assert_eq!(children, ["sleep"]);
+    let child = fs::read_to_string(world.path("child")).expect("written");
+    assert_eq!(impact.children.iter().map(|child| child.pid.to_string()).collect::<Vec<_>>(), [child.trim()]);
     Command::new("kill").arg(impact.children[0].pid.to_string()).status().expect("runs");
 }
 

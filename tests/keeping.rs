@@ -159,6 +159,65 @@ fn what_is_not_what_was_put_there_stays() {
     assert_eq!([&changed, &replaced, &undone].map(|id| world.state(id)), [State::Done, State::Done, State::Undone]);
 }
 
+impl World {
+    /// A stale lock that is a directory with a record in it, cleared: its entry's id, and where it is kept.
+    fn stale_directory(&self) -> (String, PathBuf) {
+        let lock = self.locks.join("twistd.pid.lock");
+        fs::create_dir(&lock).expect("made");
+        fs::write(lock.join("symlink"), DEAD.to_string()).expect("written");
+        let options = LookOptions { threshold: Duration::ZERO, ..LookOptions::default() };
+        let found = look_at_one(&self.now.system, &self.locks, OsStr::new("twistd.pid.lock"), &options);
+        let (seen, _) = found.expect("looked at").expect("there");
+        let permit = recheck(&self.now, &self.locks, &seen, &options, Consent::ByName).expect("it may go");
+        let id = clear(permit).expect("cleared").id;
+        let entry = self.now.journal().find(&id).expect("readable").expect("on record");
+        (id, entry.quarantine.expect("it is kept"))
+    }
+}
+
+#[test]
+fn a_directory_is_deleted_entry_by_entry() {
+    let world = World::new();
+    let (id, kept) = world.stale_directory();
+    assert_eq!(expire(&world.later(KEPT_FOR + DAY, Duration::ZERO)).expect("done"), 1);
+    assert!(!kept.exists());
+    assert_eq!(world.state(&id), State::Expired);
+    // Half deleted by an expiry that died: it is gone on with.
+    let (id, kept) = world.stale_directory();
+    fs::remove_file(kept.join("symlink")).expect("removed");
+    assert_eq!(expire(&world.later(KEPT_FOR + DAY, Duration::ZERO)).expect("done"), 1);
+    assert!(!kept.exists() && world.state(&id) == State::Expired);
+}
+
+/// What has come into it since, or is not as it was, is nobody's to delete; nor is the rest. Nor is it put back.
+#[test]
+fn a_directory_that_somebody_changed_stays() {
+    let changes: [fn(&Path); 5] = [
+        |kept| fs::write(kept.join("more"), "mine").expect("written"),
+        |kept| fs::create_dir(kept.join("deep")).expect("made"),
+        |kept| fs::write(kept.join("symlink"), "mine").expect("written"),
+        |kept| {
+            fs::remove_file(kept.join("symlink")).expect("removed");
+            fs::create_dir(kept.join("symlink")).expect("made");
+        },
+        |kept| {
+            fs::rename(kept, kept.with_extension("old")).expect("moved");
+            fs::create_dir(kept).expect("made");
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let world = World::new();
+        let (id, kept) = world.stale_directory();
+        change(&kept);
+        let names = || fs::read_dir(&kept).expect("it is there").count();
+        let before = names();
+        let refused = undo(&world.now, &id);
+        assert!(matches!(refused, Err(UndoRefusal::Lost { .. })), "{number}: {refused:?}");
+        assert_eq!(expire(&world.later(KEPT_FOR + DAY, Duration::ZERO)).expect("done"), 0, "{number}");
+        assert_eq!((names(), world.state(&id)), (before, State::Done), "{number}");
+    }
+}
+
 #[test]
 fn a_clock_that_was_set_far_ends_nothing() {
     let world = World::new();

@@ -13,22 +13,53 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 use support::{DEAD, write};
 
 /// The calls that change something, or that the protocol waits for.
 const CALLS: &str = "renameat2,renameat,rename,mkdirat,mkdir,unlinkat,unlink,rmdir,linkat,fsync,fdatasync,flock,\
     fcntl,write,pwrite64,ftruncate,openat";
 
+/// What the lock is, by what stands in for it: a file, or a directory for which a directory or a file does.
+#[derive(Clone, Copy, Debug)]
+enum Lock {
+    File,
+    Renamed,
+    Made,
+}
+
+impl Lock {
+    fn name(self) -> &'static str {
+        match self {
+            Self::File => "job.pid",
+            Self::Renamed => "twistd.pid.lock",
+            Self::Made => "data.lock",
+        }
+    }
+
+    fn make(self, locks: &Path) {
+        let (name, content) = match self {
+            Self::File => return drop(write(locks, self.name(), format!("{DEAD}\n"), 3600)),
+            Self::Renamed => ("symlink".to_owned(), DEAD.to_string()),
+            Self::Made => (format!("{}.-fceb7b80{DEAD}", this_machine().host().name), String::new()),
+        };
+        let path = locks.join(self.name());
+        fs::create_dir(&path).expect("a directory");
+        fs::write(path.join(name), content).expect("written");
+        let hour_ago = SystemTime::now() - Duration::from_hours(1);
+        fs::File::open(path).expect("opened").set_modified(hour_ago).expect("its time can be set");
+    }
+}
+
 struct Desk {
     base: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    fn new(lock: Lock) -> Self {
         let base = tempfile::tempdir().expect("a directory");
         fs::create_dir(base.path().join("locks")).expect("a directory");
-        write(&base.path().join("locks"), "job.pid", format!("{DEAD}\n"), 3600);
+        lock.make(&base.path().join("locks"));
         Self { base }
     }
 
@@ -76,7 +107,12 @@ impl Desk {
 /// What makes a file the same one, untouched.
 fn look(path: &Path) -> (u64, u32, i64, i64, u64, Vec<u8>) {
     let stat = fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let content = fs::read(path).expect("a file");
+    let content = if stat.is_dir() {
+        let inside = fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path());
+        inside.flat_map(|path| format!("{} {:?}", path.display(), look(&path)).into_bytes()).collect()
+    } else {
+        fs::read(path).expect("a file")
+    };
     (stat.ino(), stat.mode(), stat.mtime(), stat.mtime_nsec(), stat.nlink(), content)
 }
 
@@ -104,9 +140,9 @@ fn calls(trace: &str) -> Vec<(String, usize)> {
 }
 
 /// One run that dies there, and the next command. Gives whether it died, and whether the lock is gone.
-fn die_at(name: &str, number: usize) -> (bool, bool) {
-    let desk = Desk::new();
-    let lock = desk.path("locks/job.pid");
+fn die_at(kind: Lock, name: &str, number: usize) -> (bool, bool) {
+    let desk = Desk::new(kind);
+    let lock = desk.path("locks").join(kind.name());
     let before = look(&lock);
     let (trace, inject) = (format!("trace={name}"), format!("inject={name}:signal=KILL:when={number}"));
     let output = desk.strace(&["-e", &trace, "-e", &inject]);
@@ -131,7 +167,7 @@ fn die_at(name: &str, number: usize) -> (bool, bool) {
     } else {
         assert_eq!(undoable, [""; 0], "{at}: {entries:?}");
     }
-    assert_eq!(desk.names("locks"), ["job.pid"], "{at}");
+    assert_eq!(desk.names("locks"), [kind.name()], "{at}");
     assert_eq!(look(&lock), before, "{at}");
     (killed, gone)
 }
@@ -143,12 +179,20 @@ fn a_clear_that_dies_at_any_call_is_gone_on_from() {
         println!("not run: kill -9 at each call: strace cannot trace here ({traced:?})");
         return;
     }
+    for kind in [Lock::File, Lock::Renamed, Lock::Made] {
+        die_at_each(kind);
+    }
+}
+
+fn die_at_each(kind: Lock) {
     let began = Instant::now();
-    let desk = Desk::new();
+    let desk = Desk::new(kind);
     let output = desk.strace(&["-e", &format!("trace={CALLS}")]);
     assert!(output.status.success(), "{output:?}");
     let calls = calls(&fs::read_to_string(desk.path("trace")).expect("a trace"));
-    let at_least = ["renameat2", "mkdirat", "unlinkat", "fsync", "fdatasync", "fcntl", "write", "openat"];
+    let lease = matches!(kind, Lock::File).then_some("fcntl");
+    let at_least =
+        ["renameat2", "mkdirat", "unlinkat", "fsync", "fdatasync", "write", "openat"].into_iter().chain(lease);
     for name in at_least {
         assert!(calls.iter().any(|(call, _)| call == name), "{name} is among {calls:?}");
     }
@@ -157,7 +201,7 @@ fn a_clear_that_dies_at_any_call_is_gone_on_from() {
         for _ in 0..3 {
             scope.spawn(|| {
                 while let Some((name, number)) = calls.get(next.fetch_add(1, SeqCst)) {
-                    let (died, is_gone) = die_at(name, *number);
+                    let (died, is_gone) = die_at(kind, name, *number);
                     killed.fetch_add(died.into(), SeqCst);
                     gone.fetch_add((died && is_gone).into(), SeqCst);
                 }
@@ -166,7 +210,7 @@ fn a_clear_that_dies_at_any_call_is_gone_on_from() {
     });
     let (killed, gone) = (killed.into_inner(), gone.into_inner());
     println!(
-        "killed at {killed} of {} calls, in {:.1} s: {gone} times the lock was gone after that, else untouched",
+        "{kind:?}: killed at {killed} of {} calls, in {:.1} s: {gone} times the lock was gone after that, else untouched",
         calls.len(),
         began.elapsed().as_secs_f64()
     );

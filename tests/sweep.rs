@@ -224,6 +224,27 @@ impl Desk {
     }
 }
 
+#[test]
+fn the_windows_journal_reads_as_the_log_does() {
+    let desk = Desk::new();
+    stale(desk.directory(), 2);
+    let watched = Watched::start(desk.directory(), desk.state.path(), Settings::default());
+    watched.engine.send(Command::ReadJournal);
+    desk.json(&["clear", "000.pid", "--yes", "--json"], 0);
+    watched.until_gone("000.pid");
+    desk.json(&["undo", "--json"], 0);
+    watched.until_verdict("000.pid", "stale");
+    watched.engine.send(Command::ReadJournal);
+    watched.until("it is read again", |_| watched.engine.journal().len() == 2);
+    let log = desk.json(&["log", "--json"], 0);
+    assert_eq!(serde_json::to_value(&**watched.engine.journal()).expect("JSON"), log["entries"]);
+    let told: Vec<String> = watched.engine.journal().iter().map(lockscope::engine::JournalLine::told).collect();
+    assert!(told[0].starts_with("cleared, then put back: Owner PID"), "{told:?}");
+    let shown = desk.command(&["log"]).output().expect("it runs").stdout;
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(told.iter().all(|told| shown.contains(told)), "{shown}");
+}
+
 /// A program that is killed when the test ends, however it ends.
 struct Running {
     child: Child,
@@ -330,6 +351,31 @@ fn an_interrupt_ends_a_long_clear_between_two_locks() {
     }
     let beside = std::fs::read_dir(desk.directory()).expect("readable").count();
     assert_eq!((beside, pending(&desk)), (left.len(), 0), "nothing of ours stays, and nothing is half done");
+}
+
+/// Who does not want to wait for the end of one lock (a disk that hangs) signals twice; the next start repairs.
+#[test]
+fn a_second_signal_ends_it_at_once_and_the_next_clear_repairs() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let desk = Desk::new();
+    let paths = stale(desk.directory(), 100);
+    let watch = inotify::init(inotify::CreateFlags::CLOEXEC).expect("inotify");
+    inotify::add_watch(&watch, &paths[0], inotify::WatchFlags::MOVE_SELF).expect("watched");
+    let mut clear = Running::start(desk.command(&["clear", "--stale", "--yes", "--json"]));
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 512];
+    inotify::Reader::new(&watch, &mut buffer).next().expect("it moves");
+    // Stopped meanwhile, it gets both before it goes on.
+    for signal in [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT] {
+        clear.signal(signal);
+    }
+    let ended = clear.child.wait().expect("it ends");
+    assert!(ended.signal().is_some(), "{ended}");
+    desk.json(&["clear", "--stale", "--yes", "--json"], 0);
+    assert_eq!((std::fs::read_dir(desk.directory()).expect("readable").count(), pending(&desk)), (0, 0));
+    let log = desk.json(&["log", "--json"], 0);
+    let of_locks = log["entries"].as_array().expect("a list").iter().filter(|entry| entry["what"] == "clear");
+    let cleared = of_locks.filter(|entry| entry["outcome"].as_str().is_some_and(|told| told.starts_with("cleared")));
+    assert_eq!(cleared.count(), 100, "each is on record");
 }
 
 #[test]

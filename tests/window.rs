@@ -68,6 +68,13 @@ impl Stage {
         self.harness.run_steps(2);
     }
 
+    fn write_into(&mut self, field: &str, words: &str) {
+        self.harness.get_by_role_and_label(Role::TextInput, field).focus();
+        self.harness.run_steps(1);
+        self.harness.get_by_role_and_label(Role::TextInput, field).type_text(words);
+        self.harness.run_steps(2);
+    }
+
     /// The commands since the last time.
     fn asked(&self) -> Vec<Command> {
         self.commands.try_iter().collect()
@@ -255,6 +262,69 @@ fn what_is_not_proved_stale_wants_its_name_typed() {
 }
 
 #[test]
+fn force_is_behind_its_own_button_the_typed_name_and_a_reason() {
+    let (_directory, mut stage) = stage();
+    stage.click_row("Elsewhere, far.lock");
+    stage.click(Role::Button, "Force…");
+    assert!(stage.shows("Take this lock away by force?"));
+    stage.asked();
+    let forced = |stage: &Stage| {
+        stage.asked().into_iter().find_map(|command| match command {
+            Command::Force { seen, reason, .. } => Some((seen.path.to_os_string(), reason.as_str().to_owned())),
+            _ => None,
+        })
+    };
+    stage.press(Key::Enter);
+    assert!(!stage.shows("Take this lock away by force?"), "what Enter does by accident is nothing");
+    stage.click(Role::Button, "Force…");
+    for (field, words) in [("Name of the lock", "far.lock"), ("Reason", "ticket 7")] {
+        stage.click(Role::Button, "Take it away by force");
+        assert_eq!(forced(&stage), None, "no {field}");
+        stage.write_into(field, words);
+    }
+    stage.click(Role::Button, "Take it away by force");
+    assert_eq!(forced(&stage), Some(("far.lock".into(), "ticket 7".to_owned())));
+}
+
+#[test]
+fn what_the_kernel_says_is_held_cannot_be_forced_and_its_holder_is_ended_by_a_dialog_of_its_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let holder = Process::shell(directory.path(), "exec 9>a_memory.lock; flock 9; echo ready; exec sleep 1000");
+    let mut stage = Stage::on(look_at(directory.path()));
+    stage.click_row("Held, a_memory.lock");
+    stage.click(Role::Button, "Force…");
+    assert!(!stage.shows("Take this lock away by force?"), "the button is off");
+    stage.click(Role::Button, "End sleep…");
+    assert!(stage.shows("Looking at what that would hit"));
+    let pid = stage.asked().into_iter().find_map(|command| match command {
+        Command::AskImpact(pid) => Some(pid),
+        _ => None,
+    });
+    let pid = pid.expect("asked for");
+    assert_eq!(pid.get(), holder.pid());
+    let impact = lockscope::inspect::impact_of(&*support::machine(), pid).expect("running");
+    stage.tell.send(Event::Impact(pid, Ok(Box::new(impact)))).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows(&format!("End sleep (PID {pid})?")));
+    assert!(stage.shows("It holds locks on: "));
+    stage.press(Key::Enter);
+    assert!(!stage.shows("It holds locks on: "), "what Enter does by accident is nothing");
+    stage.click(Role::Button, "End sleep…");
+    let impact = lockscope::inspect::impact_of(&*support::machine(), pid).expect("running");
+    stage.tell.send(Event::Impact(pid, Ok(Box::new(impact)))).expect("heard");
+    stage.harness.run_steps(2);
+    stage.click(Role::Button, "End the process");
+    let ended = |stage: &Stage| stage.asked().iter().any(|command| matches!(command, Command::EndHolder { .. }));
+    assert!(!ended(&stage), "no reason");
+    stage.write_into("Reason", "ticket 7");
+    stage.click(Role::Button, "End the process");
+    assert!(ended(&stage));
+    stage.tell.send(Event::HolderEnded("sleep has ended.".to_owned())).expect("heard");
+    stage.harness.run_steps(2);
+    assert!(stage.shows("sleep has ended.") && !stage.shows("End the process"));
+}
+
+#[test]
 fn keys_move_choose_and_ask() {
     let (_directory, mut stage) = stage();
     stage.press(Key::ArrowDown);
@@ -397,7 +467,7 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     stage.harness.run_steps(2);
     assert!(
         stage.shows("Stale locks here are cleared automatically, every 10 min.")
-            && stage.button("automatic clearing every 10 min")
+            && stage.button("clearing every 10 min")
     );
     let acts = vec![
         Act::Cleared { path: "a_all.lock".into(), id: "7".into(), why: "Gone.".into() },

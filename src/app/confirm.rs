@@ -69,21 +69,21 @@ impl Confirm {
     /// The name that must be typed: of a single lock that is not stale.
     fn name_to_type(&self) -> Option<String> {
         match &self.seen[..] {
-            [one] if one.judgement.verdict.clearing() == Clearing::ByName => Some(visible(&one.display_path())),
+            [one] if one.clearing() == Clearing::ByName => Some(visible(&one.display_path())),
             _ => None,
         }
     }
 }
 
 /// Why a lock that was to be cleared is so no longer; `None` = it is as it was seen.
-fn dropped_out(seen: &Lock, snapshot: &Snapshot) -> Option<String> {
+pub(super) fn dropped_out(seen: &Lock, snapshot: &Snapshot) -> Option<String> {
     let Some(now) = snapshot.lock(seen.id).filter(|now| now.path == seen.path) else {
         return Some("it is not there any more.".to_owned());
     };
     if now.facts.stat != seen.facts.stat || now.facts.content != seen.facts.content {
         return Some("the file has changed since you looked.".to_owned());
     }
-    if now.judgement.verdict != seen.judgement.verdict {
+    if !seen.judgement.verdict.is_still(now.judgement.verdict) {
         return Some(format!("it is {} now.", now.judgement.verdict.title().to_lowercase()));
     }
     None
@@ -206,12 +206,12 @@ impl Window {
     }
 }
 
-fn from_right_row(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+pub(super) fn from_right_row(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let size = Vec2::new(ui.available_width(), tokens::CONTROL + 4.0);
     ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), content);
 }
 
-fn dialog_row(ui: &mut Ui, lock: &Lock, text: &str, goes: bool) {
+pub(super) fn dialog_row(ui: &mut Ui, lock: &Lock, text: &str, goes: bool) {
     let palette = Palette::of(ui);
     hairline(ui);
     ui.add_space(7.0);
@@ -241,6 +241,9 @@ fn grounds(lock: &Lock, snapshot: &Snapshot, window: &Window) -> String {
 
 fn left_out_grounds(lock: &Lock, snapshot: &Snapshot, window: &Window) -> String {
     let moment = snapshot.moment_at(window.now.0, window.now.1);
+    if let Some(way) = lock.own_way() {
+        return format!("Left out: {way}.");
+    }
     match lock.judgement.verdict {
         Verdict::Orphaned => {
             let left = snapshot.threshold.saturating_sub(lock.evidence(&moment).untouched());

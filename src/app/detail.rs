@@ -76,6 +76,7 @@ impl Window {
         ui.add(Label::new(sentence).wrap());
         ui.add_space(12.0);
         self.actions(ui, lock);
+        self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
         evidence(ui, lock, &moment);
         processes(ui, lock, &moment);
@@ -88,7 +89,8 @@ impl Window {
     }
 
     fn actions(&mut self, ui: &mut Ui, lock: &Lock) {
-        let reason = match lock.judgement.verdict.clearing() {
+        let own_way = lock.own_way().map(|way| format!("{way}."));
+        let reason = match lock.clearing() {
             Clearing::Bulk | Clearing::ByName => {
                 if widgets::danger_button(ui, None, "Clear…".to_owned(), true).clicked() {
                     self.ask_to_clear(&[lock.id]);
@@ -101,6 +103,7 @@ impl Window {
                 }
                 return;
             }
+            Clearing::ByItsTool => own_way.as_deref().unwrap_or_default(),
             Clearing::ForceOnly => match lock.judgement.verdict {
                 Verdict::Held => "It cannot be cleared: a process has it. End that process, or wait for it.",
                 Verdict::Idle => "There is nothing to clear: it blocks nobody, and deleting it is what lets two in.",

@@ -9,6 +9,7 @@ mod dialog;
 mod display_name;
 mod empty;
 mod fonts;
+mod force;
 mod icons;
 mod journal;
 mod selection;

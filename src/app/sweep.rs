@@ -2,12 +2,12 @@
 
 use super::icons::Icon;
 use super::tokens::{self, Palette};
-use super::widgets;
+use super::widgets::{self, muted};
 use super::window::Window;
 use crate::engine::Command;
 use crate::model::time::say_duration;
 use crate::model::verdict::Verdict;
-use eframe::egui::{self, Margin, RichText, Ui};
+use eframe::egui::{self, Align, Layout, Margin, RichText, Ui};
 use std::time::Duration;
 
 /// How often it may be done, as the buttons offer it.
@@ -17,7 +17,7 @@ impl Window {
     pub(super) fn sweep_menu(&mut self, ui: &mut Ui) {
         let palette = Palette::of(ui);
         let text = match &self.sweeping {
-            Some(on) => format!("automatic clearing every {}", say_duration(on.every)),
+            Some(on) => format!("clearing every {}", say_duration(on.every)),
             None => "automatic clearing off".to_owned(),
         };
         let color = if self.sweeping.is_some() { palette.verdict(Verdict::Stale) } else { palette.muted };
@@ -27,25 +27,29 @@ impl Window {
         let response = ui.add_enabled(can_clear, egui::Button::new(label).frame(false));
         egui::Popup::menu(&response).show(|ui| {
             ui.set_width(320.0);
-            ui.label(format!(
-                "Lockscope can clear by itself what is stale in this folder: its owner is proved gone, and it is \
-                 untouched for {}. Each is checked again first, is in the journal, and can be undone.",
-                say_duration(self.settings.stale_after())
-            ));
-            for every in INTERVALS {
-                let is_on = self.sweeping.as_ref().is_some_and(|on| on.every == every);
-                if ui.radio(is_on, format!("Clear stale every {}", say_duration(every))).clicked() {
-                    self.engine.send(Command::Sweep(Some(every)));
-                    ui.close();
-                }
-            }
-            if ui.radio(self.sweeping.is_none(), "Off").clicked() {
-                self.engine.send(Command::Sweep(None));
+            // A menu justifies, which tears sentences apart.
+            ui.with_layout(Layout::top_down(Align::Min), |ui| self.sweep_choice(ui));
+        });
+    }
+
+    fn sweep_choice(&self, ui: &mut Ui) {
+        ui.label(format!(
+            "Lockscope can clear by itself what is stale in this folder: its owner is proved gone, and it is untouched \
+             for {}. Each is checked again first, is in the journal, and can be undone.",
+            say_duration(self.settings.stale_after())
+        ));
+        for every in INTERVALS {
+            let is_on = self.sweeping.as_ref().is_some_and(|on| on.every == every);
+            if ui.radio(is_on, format!("Clear stale every {}", say_duration(every))).clicked() {
+                self.engine.send(Command::Sweep(Some(every)));
                 ui.close();
             }
-            let ends = "It ends with this window, and when you choose another folder.";
-            ui.label(RichText::new(ends).font(tokens::small()).color(palette.muted));
-        });
+        }
+        if ui.radio(self.sweeping.is_none(), "Off").clicked() {
+            self.engine.send(Command::Sweep(None));
+            ui.close();
+        }
+        ui.label(muted(ui, "It ends with this window, and when you choose another folder.").font(tokens::small()));
     }
 
     /// Nobody shall wonder where a lock went.

@@ -431,9 +431,13 @@ fn name_cell(ui: &mut Ui, lock: &Lock) {
     let prefix = if keyed && full.starts_with(&*group) { group.len() + 1 } else { 0 };
     let prefix = if full.is_char_boundary(prefix) { prefix } else { 0 };
     let (head, tail) = (visible(&full[..prefix]), visible(&full[prefix..]));
-    // A wide average, so that our own cut in the middle comes before the label's at the end.
-    let fits = (ui.available_width() / 7.9) as usize;
-    let too_long = head.chars().count() + tail.chars().count() > fits;
+    // Cut in the middle by ourselves, before the label cuts at the end. By the average width of this name's own letters, and
+    // two less, as those that stay may be wide ones.
+    let letters = head.chars().count() + tail.chars().count();
+    let whole = ui.painter().layout_no_wrap(format!("{head}{tail}"), tokens::body(), palette.text).size().x;
+    let room = ui.available_width();
+    let too_long = whole > room;
+    let fits = if too_long { ((letters as f32 * room / whole) as usize).saturating_sub(2) } else { letters };
     let mut job = egui::text::LayoutJob::default();
     let format =
         |color| egui::TextFormat { font_id: tokens::body(), color, valign: Align::Center, ..Default::default() };

@@ -175,7 +175,9 @@ impl Window {
             ui.separator();
             ui.checkbox(&mut self.settings.grouped, "Grouped by conversation");
             ui.checkbox(&mut self.query.show_not_locks, "Show what is no lock");
-            ui.checkbox(&mut self.show_journal, "Journal");
+            if ui.checkbox(&mut self.show_journal, "Journal").clicked() {
+                self.engine.send(Command::ReadJournal);
+            }
             ui.separator();
             ui.label(muted(ui, "Columns").font(tokens::small()));
             self.column_choice(ui);

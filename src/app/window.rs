@@ -4,6 +4,7 @@
 
 use super::confirm::Confirm;
 use super::dialog::FolderDialog;
+use super::force::ForceDialog;
 use super::selection::{Reach, Selection};
 use super::toast::Toast;
 use super::tokens::{self, Palette};
@@ -41,6 +42,7 @@ pub struct Window {
     sent_query: Option<Query>,
     pub(super) selection: Selection,
     pub(super) confirm: Option<Confirm>,
+    pub(super) force: Option<ForceDialog>,
     pub(super) toast: Option<Toast>,
     pub(super) notices: Vec<String>,
     pub(super) typed_path: String,
@@ -92,6 +94,7 @@ impl Window {
             sent_query: None,
             selection: Selection::default(),
             confirm: None,
+            force: None,
             toast: None,
             notices: Vec::new(),
             typed_path: String::new(),
@@ -138,6 +141,7 @@ impl Window {
         self.wanted = path.parent().zip(path.file_name()).map(|(parent, name)| (parent.to_owned(), name.to_owned()));
         // A question about another directory's locks is void.
         self.confirm = None;
+        self.force = None;
         self.selection.clear();
         self.typing_path = false;
         self.settings.directory = Some(path.clone());
@@ -158,13 +162,17 @@ impl Window {
     fn refresh(&mut self, ctx: &egui::Context) {
         self.now = (self.clock)();
         let newest = self.engine.snapshot();
-        let frozen = egui::Popup::is_any_open(ctx) || self.confirm.is_some() || ctx.input(|i| i.pointer.any_down());
+        let frozen = egui::Popup::is_any_open(ctx) || self.is_asking() || ctx.input(|i| i.pointer.any_down());
         if !frozen || self.listing.rows.is_empty() {
             self.listing = self.engine.listing();
         }
         if let Some(snapshot) = &newest {
             let news = self.snapshot.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, snapshot));
             if news {
+                if self.show_journal {
+                    // Another Lockscope may have cleared here.
+                    self.engine.send(Command::ReadJournal);
+                }
                 self.note_directory(snapshot);
                 self.selection.retain(|id| snapshot.lock(id).is_some());
                 let bulk = snapshot.locks().filter(|lock| lock.is_bulk_clearable(&snapshot.sight));
@@ -246,10 +254,21 @@ impl Window {
                 }
                 Event::Cleared { outcomes, left } => {
                     self.confirm = None;
+                    self.force = None;
                     self.clearing = None;
                     let toast = Toast::cleared(outcomes, left, self.now.1);
                     self.last_cleared = toast.undoable();
                     self.toast = Some(toast);
+                    self.engine.send(Command::ReadJournal);
+                }
+                Event::Impact(pid, impact) => {
+                    if let Some(dialog) = &mut self.force {
+                        dialog.hear(pid, impact);
+                    }
+                }
+                Event::HolderEnded(text) => {
+                    self.force = None;
+                    self.toast = Some(Toast::said(text, self.now.1));
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Undone { outcomes } => {
@@ -291,7 +310,8 @@ impl Window {
             [one] => {
                 let name = super::visible(&one.display_path());
                 let verdict = one.judgement.verdict.title().to_lowercase();
-                self.toast = Some(Toast::said(format!("{name} is {verdict}: it cannot be cleared."), self.now.1));
+                let why = one.own_way().unwrap_or_else(|| "it cannot be cleared".to_owned());
+                self.toast = Some(Toast::said(format!("{name} is {verdict}: {why}."), self.now.1));
                 None
             }
             _ => {
@@ -335,8 +355,13 @@ impl Window {
         self.toast = None;
     }
 
+    /// Whether a question is open.
+    fn is_asking(&self) -> bool {
+        self.confirm.is_some() || self.force.is_some()
+    }
+
     fn keys(&mut self, ui: &egui::Ui) {
-        if self.confirm.is_some() {
+        if self.is_asking() {
             return;
         }
         let consume = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
@@ -519,6 +544,7 @@ impl eframe::App for Window {
             }
         }
         self.confirm_dialog(ui);
+        self.force_dialog(ui);
         self.toast(ui);
         drop_hint(ui);
         self.send_query();

@@ -46,6 +46,16 @@ pub enum Refusal {
         /// The sentence.
         why: String,
     },
+    /// Its tool has a command for that.
+    #[error("{}: {way}; --force --reason clears it all the same", path.display())]
+    OwnWay {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        verdict: Verdict,
+        /// The command, in a sentence.
+        way: String,
+    },
     /// The kernel says that a process holds it: not even force removes it.
     #[error("{}: {why} Not even force takes that away: end the process first, or wait for it; nothing was changed", path.display())]
     HeldByKernel {
@@ -93,7 +103,7 @@ impl Refusal {
     pub fn verdict(&self) -> Option<Verdict> {
         match self {
             Self::VerdictChanged { now, .. } => Some(*now),
-            Self::NotClearable { verdict, .. } => Some(*verdict),
+            Self::NotClearable { verdict, .. } | Self::OwnWay { verdict, .. } => Some(*verdict),
             Self::HeldByKernel { .. } => Some(Verdict::Held),
             _ => None,
         }
@@ -107,6 +117,7 @@ impl Refusal {
             | Self::VerdictChanged { path, .. }
             | Self::HeldByKernel { path, .. }
             | Self::NotClearable { path, .. }
+            | Self::OwnWay { path, .. }
             | Self::Unsupported { path, .. }
             | Self::NotPermitted { path, .. }
             | Self::Failed { path, .. } => path,
@@ -121,7 +132,7 @@ pub enum ClearError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Another program took the lock in the last moment; its lock stands where it stood.
-    #[error("{}: another program took this lock just now; nothing was removed", .0.display())]
+    #[error("{}: another program took or opened this lock just now; nothing was removed", .0.display())]
     PutBack(PathBuf),
     /// What came out was another's, and its owner has let go of it meanwhile.
     #[error("{}: another program took and released this lock just now; what it left is kept in {}", path.display(), kept.display())]

@@ -94,6 +94,11 @@ impl Identity {
         (&self.kind, self.dev, self.ino, self.born) == (&now.kind, now.dev, now.ino, now.born)
     }
 
+    /// The same after a restart: device numbers may have been dealt anew.
+    pub fn is_same_inode_but_for_device(&self, stat: &FileStat) -> bool {
+        Self { dev: stat.dev, ..self.clone() }.is_same_inode(stat)
+    }
+
     /// The same inode, not written to since. Not ctime: a rename changes it on ext4, btrfs, tmpfs.
     pub fn is_untouched(&self, stat: &FileStat) -> bool {
         *self == Self::of(stat)

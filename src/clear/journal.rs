@@ -65,6 +65,18 @@ impl RawPath {
     }
 }
 
+/// One file in a lock directory, as undo, recovery and expiry go by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inner {
+    /// Its name there.
+    pub name: RawPath,
+    /// Its inode.
+    pub identity: Identity,
+    /// Its bytes (base64); of a symbolic link its target.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
+}
+
 /// What is known of the lock that an entry is about, so that undo and recovery can go by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
@@ -84,6 +96,9 @@ pub struct Deed {
     pub placeholder: Identity,
     /// Its first bytes (base64), at most 1 MiB; of a symbolic link its target.
     pub content: String,
+    /// Of a directory: all that is in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inside: Vec<Inner>,
     /// The boot it was done in.
     pub boot_id: Option<String>,
 }
@@ -226,6 +241,15 @@ impl Journal {
         parts.push(self.current());
         // Of an entry whose beginning went with an old part, only its end is left: that tells nobody anything.
         Ok(fold(&parts)?.into_values().filter(|entry| !entry.what.is_empty()).collect())
+    }
+
+    /// Another one whenever something was written since. Costs no reading: parts only grow and are closed.
+    pub fn stamp(&self) -> io::Result<(Option<PathBuf>, u64)> {
+        let length = match std::fs::metadata(self.current()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            other => other?.len(),
+        };
+        Ok((self.closed_parts()?.pop(), length))
     }
 
     /// One entry.
@@ -378,6 +402,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let journal = Journal::new(base.path());
         assert_eq!(journal.read().unwrap(), [], "no journal yet = no entries");
+        let nothing = journal.stamp().unwrap();
         let name = OsStr::from_bytes(b"bad\xff\n.lock");
         let first = Line { what: Some("clear".into()), path: Some(RawPath::new(name)), ..line("b", State::Prepared) };
         journal.append(&first).unwrap();
@@ -388,6 +413,8 @@ mod tests {
         assert_eq!(entries.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((entries[1].path.as_os_str(), entries[1].state), (name, State::Done));
         assert_eq!(journal.last_clear_ids().unwrap(), ["b"]);
+        let written = journal.stamp().unwrap();
+        assert!(written != nothing && written == journal.stamp().unwrap());
     }
 
     #[test]
@@ -465,6 +492,7 @@ mod tests {
             guard.unlock().unwrap();
             writer.join().unwrap().unwrap();
         });
+        assert_eq!(journal.stamp().unwrap().0, journal.closed_parts().unwrap().pop());
         let current = fold(&[journal.current()]).unwrap();
         assert_eq!(current.into_keys().collect::<Vec<_>>(), ["b"]);
         assert_eq!(journal.read().unwrap().len(), 2);

@@ -25,7 +25,7 @@ use linux as way;
 pub use ending::end_holder;
 pub use error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
-pub use journal::{Deed, Entry, Journal, RawPath, State};
+pub use journal::{Deed, Entry, Inner, Journal, RawPath, State};
 pub use way::{ClearPermit, ForceClear, Grounds, clear, clear_and_crash, expire, force, recheck, recheck_forced};
 pub use way::{recover_all, repair, undo};
 

@@ -78,12 +78,21 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
     let mut found = find(world, &meant, args, &mut memory)?;
     if let Some(longest) = args.wait {
         let start = world.monotonic();
-        while found.held {
-            let rest = longest.saturating_sub(world.monotonic().saturating_sub(start));
-            if rest.is_zero() {
+        let mut released = false;
+        loop {
+            // A look reads the file, then asks for its owner: who takes its lock away in between and exits looks like a dead
+            // owner. What an owner does it does before its end, so the look after that one tells.
+            if !found.held && std::mem::replace(&mut released, true) {
                 break;
             }
-            world.pause(meant.directory(), rest.min(EVERY));
+            if found.held {
+                released = false;
+                let rest = longest.saturating_sub(world.monotonic().saturating_sub(start));
+                if rest.is_zero() {
+                    break;
+                }
+                world.pause(meant.directory(), rest.min(EVERY));
+            }
             found = find(world, &meant, args, &mut memory)?;
         }
     }
@@ -105,7 +114,7 @@ pub fn clear(world: &dyn World, args: &Clear, io: &mut Io<'_>) -> Result<Exit, F
     }
     if !report.cleared.is_empty() && !args.dry_run {
         // Only now: a disk that hangs must not keep the result back.
-        world.mend();
+        world.expire();
     }
     Ok(if !report.errors.is_empty() {
         Exit::Failed
@@ -325,7 +334,9 @@ fn sorted(snapshot: &Snapshot) -> Vec<Arc<Lock>> {
 }
 
 fn bulk(found: &mut Found, lock: Arc<Lock>, snapshot: &Arc<Snapshot>, options: &LookOptions) {
-    if lock.is_bulk_clearable(&snapshot.sight) {
+    if let Some(way) = own_way(&lock) {
+        found.report.refused.push(refused(&lock.path, &lock, way));
+    } else if lock.is_bulk_clearable(&snapshot.sight) {
         let (path, snapshot, options) = (lock.path.to_os_string(), Arc::clone(snapshot), options.clone());
         found.go.push(Candidate { path, lock, snapshot, options });
     } else {
@@ -334,16 +345,20 @@ fn bulk(found: &mut Found, lock: Arc<Lock>, snapshot: &Arc<Snapshot>, options: &
         } else {
             format!("{CANNOT_CLEAR}.")
         };
-        let verdict = Some(lock.judgement.verdict.id());
-        found.report.refused.push(Refused { path: PathText::of(&lock.path), verdict, why });
+        found.report.refused.push(refused(&lock.path, &lock, why));
     }
 }
 
+/// What to run instead, where the lock's tool has its own command.
+fn own_way(lock: &Lock) -> Option<String> {
+    Some(format!("{}; --force --reason clears it all the same.", lock.own_way()?))
+}
+
 fn named(found: &mut Found, given: &OsStr, lock: Arc<Lock>, snapshot: Snapshot, options: LookOptions) {
-    match lock.judgement.verdict.clearing() {
+    match lock.clearing() {
+        Clearing::ByItsTool => found.report.refused.push(refused(given, &lock, own_way(&lock).unwrap_or_default())),
         Clearing::Bulk | Clearing::ByName | Clearing::Repair if !snapshot.sight.can_clear() => {
-            let verdict = Some(lock.judgement.verdict.id());
-            found.report.refused.push(Refused { path: PathText::of(given), verdict, why: format!("{CANNOT_CLEAR}.") });
+            found.report.refused.push(refused(given, &lock, format!("{CANNOT_CLEAR}.")));
         }
         Clearing::Bulk | Clearing::ByName | Clearing::Repair => {
             found.go.push(Candidate { path: given.to_owned(), lock, snapshot: Arc::new(snapshot), options });
@@ -353,7 +368,9 @@ fn named(found: &mut Found, given: &OsStr, lock: Arc<Lock>, snapshot: Snapshot, 
 }
 
 fn refuse(report: &mut ClearReport, given: &OsStr, lock: &Lock, snapshot: &Snapshot) {
-    let why = lock.why(&snapshot.moment());
-    let verdict = Some(lock.judgement.verdict.id());
-    report.refused.push(Refused { path: PathText::of(given), verdict, why });
+    report.refused.push(refused(given, lock, lock.why(&snapshot.moment())));
+}
+
+fn refused(given: &OsStr, lock: &Lock, why: String) -> Refused {
+    Refused { path: PathText::of(given), verdict: Some(lock.judgement.verdict.id()), why }
 }

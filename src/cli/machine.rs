@@ -79,14 +79,16 @@ impl World for Machine {
         // A stale lock of another user's can be cleared by its name; the commands have sorted the others out.
         let consent = if seen.is_bulk_clearable(&snapshot.sight) { Consent::Bulk } else { Consent::ByName };
         match &self.workplace {
-            Some(workplace) => clear_one(workplace, &snapshot.directory, seen, options, consent),
+            Some(workplace) => {
+                clear_one(workplace, &environment::absolute(&snapshot.directory), seen, options, consent)
+            }
             None => Came::Failed(NO_STATE.to_owned()),
         }
     }
 
     fn force(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions, reason: &Reason) -> Came {
         match &self.workplace {
-            Some(workplace) => force_one(workplace, &snapshot.directory, seen, options, reason),
+            Some(workplace) => force_one(workplace, &environment::absolute(&snapshot.directory), seen, options, reason),
             None => Came::Failed(NO_STATE.to_owned()),
         }
     }
@@ -99,13 +101,16 @@ impl World for Machine {
         &self, directory: &Path, path: &OsStr, holder: &Impact, reason: &Reason, patience: Duration,
     ) -> Result<Ending, String> {
         let workplace = self.workplace.as_ref().ok_or(NO_STATE)?;
-        let ended = clear::end_holder(workplace, directory, path, &holder.process, reason, patience);
+        let ended =
+            clear::end_holder(workplace, &environment::absolute(directory), path, &holder.process, reason, patience);
         ended.map_err(|error| error.to_string())
     }
 
     fn sweep(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions) -> Came {
         match self.workplace.as_ref().map(Workplace::for_sweeping) {
-            Some(workplace) => clear_one(&workplace, &snapshot.directory, seen, options, Consent::Bulk),
+            Some(workplace) => {
+                clear_one(&workplace, &environment::absolute(&snapshot.directory), seen, options, Consent::Bulk)
+            }
             None => Came::Failed(NO_STATE.to_owned()),
         }
     }
@@ -114,11 +119,8 @@ impl World for Machine {
         self.entries().map(PutBack::of)
     }
 
-    fn mend(&self) {
+    fn expire(&self) {
         let Some(workplace) = &self.workplace else { return };
-        if let Err(error) = clear::recover_all(workplace) {
-            tracing::warn!(%error, "interrupted clears could not be looked for");
-        }
         if let Err(error) = clear::expire(workplace) {
             tracing::warn!(%error, "what was kept for undo could not be looked through");
         }

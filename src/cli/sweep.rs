@@ -49,7 +49,8 @@ pub fn sweep(world: &dyn World, args: &Args, io: &mut Io<'_>) -> Result<Exit, Fa
         io.err,
         "Clearing what is stale in {directory} every {every}, stale after {threshold}. Ctrl-C or SIGTERM ends it."
     )?;
-    world.mend();
+    world.recover();
+    world.expire();
     let mut seen = Ok(());
     loop {
         // Each act is a line at once: whoever reads along knows of it before the next.

@@ -77,6 +77,8 @@ struct Made {
     /// An interrupt comes when so many are cleared.
     interrupted_after: usize,
     heeds_interrupts: Cell<bool>,
+    /// All owners end during the first pause, and what they took away is gone only after the look that follows.
+    vanishes: bool,
     /// So many looks fail, from the second on.
     lost: Cell<u32>,
     /// When each round of a sweep began, and how many there may be.
@@ -93,6 +95,7 @@ impl Made {
             cleared: RefCell::default(),
             interrupted_after: usize::MAX,
             heeds_interrupts: Cell::new(false),
+            vanishes: false,
             lost: Cell::new(0),
             rounds: RefCell::default(),
             longest_sweep: 1,
@@ -210,7 +213,11 @@ impl World for Made {
             self.lost.set(self.lost.get() - 1);
             return Err(LookError::NotFound(directory.to_owned()));
         }
-        self.look(directory, options)
+        let seen = self.look(directory, options);
+        if self.vanishes {
+            self.files.borrow_mut().retain(|file| file.alive);
+        }
+        seen
     }
 
     fn look_at_one(
@@ -265,7 +272,7 @@ impl World for Made {
         Ok(PutBack::default())
     }
 
-    fn mend(&self) {}
+    fn expire(&self) {}
 
     fn heed_interrupts(&self) -> Result<(), String> {
         self.heeds_interrupts.set(true);
@@ -320,6 +327,9 @@ impl World for Made {
 
     fn pause(&self, _directory: &Path, at_most: Duration) {
         self.now.set(self.now.get() + at_most);
+        if self.vanishes {
+            self.files.borrow_mut().iter_mut().for_each(|file| file.alive = false);
+        }
     }
 }
 
@@ -726,6 +736,15 @@ fn waiting_for_a_group_ends_with_its_release() {
     world.released_after = Duration::from_secs(2);
     let run = ran(&world, &waiting);
     assert_eq!(world.now.get(), Duration::from_secs(3602), "{}", run.out);
+}
+
+#[test]
+fn who_takes_its_lock_away_and_ends_during_a_look_has_released_it() {
+    let alive = File { alive: true, ..file("chat_memory.lock", "4711\n", 60) };
+    let world = Made { vanishes: true, ..Made::of(&[alive]) };
+    let run = ran(&world, &["clear", "/locks", "--group", "chat", "--wait", "30s", "--yes", "--json"]);
+    assert_eq!((run.code, &json(&run.out)["status"]), (0, &"nothing".into()), "{}", run.out);
+    assert_eq!(world.now.get(), Duration::from_hours(1) + Duration::from_millis(100), "one pause was enough");
 }
 
 #[test]

@@ -63,9 +63,8 @@ pub trait World {
     /// What persons have put back.
     fn put_back(&self) -> Result<PutBack, String>;
 
-    /// Goes on with what an earlier Lockscope left half done, and ends what nobody can undo any more. What is in the way of
-    /// that is noted, no more.
-    fn mend(&self);
+    /// Ends what nobody can undo any more. What is in the way of that is noted, no more.
+    fn expire(&self);
 
     /// From now on SIGINT and SIGTERM do not end the program, the first time.
     fn heed_interrupts(&self) -> Result<(), String>;

@@ -98,6 +98,14 @@ impl Front {
                     self.clears.push(Arc::clone(&stop));
                     self.work(Job::Clear { directory, seen, options, session: self.session.clone(), stop });
                 }
+                Command::Force { directory, seen, reason } => {
+                    let options = self.settings.look_options(&directory);
+                    self.work(Job::Force { directory, seen, reason, options, session: self.session.clone() });
+                }
+                Command::AskImpact(pid) => self.work(Job::AskImpact(pid)),
+                Command::EndHolder { directory, path, process, reason } => {
+                    self.work(Job::EndHolder { directory, path, process, reason });
+                }
                 Command::StopClearing => self.stop_clearing(),
                 Command::Sweep(every) => self.sweep(every),
                 Command::Undo { ids } => self.work(Job::Undo { ids, session: self.session.clone() }),

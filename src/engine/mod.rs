@@ -15,7 +15,9 @@ pub mod sweep;
 mod watch;
 mod worker;
 
-use crate::clear;
+use crate::clear::{self, Reason};
+use crate::inspect::Impact;
+use crate::model::holder::{Pid, ProcessFacts};
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::platform::System;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -49,6 +51,28 @@ pub enum Command {
         directory: Arc<Path>,
         /// Each exactly as it was shown.
         seen: Vec<Arc<Lock>>,
+    },
+    /// Look again at this one, as the person saw it, and take it away by force. Answered by [`Event::Cleared`].
+    Force {
+        /// The directory that it was shown in.
+        directory: Arc<Path>,
+        /// Exactly as it was shown.
+        seen: Arc<Lock>,
+        /// Why; for the journal.
+        reason: Reason,
+    },
+    /// What would ending this process hit? Answered by [`Event::Impact`].
+    AskImpact(Pid),
+    /// Ask the holder of a lock to end. Answered by [`Event::HolderEnded`].
+    EndHolder {
+        /// The directory that the lock was shown in.
+        directory: Arc<Path>,
+        /// The lock's path in it.
+        path: Box<OsStr>,
+        /// The process, as it was shown.
+        process: Arc<ProcessFacts>,
+        /// Why; for the journal.
+        reason: Reason,
     },
     /// Stop the clears that were asked for, after the lock that is being cleared now. [`Event::Cleared`] comes all the same.
     StopClearing,
@@ -96,6 +120,10 @@ pub enum Event {
         /// What, in its order.
         acts: Vec<sweep::Act>,
     },
+    /// What ending a process would hit, or why that cannot be told.
+    Impact(Pid, Result<Box<Impact>, String>),
+    /// What came of asking a holder to end, in one sentence.
+    HolderEnded(String),
     /// An undo has ended.
     Undone {
         /// One for each entry that was asked for; `Ok` carries its id.

@@ -87,6 +87,8 @@ struct Live {
     scan_took: Duration,
     clock_offset: i128,
     ticks: u32,
+    /// When the last tick was, on the monotonic clock.
+    ticked: Duration,
     strangers: HashSet<u64>,
     dirty: bool,
     /// The file system does not answer, and that has been said.
@@ -175,6 +177,7 @@ impl Session {
             scan_took: Duration::ZERO,
             clock_offset: 0,
             ticks: 0,
+            ticked: looker.monotonic,
             strangers: HashSet::new(),
             dirty: true,
             silent: false,
@@ -232,15 +235,21 @@ impl Session {
                 self.hear_nothing(live);
                 continue;
             };
-            let end = match wake {
+            let ticks = matches!(wake, Wake::Tick);
+            let mut end = match wake {
                 _ if live.silent => {
                     let looker = self.looker(live, &*at);
                     self.full_pass(live, &*at, &looker, false)
                 }
                 Wake::Word(word) => self.obey(live, &*at, word),
                 Wake::Hints => self.follow_hints(live, &*at),
-                Wake::Tick => self.tick(live, &*at),
+                Wake::Tick => None,
             };
+            // Events that never end must not keep us from what makes none.
+            let overdue = self.system.monotonic().saturating_sub(live.ticked) >= TICK;
+            if end.is_none() && !live.silent && (ticks || overdue) {
+                end = self.tick(live, &*at);
+            }
             if let Some(end) = end {
                 return end;
             }
@@ -253,7 +262,8 @@ impl Session {
     fn next_tick(&self, live: &Live) -> Duration {
         let due = live.store.next_due().and_then(|due| due.since(self.system.wall())).unwrap_or(TICK);
         // A verdict that changes by time alone does so on time.
-        TICK.min(due.max(Duration::from_millis(5)))
+        let rest = TICK.saturating_sub(self.system.monotonic().saturating_sub(live.ticked));
+        rest.min(due).max(Duration::from_millis(5))
     }
 
     fn obey(&mut self, live: &mut Live, at: &dyn Directory, word: Word) -> Option<End> {
@@ -458,6 +468,7 @@ impl Session {
     fn tick(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
         live.ticks = live.ticks.wrapping_add(1);
         let looker = self.looker(live, at);
+        live.ticked = looker.monotonic;
         let share = if live.polling.is_some() { POLL_SHARE } else { SLOW_SHARE };
         let least = if live.polling.is_some() { Duration::from_secs(1) } else { self.slow_pass };
         if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.scan_took * share) {

@@ -2,18 +2,20 @@
 //!
 //! Owns: the order in which these happen (one after another, as asked). Never: watches.
 
-use super::bulk::{Came, Progress, clear_each, clear_one};
+use super::bulk::{Came, Progress, clear_each, clear_one, force_one};
 use super::demo::Demo;
 use super::session::Word;
 use super::settings::{self, Settings};
 use super::sweep::{Act, Hands, PutBack, Sweep};
 use super::{Command, EngineOptions, Event, JournalLine, Outcome, Shared, Sweeping};
-use crate::clear::{self, Consent, Workplace};
-use crate::inspect::LookOptions;
+use crate::clear::{self, Consent, Reason, Workplace};
+use crate::inspect::{LookOptions, impact_of};
+use crate::model::holder::{Pid, ProcessFacts};
 use crate::model::snapshot::{Lock, Watching};
-use crate::platform::System;
+use crate::model::time::say_duration;
+use crate::platform::{Ending, System};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +29,20 @@ pub(super) enum Job {
         options: LookOptions,
         session: Option<Sender<Word>>,
         stop: Stop,
+    },
+    Force {
+        directory: Arc<Path>,
+        seen: Arc<Lock>,
+        reason: Reason,
+        options: LookOptions,
+        session: Option<Sender<Word>>,
+    },
+    AskImpact(Pid),
+    EndHolder {
+        directory: Arc<Path>,
+        path: Box<OsStr>,
+        process: Arc<ProcessFacts>,
+        reason: Reason,
     },
     Sweep(Option<SweepJob>),
     Undo {
@@ -66,7 +82,12 @@ pub(super) struct Worker {
     commands: Sender<Command>,
     demo: Option<Demo>,
     swept: Option<Swept>,
+    /// Of the journal as it was last read.
+    journal_stamp: Option<(Option<PathBuf>, u64)>,
 }
+
+/// So long a process that was asked to end is waited for; its end is seen later too.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
 
 /// Said where there is no place for a journal.
 const NO_STATE: &str = "nothing can be cleared without a place for the journal: set HOME or LOCKSCOPE_STATE_DIR";
@@ -80,8 +101,18 @@ impl Worker {
         let workplace = options.state_dir.as_ref().map(|state| Workplace::new(Arc::clone(&options.system), state));
         let system = Arc::clone(&options.system);
         let config_dir = options.config_dir.clone();
-        let mut worker =
-            Self { system, workplace, config_dir, shared, events, wake, commands, demo: None, swept: None };
+        let mut worker = Self {
+            system,
+            workplace,
+            config_dir,
+            shared,
+            events,
+            wake,
+            commands,
+            demo: None,
+            swept: None,
+            journal_stamp: None,
+        };
         let body = move || {
             worker.recover();
             (worker.wake)();
@@ -127,6 +158,27 @@ impl Worker {
                 let left = seen.len() - outcomes.len();
                 self.tell(Event::Cleared { outcomes, left });
             }
+            Job::Force { directory, seen, reason, options, session } => {
+                let came = match self.workplace.as_ref().map(Workplace::for_one_confirmation) {
+                    Some(workplace) => force_one(&workplace, &directory, &seen, &options, &reason),
+                    None => Came::Failed(NO_STATE.to_owned()),
+                };
+                if let Some(session) = session {
+                    let _ = session.send(Word::Look(vec![seen.path.to_os_string()]));
+                }
+                let outcome = Outcome { path: seen.path.to_os_string(), result: came.result() };
+                self.tell(Event::Cleared { outcomes: vec![outcome], left: 0 });
+            }
+            Job::AskImpact(pid) => {
+                let impact = impact_of(&*self.system, pid).map(Box::new);
+                self.tell(Event::Impact(
+                    pid,
+                    impact.ok_or_else(|| format!("PID {pid} has ended, or may not be seen.")),
+                ));
+            }
+            Job::EndHolder { directory, path, process, reason } => {
+                self.tell(Event::HolderEnded(self.end_holder(&directory, &path, &process, &reason)));
+            }
             Job::Sweep(job) => {
                 let due = self.system.monotonic();
                 self.swept = job.map(|job| Swept { sweep: Sweep::new(job.on.every), job, due });
@@ -153,6 +205,18 @@ impl Worker {
                 }
                 Err(error) => self.tell(Event::Notice(format!("The demo could not be started: {error}"))),
             },
+        }
+    }
+
+    fn end_holder(&self, directory: &Path, path: &OsStr, process: &ProcessFacts, reason: &Reason) -> String {
+        let Some(workplace) = &self.workplace else { return NO_STATE.to_owned() };
+        let name = format!("{} (PID {})", process.name(), process.pid);
+        match clear::end_holder(workplace, directory, path, process, reason, LAST_CHANCE) {
+            Ok(Ending::Ended) => format!("{name} has ended."),
+            Ok(Ending::StillRunning) => {
+                format!("{name} was asked to end {} ago and runs on.", say_duration(LAST_CHANCE))
+            }
+            Err(error) => format!("{error}."),
         }
     }
 
@@ -242,10 +306,18 @@ impl Worker {
             .collect()
     }
 
-    fn read_journal(&self) {
+    /// Another Lockscope may have written; where nobody has, nothing is read.
+    fn read_journal(&mut self) {
         let Some(workplace) = &self.workplace else { return };
-        match workplace.journal().read() {
+        let journal = workplace.journal();
+        // Before the reading: what is written meanwhile is read the next time.
+        let stamp = journal.stamp().ok();
+        if stamp.is_some() && stamp == self.journal_stamp {
+            return;
+        }
+        match journal.read() {
             Ok(entries) => {
+                self.journal_stamp = stamp;
                 self.shared.journal.store(Arc::new(entries.into_iter().map(JournalLine::from).collect()));
             }
             Err(error) => self.tell(Event::Notice(format!("The journal could not be read: {error}"))),

@@ -6,6 +6,7 @@
 use super::content::Content;
 use super::kernel::Table;
 use super::split::SplitsByDirectory;
+use super::users::UserIndex;
 use super::{EmptyFiles, LookError, LookOptions};
 use crate::model::facts::{
     Beat, Danger, Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users,
@@ -18,7 +19,7 @@ use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
 use crate::model::time::Wall;
 use crate::model::verdict::elsewhere;
-use crate::platform::{Directory, Host, ProcessSweep, System, os_name};
+use crate::platform::{Directory, Host, System, os_name};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -31,6 +32,9 @@ use std::time::Duration;
 /// How much of the content is kept for showing.
 const SHOWN_LIMIT: usize = 4 * 1024;
 
+/// File times are as coarse as the kernel's tick, or 2 s (FAT).
+const CLOCK_GRAIN: Duration = Duration::from_secs(2);
+
 /// What one look at one file gave.
 #[derive(Debug)]
 pub struct Look {
@@ -38,6 +42,8 @@ pub struct Look {
     pub facts: Facts,
     /// The first bytes.
     pub bytes: Box<[u8]>,
+    /// Its owner had been looked at before the file was read.
+    owner_was_known: bool,
 }
 
 /// By mount: the device in the kernel's table, and whether several file systems share it.
@@ -58,7 +64,7 @@ pub struct Looker {
     learned: RefCell<HashSet<Box<[u8]>>>,
     processes: RefCell<HashMap<Pid, Arc<ProcessLook>>>,
     devices: RefCell<Devices>,
-    sweep: OnceCell<ProcessSweep>,
+    sweep: OnceCell<UserIndex>,
     /// By taker: the inodes of its open files that carry locks; `None` where that may not be seen.
     pub(super) carried: RefCell<HashMap<Pid, Option<HashSet<u64>>>>,
     /// By directory: who holds locks on deleted files of it.
@@ -148,6 +154,24 @@ impl Looker {
 
     /// Looks at one file in `directory`; `None` = it is not there (any more).
     pub fn look(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
+        const TRIES: usize = 3;
+        let mut look = self.look_once(directory, name, naming, pattern)?;
+        for _ in 1..TRIES {
+            // An owner that released its lock and exited after we had read the file would be called dead. Whose end was
+            // known before (the pass has looked at it already) has left the file behind.
+            if !look.facts.owner.is_gone() || look.owner_was_known {
+                break;
+            }
+            match directory.stat(name) {
+                Ok(now) if Some(now) == look.facts.stat => break,
+                Err(error) if is_gone(&error) => return None,
+                _ => look = self.look_once(directory, name, naming, pattern)?,
+            }
+        }
+        Some(look)
+    }
+
+    fn look_once(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
         let stat = match directory.stat(name) {
             Ok(stat) => stat,
             Err(error) if is_gone(&error) => return None,
@@ -169,8 +193,10 @@ impl Looker {
         let bytes = content.bytes;
         let kernel = self.kernel_state(&stat);
         let kernel_rule = self.apply_kernel_rule(&mut reading, &stat, kernel.as_deref(), pattern);
+        let owner_was_known =
+            reading.record().and_then(|r| r.pid).is_some_and(|pid| self.processes.borrow().contains_key(&pid));
         self.put_the_living_first(&mut reading);
-        let owner = self.owner(reading.record());
+        let owner = self.owner(reading.record(), &stat);
         let users = if needs_users(&reading, &owner, kernel_rule, kernel.is_some(), &stat) {
             self.users(directory, &stat, reading.format)
         } else {
@@ -195,7 +221,7 @@ impl Looker {
         facts.split_holders = self.split_holders(directory, name, &stat);
         facts.danger = (!facts.split_holders.is_empty()).then_some(Danger::SplitLock);
         let shown = bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into();
-        Some(Look { facts, bytes: shown })
+        Some(Look { facts, bytes: shown, owner_was_known })
     }
 
     pub(super) fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
@@ -219,7 +245,7 @@ impl Looker {
             split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
-        Look { facts, bytes: Box::default() }
+        Look { facts, bytes: Box::default(), owner_was_known: false }
     }
 
     /// An empty file is a kernel-lock file where its name, the kernel, a sibling of the same pattern, or the person says so.
@@ -263,7 +289,7 @@ impl Looker {
     }
 
     /// Asks for the owner only where its number means something here.
-    fn owner(&self, record: Option<&Record>) -> OwnerState {
+    fn owner(&self, record: Option<&Record>, stat: &FileStat) -> OwnerState {
         let Some((record, pid)) = record.and_then(|record| Some((record, record.pid?))) else {
             return OwnerState::NotNamed;
         };
@@ -273,7 +299,14 @@ impl Looker {
         if elsewhere || !(self.sight.host_pid_ns || ours) {
             return OwnerState::NotLooked;
         }
-        OwnerState::Looked(self.process(pid))
+        // A process that has started since this pass looked at its number may have written what was written since.
+        let written_since = stat.proof_time() >= self.now.minus(CLOCK_GRAIN);
+        let look = self.process(pid);
+        if written_since && !matches!(*look, ProcessLook::Running(_)) {
+            self.processes.borrow_mut().remove(&pid);
+            return OwnerState::Looked(self.process(pid));
+        }
+        OwnerState::Looked(look)
     }
 
     /// A record that names several owners speaks of a hold for as long as one of them lives: that one comes first.
@@ -307,8 +340,8 @@ impl Looker {
     }
 
     /// All processes and open files, looked at once a pass and only if somebody asks.
-    pub(super) fn sweep(&self) -> &ProcessSweep {
-        self.sweep.get_or_init(|| self.system.sweep())
+    pub(super) fn sweep(&self) -> &UserIndex {
+        self.sweep.get_or_init(|| UserIndex::of(self.system.sweep()))
     }
 
     pub(super) fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {

@@ -124,8 +124,7 @@ impl Looker {
 
     /// The processes with an open file that carries this lock.
     fn carriers(&self, stat: &FileStat, lock: &KernelLock) -> Vec<Pid> {
-        let files = self.sweep().open_files.iter();
-        let same = files.filter(|file| file.ino == stat.ino && self.same_device(file.mount, stat.mount));
+        let same = self.sweep().with_inode(stat.ino).filter(|file| self.same_device(file.mount, stat.mount));
         same.filter(|file| {
             file.locks.iter().any(|carried| carried.kind == lock.kind && carried.file.ino == lock.file.ino)
         })

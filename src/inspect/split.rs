@@ -83,7 +83,7 @@ impl Looker {
         let Some(path) = directory.real_path() else { return splits };
         if inherited {
             // Its taker has exited, or the lock belongs to an open file: whoever carries one may be the holder.
-            let locked = self.sweep().open_files.iter().filter(|file| !file.locks.is_empty());
+            let locked = self.sweep().seen.open_files.iter().filter(|file| !file.locks.is_empty());
             takers.extend(locked.filter(|file| !here.contains(&file.ino)).map(|file| file.pid));
         }
         for pid in takers {

@@ -6,49 +6,102 @@
 use super::evidence::Looker;
 use crate::model::facts::{FileKind, FileStat, ProcessRef, Users};
 use crate::model::format::{Format, Scope};
-use crate::platform::{Directory, ProcessView, os_name};
+use crate::model::holder::Pid;
+use crate::platform::{Directory, DirectoryId, OpenFile, ProcessSweep, ProcessView, os_name};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Our own processes are no evidence: we read these files.
-fn is_ourselves(view: &ProcessView) -> bool {
-    view.facts.pid.get() == crate::platform::environment::own_pid()
+/// A pass's sweep, sorted by what is asked of it: a file costs no walk through all processes.
+#[derive(Debug)]
+pub(super) struct UserIndex {
+    pub(super) seen: ProcessSweep,
+    /// By inode number: the open files with it, by their place.
+    by_inode: HashMap<u64, Vec<usize>>,
+    /// By PID: its place.
+    by_pid: HashMap<Pid, usize>,
+    /// By the owner of a file: how many processes could be its users and could not be looked at.
+    unseen: RefCell<HashMap<u32, u32>>,
+    /// By directory and format: who works there.
+    works: RefCell<HashMap<(DirectoryId, &'static str), Option<ProcessRef>>>,
+    /// Our own processes are no evidence: we read these files.
+    ourselves: u32,
+}
+
+impl UserIndex {
+    pub(super) fn of(seen: ProcessSweep) -> Self {
+        let mut by_inode: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (place, file) in seen.open_files.iter().enumerate() {
+            by_inode.entry(file.ino).or_default().push(place);
+        }
+        let by_pid = seen.processes.iter().enumerate().map(|(place, view)| (view.facts.pid, place)).collect();
+        let ourselves = crate::platform::environment::own_pid();
+        Self { seen, by_inode, by_pid, unseen: RefCell::default(), works: RefCell::default(), ourselves }
+    }
+
+    /// The open files with this inode number, on whatever file system.
+    pub(super) fn with_inode(&self, ino: u64) -> impl Iterator<Item = &OpenFile> {
+        self.by_inode.get(&ino).into_iter().flatten().map(|place| &self.seen.open_files[*place])
+    }
 }
 
 impl Looker {
     /// Looks for users of one file.
     pub(super) fn users(&self, directory: &dyn Directory, stat: &FileStat, format: &Format) -> Users {
         let sweep = self.sweep();
-        let reference = |view: &ProcessView| ProcessRef { pid: view.facts.pid, facts: Some(Arc::clone(&view.facts)) };
-        let has_it_open = |view: &ProcessView| {
-            sweep.open_files.iter().any(|file| {
-                file.pid == view.facts.pid && file.ino == stat.ino && self.same_device(file.mount, stat.mount)
-            })
-        };
+        let mut open: Vec<ProcessRef> = Vec::new();
         // Whoever has a directory open reads it; that is no use of it as a lock.
-        let candidates = stat.kind == FileKind::Regular && sweep.open_files.iter().any(|file| file.ino == stat.ino);
-        let open = if candidates {
-            sweep.processes.iter().filter(|v| !is_ourselves(v) && has_it_open(v)).map(reference).collect()
-        } else {
-            Vec::new()
-        };
+        let opened = sweep.with_inode(stat.ino).filter(|_| stat.kind == FileKind::Regular);
+        for file in opened.filter(|file| self.same_device(file.mount, stat.mount)) {
+            let known = open.iter().any(|process| process.pid == file.pid);
+            if let Some(place) = sweep.by_pid.get(&file.pid)
+                && file.pid.get() != sweep.ourselves
+                && !known
+            {
+                open.push(reference(&sweep.seen.processes[*place]));
+            }
+        }
+        let works = self.works(directory, format);
+        let unseen = *sweep.unseen.borrow_mut().entry(stat.uid).or_insert_with(|| self.unseen_users(stat.uid));
+        Users::Looked { open, works, unseen }
+    }
+
+    /// A process of the format's program that is at work there.
+    fn works(&self, directory: &dyn Directory, format: &Format) -> Option<ProcessRef> {
+        if format.programs.is_empty() {
+            return None;
+        }
+        let sweep = self.sweep();
+        let place = (directory.id(), format.id);
+        if let Some(known) = sweep.works.borrow().get(&place) {
+            return known.clone();
+        }
         let trees = protected_trees(directory, format);
-        let works = sweep
+        let found = sweep
+            .seen
             .processes
             .iter()
-            .filter(|view| !is_ourselves(view) && format.fits_program(&view.facts.comm) == Some(true))
-            .find(|view| format.scope == Scope::Machine || self.works_in(view, &trees));
+            .filter(|view| view.facts.pid.get() != sweep.ourselves)
+            .filter(|view| format.fits_program(&view.facts.comm) == Some(true))
+            .find(|view| format.scope == Scope::Machine || self.works_in(view, &trees))
+            .map(reference);
+        sweep.works.borrow_mut().insert(place, found.clone());
+        found
+    }
+
+    /// How many processes that would matter for a file of this owner could not be looked at.
+    fn unseen_users(&self, owner: u32) -> u32 {
         // A process of the file's owner, or of ours, that would not show itself could be the one. Others cannot have
         // made the file, or (root's) are seen by name only; PID 1 and kernel threads do not lock.
         let matters = |view: &ProcessView| {
             let facts = &view.facts;
-            let relevant = facts.uids.is_none_or(|uids| uids.contains(&stat.uid) || uids.contains(&self.sight.uid));
+            let relevant = facts.uids.is_none_or(|uids| uids.contains(&owner) || uids.contains(&self.sight.uid));
             relevant && !facts.kernel_thread && facts.pid.get() != 1
         };
         let hidden = |view: &&ProcessView| matters(view) && !view.seen;
-        let unseen = sweep.processes.iter().filter(hidden).count() as u32;
-        Users::Looked { open, works: works.map(reference), unseen }
+        self.sweep().seen.processes.iter().filter(hidden).count() as u32
     }
 
     fn works_in(&self, view: &ProcessView, trees: &[PathBuf]) -> bool {
@@ -57,6 +110,10 @@ impl Looker {
         view.cwd.as_deref().is_some_and(inside)
             || self.system.open_paths(view.facts.pid).is_some_and(|paths| paths.iter().any(in_tree))
     }
+}
+
+fn reference(view: &ProcessView) -> ProcessRef {
+    ProcessRef { pid: view.facts.pid, facts: Some(Arc::clone(&view.facts)) }
 }
 
 /// The trees that a lock in this directory protects: for git the work tree and the repository, else the directory.

@@ -265,6 +265,13 @@ pub struct Facts {
     pub first_seen: Duration,
 }
 
+impl OwnerState {
+    /// There is no such process, or it has exited.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Looked(look) if matches!(**look, ProcessLook::NoSuchProcess | ProcessLook::Exited(_)))
+    }
+}
+
 impl Facts {
     /// Takes over what only time shows, from an earlier look at the same path: since when it is as it is, and whether its
     /// heart beats. `self` must be fresh: seen once.
@@ -312,6 +319,15 @@ pub struct FileSystem {
     /// Locks taken on its files by anybody on this machine appear in our lock table under the same inode (not on
     /// overlayfs, FUSE, network file systems).
     pub shows_locks: bool,
+}
+
+impl FileSystem {
+    /// The times of its files come from this machine's clock, so that they can be compared with it: not on a network disk,
+    /// nor on FUSE, whose daemon may hand on a server's times.
+    pub fn keeps_our_time(&self) -> bool {
+        let fuse = self.name.starts_with("fuse") && &*self.name != "fuseblk";
+        !self.network && !fuse
+    }
 }
 
 /// What was to be seen of the machine in one pass; shared by all its locks.

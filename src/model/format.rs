@@ -22,6 +22,7 @@ mod names;
 mod pylocks;
 mod python;
 mod server;
+mod standin;
 mod system;
 mod text;
 mod vcs;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use custom::{PidPlace, UserPattern, UserPatterns};
 pub use names::is_dependency_lockfile;
+pub use standin::{Holds, Ourselves, StandIn};
 
 /// How a lock file locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,6 +175,12 @@ pub struct Format {
     /// Of a directory: the file within that carries the record, as (subdirectory or "", beginning of its name); of several
     /// such files the contents follow each other.
     pub payload: Option<(&'static str, &'static str)>,
+    /// Of a directory: what may be in it.
+    pub holds: Holds,
+    /// What stands at its path while it is taken away.
+    pub stand_in: StandIn,
+    /// Its waiters open it without waiting (`O_NONBLOCK`), and stop with an error where a lease of ours would let others wait.
+    pub opened_nonblocking: bool,
     /// A file beside it that names its owner: what stands for the lock's own ending, as (own ending, other ending).
     pub companion: Option<(&'static str, &'static str)>,
     /// What such a file looks like, in a few words.
@@ -204,6 +212,9 @@ const PLAIN: Format = Format {
     scope: Scope::Tree(0),
     heartbeat: None,
     payload: None,
+    holds: Holds::Nothing,
+    stand_in: StandIn::ByKind,
+    opened_nonblocking: false,
     companion: None,
     looks: "",
     stale_rule: None,
@@ -226,6 +237,13 @@ impl Format {
     /// No tool claims it: how such a file locks is likely, not known.
     pub fn is_generic(&self) -> bool {
         self.claim == Claim::Loose || self.id == "unrecognised"
+    }
+
+    /// The tool's own way to remove such a lock, as a sentence.
+    pub fn own_way(&self) -> Option<String> {
+        let command = self.unlocker?;
+        let tool = command.split(' ').next().unwrap_or(command);
+        Some(format!("{tool} has its own way to remove this: `{command}`. It knows what else belongs to it"))
     }
 
     /// Whether `comm` is a program that takes locks of this format; `None` where any may.

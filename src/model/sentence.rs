@@ -63,7 +63,7 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             format!("Made on {place}{pid}. Processes there cannot be checked from here.")
         }
         10 => "On a shared disk and without a host name: it may belong to another computer.".into(),
-        11 if sight.host_pid_ns && is_absent(&facts.owner) => {
+        11 if sight.host_pid_ns && facts.owner.is_gone() => {
             format!(
                 "There is no process with PID {} any more, but this system hides other users' processes (hidepid): look \
                  as root to be sure that nobody works on.",
@@ -76,6 +76,14 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         11 => "Running in a sandbox: not all processes can be seen from here.".into(),
         12 => with_process(process, owner_pid, |p| {
             format!("{} (PID {}) holds it and is running: its start matches the record.", p.name(), p.pid)
+        }),
+        16 if !sight.fs.keeps_our_time() => with_process(process, owner_pid, |p| {
+            format!(
+                "PID {} ({}) seems younger than the file, but this disk ({}) may keep another computer's time.",
+                p.pid,
+                p.name(),
+                sight.fs.name
+            )
         }),
         16 => with_process(process, owner_pid, |p| {
             format!(
@@ -321,10 +329,6 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         }
         _ => "Names no owner.".into(),
     }
-}
-
-fn is_absent(owner: &OwnerState) -> bool {
-    matches!(owner, OwnerState::Looked(look) if matches!(**look, ProcessLook::NoSuchProcess | ProcessLook::Exited(_)))
 }
 
 fn running(owner: &OwnerState) -> Option<&ProcessFacts> {

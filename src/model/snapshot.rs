@@ -70,15 +70,28 @@ impl Lock {
         self.judgement.verdict == Verdict::Stale
     }
 
+    /// What may be done about it. The one place that says so: window, command line, sweep and the clear itself go by it.
+    pub fn clearing(&self) -> Clearing {
+        match self.judgement.verdict.clearing() {
+            Clearing::Bulk | Clearing::ByName if self.facts.reading.format.unlocker.is_some() => Clearing::ByItsTool,
+            other => other,
+        }
+    }
+
     /// Whether it can be cleared without force.
     pub fn is_clearable(&self) -> bool {
-        matches!(self.judgement.verdict.clearing(), Clearing::Bulk | Clearing::ByName | Clearing::Repair)
+        matches!(self.clearing(), Clearing::Bulk | Clearing::ByName | Clearing::Repair)
+    }
+
+    /// Which command clears it instead of us; `None` where its tool has none, or it is not to be cleared at all.
+    pub fn own_way(&self) -> Option<String> {
+        (self.clearing() == Clearing::ByItsTool).then(|| self.facts.reading.format.own_way()).flatten()
     }
 
     /// Whether it may be cleared together with others: stale, and ours to take a lease on (its owner's, or root's).
     pub fn is_bulk_clearable(&self, sight: &Sight) -> bool {
         let ours = self.facts.stat.as_ref().is_some_and(|stat| sight.uid == 0 || stat.uid == sight.uid);
-        sight.can_clear() && self.judgement.verdict.clearing() == Clearing::Bulk && ours
+        sight.can_clear() && self.clearing() == Clearing::Bulk && ours
     }
 
     /// The process that holds it, of several the first; `None` where nobody does or it cannot be named.

@@ -77,6 +77,12 @@ impl Verdict {
         }
     }
 
+    /// Whether what a person saw as this may be taken for the same now: it is, or time alone has turned it, as they were
+    /// told it would.
+    pub fn is_still(self, now: Self) -> bool {
+        self == now || (self, now) == (Self::Orphaned, Self::Stale)
+    }
+
     /// What may be done about it.
     pub const fn clearing(self) -> Clearing {
         match self {
@@ -98,6 +104,9 @@ pub enum Clearing {
     ByName,
     /// A placeholder of ours: repaired, not cleared.
     Repair,
+    /// By its tool's own command, which knows what else belongs to it; else by force. Never said of a verdict alone: see
+    /// [`super::snapshot::Lock::clearing`].
+    ByItsTool,
     /// Only by force.
     ForceOnly,
     /// Never.
@@ -397,7 +406,8 @@ fn owner_state(evidence: &Evidence<'_>, record: Option<&Record>) -> Owner {
         // Somebody has this number: that is all that can be seen, and it is enough to keep off.
         (ProcessLook::Hidden, _) => Owner::Held(18, Certainty::Strong),
         (ProcessLook::Unknown(_), _) => {
-            let times = evidence.sight.boot_floor.zip(evidence.facts.stat.as_ref());
+            let ours = evidence.sight.fs.keeps_our_time();
+            let times = evidence.sight.boot_floor.zip(evidence.facts.stat.as_ref()).filter(|_| ours);
             if times.is_some_and(|(floor, stat)| stat.proof_time() < floor.minus(AHEAD)) {
                 Owner::Gone(Gone::OlderThanBoot, Certainty::Strong)
             } else {
@@ -440,7 +450,7 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
         // 15, 16: it started after the file was last touched, by more than the clocks can be wrong.
         let latest = record.started_at.map_or(stat.proof_time(), |stated| stat.proof_time().min(stated));
         if let Some(gap) = process.started_at.since(latest).filter(|gap| *gap > MARGIN) {
-            let proved = sight.clock_step.is_some_and(|step| gap > MARGIN + step);
+            let proved = sight.fs.keeps_our_time() && sight.clock_step.is_some_and(|step| gap > MARGIN + step);
             return if proved { Owner::Gone(Gone::StartedLater, Certainty::Strong) } else { Owner::ClockChanged };
         }
     }

@@ -124,6 +124,12 @@ pub trait System: Send + Sync {
         let _ = pid;
         Vec::new()
     }
+    /// Holds on to a process that was seen, to tell later whether it has ended; `None` = it has already. Where a system has
+    /// no way to hold it, it is never told to have ended.
+    fn pin_process(&self, process: &ProcessFacts) -> Option<ProcessPin> {
+        let _ = process;
+        Some(ProcessPin::new(|| false))
+    }
     /// Asks a process to end (SIGTERM), if it still is the one that was seen, and waits for it that long.
     fn terminate(&self, process: &ProcessFacts, patience: Duration) -> Result<Ending, EndingError> {
         let _ = patience;
@@ -131,6 +137,27 @@ pub trait System: Send + Sync {
     }
     /// Opens a directory; later calls act in it even if it is moved.
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
+}
+
+/// A process that is held on to: whether it has ended is told of this one, and of no later one with its number.
+pub struct ProcessPin(Box<dyn Fn() -> bool>);
+
+impl ProcessPin {
+    /// Told by this.
+    pub fn new(has_ended: impl Fn() -> bool + 'static) -> Self {
+        Self(Box::new(has_ended))
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for ProcessPin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProcessPin")
+    }
 }
 
 /// What came of asking a process to end.

@@ -5,10 +5,11 @@
 
 use super::super::KEPT_FOR;
 use super::Workplace;
-use super::journal::{Entry, Line, State};
+use super::inside;
+use super::journal::{Deed, Entry, Line, State};
 use super::mutex::Pending;
 use super::undo::{is_the_kept_one, open_kept};
-use crate::model::facts::FileKind;
+use crate::model::facts::{FileKind, FileStat};
 use crate::model::time::Wall;
 use std::collections::HashSet;
 use std::io;
@@ -66,13 +67,16 @@ fn delete(entry: &Entry, boot: Option<&str>) -> io::Result<Option<&'static str>>
     let (there, name) = open_kept(kept, kept).map_err(io::Error::other)?;
     let Some(found) = there.look(&name)? else { return Ok(Some("cleared; what was kept is gone")) };
     let same_boot = deed.boot_id.as_deref() == boot;
-    if !is_the_kept_one(deed, &found.stat, same_boot) {
-        return Ok(None);
-    }
     let removed = match found.stat.kind {
-        FileKind::Regular | FileKind::Symlink => there.unlink(&name),
-        // An empty one alone: of what stands in another the journal knows too little.
-        FileKind::Directory => there.remove_directory(&name),
+        // Its own time changes with the first entry that goes: of one that is half deleted only the inode can be asked for.
+        FileKind::Directory if is_the_same_directory(deed, &found.stat, same_boot) => {
+            match inside::delete(&there, &name, &deed.inside, same_boot) {
+                Ok(true) => Ok(()),
+                Ok(false) => return Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        FileKind::Regular | FileKind::Symlink if is_the_kept_one(deed, &found.stat, same_boot) => there.unlink(&name),
         _ => return Ok(None),
     };
     match removed {
@@ -82,4 +86,8 @@ fn delete(entry: &Entry, boot: Option<&str>) -> io::Result<Option<&'static str>>
     }
     there.sync()?;
     Ok(Some("cleared; kept for 30 days, then deleted"))
+}
+
+fn is_the_same_directory(deed: &Deed, stat: &FileStat, same_boot: bool) -> bool {
+    if same_boot { deed.lock.is_same_inode(stat) } else { deed.lock.is_same_inode_but_for_device(stat) }
 }

@@ -4,6 +4,7 @@
 
 mod expiry;
 mod force;
+mod inside;
 mod mutex;
 mod patience;
 mod permit;

@@ -36,18 +36,25 @@
 use super::disk::{Name, Pin, Place, Reader, Seen, effective_uid};
 use super::error::Refusal;
 use super::fingerprint::Fingerprint;
+use super::inside::Inside;
 use super::mutex::DirectoryMutex;
 use super::placeholder::Form;
 use super::{Consent, Reason, Workplace, force, recovery};
 use crate::inspect::{self, LookError, LookOptions};
-use crate::model::facts::{FileKind, FileStat, Users};
+use crate::model::facts::{FileKind, FileStat, OwnerState, Users};
+use crate::model::format::Format;
+use crate::model::holder::ProcessLook;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::{Clearing, Verdict};
+use crate::platform::ProcessPin;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Said where the process that has the owner's PID ends before the swap.
+pub(super) const EVIDENCE_ENDED: &str = "the process that has its owner's PID has just ended";
 
 /// More of a lock's content than this is not copied; the inode itself rests in quarantine anyway.
 const COPY: u64 = 1 << 20;
@@ -99,9 +106,12 @@ pub struct Grounds<'w> {
     pub(super) why: String,
     /// Without the lease nobody can be kept from opening it: then only a person's word for this one lock will do.
     pub(super) needs_lease: bool,
+    /// The process that has the owner's PID now: that it is another one is the evidence, so it has to stay until the swap.
+    pub(super) witness: Option<ProcessPin>,
     /// The word for it in the journal.
     pub(super) what: &'static str,
     pub(super) form: Form,
+    pub(super) format: &'static Format,
     pub(super) pinned: Pinned,
     pub(super) place: Place,
     pub(super) _mutex: DirectoryMutex,
@@ -117,6 +127,8 @@ pub(super) struct Pinned {
     pub(super) reader: Option<Reader>,
     /// At most [`COPY`] bytes; of a symbolic link its target.
     pub(super) content: Vec<u8>,
+    /// Of a directory.
+    pub(super) inside: Option<Inside>,
 }
 
 impl Pinned {
@@ -136,7 +148,13 @@ impl Pinned {
             FileKind::Symlink => (None, pin.target()?.as_bytes().to_vec()),
             _ => (None, Vec::new()),
         };
-        Ok(Some(Self { name, pin, seen, reader, content }))
+        let inside = (seen.stat.kind == FileKind::Directory).then(|| Inside::of(&pin)).transpose()?;
+        Ok(Some(Self { name, pin, seen, reader, content, inside }))
+    }
+
+    /// Whether a directory still holds what it held: an entry can be written to without any change of the directory itself.
+    pub(super) fn is_inside_as_pinned(&self) -> io::Result<bool> {
+        self.inside.as_ref().map_or(Ok(true), Inside::is_as_listed)
     }
 
     /// Whether a stat is of this inode, with nothing written to it since; before the swap ctime counts too.
@@ -215,9 +233,14 @@ fn grounds<'w>(
     recovery::recover_place(workplace, &place).map_err(|error| failed("repairing an interrupted clear", error))?;
 
     // Step 3 before step 4: what is judged is what is held.
-    let pinned = Pinned::take(&place, name)
-        .map_err(|error| failed("opening it", error))?
-        .ok_or_else(|| Refusal::Gone(full.clone()))?;
+    let changed = |what| Err(Refusal::Changed { path: full.clone(), what });
+    let pinned = match Pinned::take(&place, name) {
+        Ok(Some(pinned)) => pinned,
+        Ok(None) => return Err(Refusal::Gone(full)),
+        // Something in a directory.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return changed("it changed while it was looked at"),
+        Err(error) => return Err(failed("opening it", error)),
+    };
 
     // Step 4.
     let (fresh, snapshot) = match look() {
@@ -225,7 +248,6 @@ fn grounds<'w>(
         Ok(None) => return Err(Refusal::Gone(full)),
         Err(error) => return Err(failed("looking again", io::Error::other(error))),
     };
-    let changed = |what| Err(Refusal::Changed { path: full.clone(), what });
     match (Fingerprint::of(seen), Fingerprint::of(&fresh)) {
         (Some(then), Some(now)) => {
             if let Some(what) = then.difference(&now) {
@@ -236,11 +258,11 @@ fn grounds<'w>(
     }
     let why = fresh.why(&snapshot.moment());
     let (was, now) = (seen.judgement.verdict, fresh.judgement.verdict);
-    if was != now {
+    if !was.is_still(now) {
         return Err(Refusal::VerdictChanged { path: full, was, now, why });
     }
     let not_clearable = |by_name, why| Err(Refusal::NotClearable { path: full.clone(), verdict: now, by_name, why });
-    match (now.clearing(), agreed) {
+    match (fresh.clearing(), agreed) {
         (_, Agreed::ToForce(_)) => {
             if let Some(refusal) = force::forbids(&fresh, &full, &why) {
                 return Err(refusal);
@@ -248,6 +270,10 @@ fn grounds<'w>(
         }
         (Clearing::Bulk, _) | (Clearing::ByName, Agreed::To(Consent::ByName)) => {}
         (Clearing::ByName, Agreed::To(Consent::Bulk)) => return not_clearable(true, why),
+        (Clearing::ByItsTool, Agreed::To(_)) => {
+            let way = fresh.own_way().unwrap_or_default();
+            return Err(Refusal::OwnWay { path: full, verdict: now, way });
+        }
         (Clearing::Repair | Clearing::ForceOnly | Clearing::Never, _) => return not_clearable(false, why),
     }
     if fresh.facts.trouble.is_some() || !snapshot.sight.can_clear() {
@@ -264,13 +290,26 @@ fn grounds<'w>(
     // What was judged is what is held: the same inode, and not touched from before the look until after it.
     let after = pinned.pin.seen().map_err(|error| failed("looking again", error))?;
     let judged = fresh.facts.stat.as_ref().is_some_and(|stat| pinned.is_as_pinned(stat));
-    if !judged || after.stat.changed != pinned.seen.stat.changed || !pinned.content.starts_with(fresh.bytes.as_ref()) {
+    // Of a directory the bytes are those of files in it, which are compared one by one.
+    let same_bytes = pinned.inside.is_some() || pinned.content.starts_with(fresh.bytes.as_ref());
+    let same_inside = pinned.is_inside_as_pinned().map_err(|error| failed("looking into it again", error))?;
+    if !judged || after.stat.changed != pinned.seen.stat.changed || !same_bytes || !same_inside {
         return changed("it changed while it was looked at");
     }
 
-    supported(&full, &place, &pinned, &snapshot)?;
-    // A directory at the path would crash the waiters of Python's SoftFileLock.
-    let form = if fresh.facts.reading.format.id == "filelock-soft" { Form::File } else { Form::Directory };
+    let witness = match &fresh.facts.owner {
+        OwnerState::Looked(look) => match look.as_ref() {
+            ProcessLook::Running(process) => {
+                let pinned = workplace.system.pin_process(process);
+                Some(pinned.ok_or_else(|| Refusal::Changed { path: full.clone(), what: EVIDENCE_ENDED })?)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let reading = &fresh.facts.reading;
+    let form = Form::for_lock(pinned.seen.stat.kind, reading);
+    supported(&full, &place, &pinned, &snapshot, reading.format, form)?;
     let (what, why) = match agreed {
         Agreed::ToForce(reason) => ("force", format!("{} (It was {}: {why})", reason.as_str(), now.id())),
         Agreed::To(_) => (if workplace.sweeps { "sweep" } else { "clear" }, why),
@@ -286,6 +325,8 @@ fn grounds<'w>(
         needs_lease: in_bulk || fresh.facts.kernel_rule,
         what,
         form,
+        format: reading.format,
+        witness,
         pinned,
         place,
         _mutex: mutex,
@@ -293,13 +334,20 @@ fn grounds<'w>(
 }
 
 /// What can be said before anything is made: kind, file system, rights.
-fn supported(full: &Path, place: &Place, pinned: &Pinned, snapshot: &Snapshot) -> Result<(), Refusal> {
+fn supported(
+    full: &Path, place: &Place, pinned: &Pinned, snapshot: &Snapshot, format: &Format, form: Form,
+) -> Result<(), Refusal> {
     let unsupported = |why: &str| Err(Refusal::Unsupported { path: full.to_owned(), why: why.to_owned() });
     let denied = |why: String| Err(Refusal::NotPermitted { path: full.to_owned(), why });
     let stat = &pinned.seen.stat;
     match stat.kind {
         FileKind::Regular | FileKind::Symlink => {}
-        FileKind::Directory => return unsupported("clearing lock directories is not supported yet"),
+        FileKind::Directory => {
+            // It is moved as one inode, so what is in it comes along: only what is known to be part of such a lock may.
+            if let Some(why) = pinned.inside.as_ref().and_then(|inside| inside.beyond(format.holds)) {
+                return unsupported(&why);
+            }
+        }
         _ => return unsupported("it is no lock file"),
     }
     if snapshot.sight.fs.network {
@@ -316,6 +364,14 @@ fn supported(full: &Path, place: &Place, pinned: &Pinned, snapshot: &Snapshot) -
         return denied("its directory is immutable; root can lift that with chattr -i".to_owned());
     }
     let uid = effective_uid();
+    // The mutex is each user's own, and a file has no marker in it that would keep another's Lockscope from removing it.
+    let others_write = parent.stat.mode & 0o022 != 0 || ![uid, 0].contains(&parent.stat.uid);
+    if form == Form::Marker && others_write {
+        return unsupported(
+            "other users may write in this directory, and nothing would keep their Lockscope away from this kind of lock; \
+             an empty directory is removed by rmdir",
+        );
+    }
     // S_ISVTX: in such a directory only the file's owner, the directory's owner and root may rename.
     if uid != 0 && parent.stat.mode & 0o1000 != 0 && ![stat.uid, parent.stat.uid].contains(&uid) {
         return denied(format!("in this directory only its owner (user {}) or root can remove it", stat.uid));

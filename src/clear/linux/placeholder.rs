@@ -6,7 +6,9 @@
 
 use super::disk::{Name, Pin, Place, Seen, effective_uid};
 use super::fingerprint::Identity;
-use super::journal::RawPath;
+use super::journal::{Inner, RawPath};
+use crate::model::facts::FileKind;
+use crate::model::format::{Ourselves, Reading, StandIn};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::platform::System;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use std::io::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most that a marker of ours can be.
-const MARKER: u64 = 16 * 1024;
+const MARKER: u64 = 64 * 1024;
 
 /// What the placeholder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +26,31 @@ const MARKER: u64 = 16 * 1024;
 pub(crate) enum Form {
     /// A directory with a marker: no breaker's `unlink` and no inspector's `rmdir` removes it.
     Directory,
-    /// A file: for waiters that crash on a directory (Python's `SoftFileLock` raises IsADirectoryError). Weaker: its
-    /// removal can only compare first.
+    /// A file with a record of the tool's own: for waiters that crash on a directory (Python's `SoftFileLock` raises
+    /// IsADirectoryError). Weaker: its removal can only compare first.
     File,
+    /// A symbolic link to a record of the tool's own: for waiters that read the link, and stop with an error where there is
+    /// none to read (Mercurial, Twisted). As weak as a file.
+    Link,
+    /// A file with our marker, for a lock that is a directory made by `mkdir`: `unlink` removes no directory (EISDIR), and
+    /// a breaker's `rmdir` no file (ENOTDIR).
+    Marker,
+}
+
+impl Form {
+    /// What stands in for a lock.
+    pub(crate) fn for_lock(kind: FileKind, reading: &Reading) -> Self {
+        match (kind, reading.format.stand_in) {
+            // A file of ours could be opened and locked through the kernel, and then be removed: two would be in.
+            (FileKind::Regular, StandIn::Record(_) | StandIn::Link(_)) if !reading.mechanism.is_kernel() => Self::File,
+            (FileKind::Symlink, StandIn::Link(_)) => Self::Link,
+            (FileKind::Directory, StandIn::ByKind | StandIn::Record(_)) => Self::Marker,
+            (FileKind::Directory, StandIn::Directory | StandIn::Link(_))
+            | (FileKind::Regular | FileKind::Symlink | FileKind::Fifo | FileKind::Socket | FileKind::Device, _) => {
+                Self::Directory
+            }
+        }
+    }
 }
 
 /// Our names around one lock. Short and fixed: the lock's own name may already be 255 bytes long.
@@ -88,9 +112,23 @@ pub(crate) struct Marker {
     pub(crate) id: String,
     pub(crate) lock: RawPath,
     pub(crate) identity: Identity,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) inside: Vec<Inner>,
 }
 
 impl Maker {
+    /// For a record of the lock's own tool.
+    pub(crate) fn as_owner(&self, token: u128) -> Ourselves<'_> {
+        Ourselves {
+            pid: self.pid,
+            host: &self.host,
+            pid_ns: self.pid_ns,
+            boot_id: self.boot_id.as_deref().and_then(|id| u128::from_str_radix(id, 16).ok()),
+            ticks: self.start_token,
+            token,
+        }
+    }
+
     /// This process.
     pub(crate) fn ourselves(system: &dyn System) -> Self {
         let host = system.host();
@@ -193,11 +231,18 @@ impl Placeholder {
         Self::hold(place, &names.other, &names.marker)
     }
 
+    /// Makes the link.
+    pub(crate) fn make_link(place: &Place, names: &Names, target: &[u8]) -> io::Result<Self> {
+        place.create_link(&names.other, target)?;
+        place.sync()?;
+        Self::hold(place, &names.other, &names.marker)
+    }
+
     /// Holds what stands at `name`, whatever it is.
     pub(crate) fn hold(place: &Place, name: &Name, marker: &Name) -> io::Result<Self> {
         let pin = place.pin(name)?;
         let stat = pin.seen()?.stat;
-        let (form, inside) = if stat.kind == crate::model::facts::FileKind::Directory {
+        let (form, inside) = if stat.kind == FileKind::Directory {
             let inside = place.open_child(name)?;
             if inside.id()?.ino != stat.ino {
                 return Err(io::ErrorKind::NotFound.into());
@@ -266,12 +311,15 @@ impl Placeholder {
     }
 
     /// The last step: `rmdir`, which can remove neither a lock file (ENOTDIR) nor another inspector's placeholder
-    /// (ENOTEMPTY). For the file form an `unlink` right after a look, the one gap of that form.
+    /// (ENOTEMPTY). For a file an `unlink` right after a look: the one gap where locks are files; none where they are
+    /// directories (EISDIR).
     pub(crate) fn remove_emptied_at(&self, place: &Place, name: &Name) -> io::Result<()> {
         match self.form {
             Form::Directory => place.remove_directory(name),
-            Form::File if place.look(name)?.is_some_and(|seen| self.is(&seen)) => place.unlink(name),
-            Form::File => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+            Form::File | Form::Link | Form::Marker if place.look(name)?.is_some_and(|seen| self.is(&seen)) => {
+                place.unlink(name)
+            }
+            Form::File | Form::Link | Form::Marker => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
         }
     }
 
@@ -293,8 +341,15 @@ impl Placeholder {
     }
 }
 
-/// The marker in the directory at `name`, whatever its transaction; `None` = no placeholder of ours.
+/// The marker at `name`, or in the directory there, whatever its transaction; `None` = no placeholder of ours.
 pub(crate) fn marker_at(place: &Place, name: &Name) -> io::Result<Option<Marker>> {
+    if place.look(name)?.is_some_and(|seen| seen.stat.kind == FileKind::Regular && seen.stat.size <= MARKER) {
+        let read = match place.read(name, MARKER) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EACCES)) => return Ok(None),
+            other => other?,
+        };
+        return Ok(serde_json::from_slice::<Marker>(&read).ok().filter(|marker| marker.placeholder));
+    }
     let inside = match place.open_child(name) {
         Ok(inside) => inside,
         Err(error) => {

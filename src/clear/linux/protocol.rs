@@ -13,10 +13,12 @@ use super::force::ForceClear;
 use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::Pending;
 use super::patience::{Patience, pause};
-use super::permit::{ClearPermit, Grounds};
+use super::permit::{ClearPermit, EVIDENCE_ENDED, Grounds};
 use super::placeholder::{AtWork, Form, Maker, Marker, Names, Placeholder};
 use super::putback::{self, PATIENCE};
 use super::{Cleared, quarantine};
+use crate::model::format::StandIn;
+use crate::platform::ProcessPin;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::ffi::OsStr;
@@ -135,13 +137,16 @@ impl<'a, 'w> Transaction<'a, 'w> {
         let place = &self.grounds.place;
         let pinned = &self.grounds.pinned;
         match place.look(&self.names.lock) {
-            Ok(Some(now)) if pinned.is_as_pinned(&now.stat) => {}
+            Ok(Some(now)) if pinned.is_as_pinned(&now.stat) && pinned.is_inside_as_pinned().unwrap_or(false) => {}
             Ok(Some(_)) => {
                 let what = "another program changed it just now";
                 return Err(abandon(Refusal::Changed { path: path.clone(), what }.into()));
             }
             Ok(None) => return Err(abandon(Refusal::Gone(path.clone()).into())),
             Err(error) => return Err(abandon(failed("looking once more", error))),
+        }
+        if self.grounds.witness.as_ref().is_some_and(ProcessPin::has_ended) {
+            return Err(abandon(Refusal::Changed { path: path.clone(), what: EVIDENCE_ENDED }.into()));
         }
         steps.after(Step::Checked);
 
@@ -196,23 +201,26 @@ impl<'a, 'w> Transaction<'a, 'w> {
 
         let lock = RawPath::new(names.lock.as_os_str());
         let identity = Identity::of(stat);
+        let inners = |with_content| grounds.pinned.inside.as_ref().map_or(Vec::new(), |it| it.inners(with_content));
+        let marker = Marker {
+            maker: maker.clone(),
+            placeholder: true,
+            txn: self.txn.clone(),
+            id: self.id.clone(),
+            lock: lock.clone(),
+            identity: identity.clone(),
+            inside: inners(false),
+        };
         let held = match grounds.form {
-            Form::Directory => {
-                let marker = Marker {
-                    maker: maker.clone(),
-                    placeholder: true,
-                    txn: self.txn.clone(),
-                    id: self.id.clone(),
-                    lock: lock.clone(),
-                    identity: identity.clone(),
-                };
-                Placeholder::make_directory(place, names, &marker)
-            }
-            // A record as that library writes it: its waiters see a living holder and wait.
+            Form::Directory => Placeholder::make_directory(place, names, &marker),
+            Form::Marker => serde_json::to_vec(&marker)
+                .map_err(io::Error::from)
+                .and_then(|marker| Placeholder::make_file(place, names, &marker, 0o600)),
+            // As that library writes it: its waiters see a living holder and wait.
             Form::File => {
-                let record = format!("{}\n{}\n", maker.pid, maker.host);
-                Placeholder::make_file(place, names, record.as_bytes(), stat.mode)
+                self.record(&maker).and_then(|record| Placeholder::make_file(place, names, &record, stat.mode))
             }
+            Form::Link => self.record(&maker).and_then(|target| Placeholder::make_link(place, names, &target)),
         };
         let held = held.map_err(|error| failed("making the placeholder", error))?;
         steps.after(Step::PlaceholderMade);
@@ -236,6 +244,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
                 lock: identity,
                 placeholder: held.identity().clone(),
                 content: BASE64_STANDARD.encode(&grounds.pinned.content),
+                inside: inners(true),
                 boot_id: maker.boot_id,
             }),
             ..self.line()
@@ -252,11 +261,27 @@ impl<'a, 'w> Transaction<'a, 'w> {
         Ok(held)
     }
 
+    /// The lock's own record, in our name.
+    fn record(&self, maker: &Maker) -> io::Result<Vec<u8>> {
+        let (StandIn::Record(make) | StandIn::Link(make)) = self.grounds.format.stand_in else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        Ok(make(&self.grounds.pinned.content, &maker.as_owner(random()?)))
+    }
+
     /// Step 6. `true` = the lease is ours.
     fn lease(&self) -> Result<bool, Refusal> {
         let grounds = self.grounds;
-        // A symbolic link cannot be written to: its inode is the proof.
+        // A symbolic link cannot be written to: its inode is the proof. Of a directory what is in it is compared.
         let Some(reader) = &grounds.pinned.reader else { return Ok(false) };
+        if grounds.format.opened_nonblocking {
+            // EAGAIN, which those that wait for it do not expect. Its content is compared instead.
+            if !grounds.needs_lease {
+                return Ok(false);
+            }
+            let why = "its waiters would stop with an error if they were kept from opening it; clear it by its name";
+            return Err(Refusal::Unsupported { path: grounds.full.clone(), why: why.to_owned() });
+        }
         let mut tries = 0;
         loop {
             match reader.take_lease() {
@@ -299,7 +324,7 @@ impl<'a, 'w> Transaction<'a, 'w> {
             // there before would have refused us the lease. Without a lease the content must do.
             (!leased || reader.holds_lease()) && reader.starts_with(&pinned.content).unwrap_or(false)
         });
-        if is_ours && unwritten { Swap::Taken } else { Swap::Foreign }
+        if is_ours && unwritten && pinned.is_inside_as_pinned().unwrap_or(false) { Swap::Taken } else { Swap::Foreign }
     }
 
     /// Step 9, "OK", and step 10.
@@ -442,8 +467,8 @@ pub(crate) fn free(place: &Place, names: &Names, held: &Placeholder) -> io::Resu
         };
         match error.raw_os_error() {
             // A breaker has taken our placeholder away or moved it, and perhaps a newcomer stands there: the path is not
-            // ours any more, and rmdir has touched nothing.
-            Some(libc::ENOENT | libc::ENOTDIR) => {
+            // ours any more, and rmdir (of a file: unlink) has touched nothing.
+            Some(libc::ENOENT | libc::ENOTDIR | libc::EISDIR) => {
                 held.remove_wherever_it_is();
                 return Ok(());
             }

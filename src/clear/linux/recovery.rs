@@ -6,6 +6,7 @@
 use super::disk::{Name, NoLease, Place, Reader};
 use super::error::Refusal;
 use super::fingerprint::Identity;
+use super::inside::{Agrees, agrees};
 use super::journal::{Deed, Line, RawPath, State, new_id};
 use super::mutex::{DirectoryMutex, Pending};
 use super::placeholder::{AtWork, Marker, Names, Placeholder, marker_at};
@@ -217,6 +218,9 @@ fn claim(place: &Place, names: &Names, deed: &Deed) -> io::Result<Option<Claim>>
     if !deed.lock.is_untouched(&stat) {
         return Ok(None);
     }
+    if stat.kind == FileKind::Directory && !agrees(&pin.inside()?, &deed.inside, true, Agrees::Wholly)? {
+        return Ok(None);
+    }
     if stat.kind != FileKind::Regular {
         return Ok(Some(Claim { _reader: None }));
     }
@@ -326,6 +330,7 @@ fn by_marker(
         lock: marker.identity.clone(),
         placeholder: Identity::of(&held.stat),
         content: String::new(),
+        inside: marker.inside.clone(),
         boot_id: marker.maker.boot_id.clone(),
     };
     let _at_work = AtWork::on(&deed.txn);

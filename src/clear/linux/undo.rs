@@ -3,9 +3,11 @@
 //! Owns: undo. Never: overwrites, and never lets two in (it can only block again).
 
 use super::error::UndoRefusal;
+use super::inside::{Agrees, agrees};
 use super::journal::{Deed, Entry, Line, RawPath, State, new_id};
 use super::mutex::DirectoryMutex;
 use super::{Restored, Workplace};
+use crate::model::facts::FileKind;
 use crate::platform::linux::change::{Name, Place};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,8 +90,16 @@ fn put_back(workplace: &Workplace, entry: &Entry) -> Result<Restored, UndoRefusa
     // What lies there must be what was put there.
     let found = there.look(&in_there).map_err(|error| failed("looking into quarantine", error))?;
     let found = found.ok_or_else(|| lost("what was kept is gone"))?;
-    if entry.state == State::Done && !is_the_kept_one(deed, &found.stat, same_boot) {
-        return Err(lost("what lies in quarantine is not what was put there"));
+    if entry.state == State::Done {
+        let whole = is_the_kept_one(deed, &found.stat, same_boot)
+            && (found.stat.kind != FileKind::Directory || {
+                let agreed = there.pin(&in_there).and_then(|pin| pin.inside());
+                let agreed = agreed.and_then(|inside| agrees(&inside, &deed.inside, same_boot, Agrees::Wholly));
+                agreed.map_err(|error| failed("looking into quarantine", error))?
+            });
+        if !whole {
+            return Err(lost("what lies in quarantine is not what was put there"));
+        }
     }
     // NOREPLACE: a plain rename would overwrite a new lock, even an empty directory.
     match there.move_to_free(&in_there, &place, &name) {

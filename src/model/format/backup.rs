@@ -4,7 +4,9 @@ use super::fields::is_hex;
 use super::files::{KERNEL, has_keys, is_regular, kernel_file, one_pid, owned_by, parent, parsed, pid_value};
 use super::marker::{looks_like_json, object, text_field, time_field};
 use super::text::{is_digits, pid, text};
-use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, Standing};
+use super::{
+    Candidate, Claim, Format, Heartbeat, Holds, MOST_CHILDREN, Mechanism, PLAIN, Record, RecordState, StandIn, Standing,
+};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 use crate::model::time::Wall;
@@ -43,6 +45,8 @@ pub(super) static FORMATS: &[Format] = &[
         caution: Some("Deleting it while any Borg works on the repository, from any machine, can damage it"),
         unlocker: Some("borg break-lock REPO"),
         after_clearing: Some("borg check REPO"),
+        holds: Holds::Files(MOST_CHILDREN),
+        stand_in: StandIn::Directory,
         read: borg_exclusive,
         ..PLAIN
     },

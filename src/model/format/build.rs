@@ -3,7 +3,9 @@
 use super::fields::is_hex;
 use super::files::{KERNEL, empty_file, is_below, is_regular, long_text, owned_by, parent, parsed};
 use super::text::{is_digits, pid};
-use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, is_dependency_lockfile};
+use super::{
+    Candidate, Claim, Format, Heartbeat, Holds, Mechanism, PLAIN, Record, RecordState, is_dependency_lockfile,
+};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 
@@ -116,6 +118,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "a directory that holds the old copy of the package that is being installed",
         stale_rule: Some("none: R tells the user to delete it"),
         caution: Some("The only old copy of the package may be in it: look before you delete it"),
+        holds: Holds::More("the only old copy of a package may be in it"),
         read: r_lock,
         ..PLAIN
     },

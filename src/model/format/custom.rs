@@ -3,7 +3,9 @@
 //! Owns: [`UserPattern`] as the settings give it, and reading a file by it. Never: outranks Lockscope's own marker.
 
 use super::text::{is_digits, pid};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Reading, Record, RecordState, name_glob};
+use super::{
+    Candidate, Claim, Format, Holds, MOST_CHILDREN, Mechanism, PLAIN, Reading, Record, RecordState, name_glob,
+};
 use crate::model::facts::FileKind;
 use globset::{GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ pub(super) static FORMATS: &[Format] = &[Format {
     title: "your pattern",
     claim: Claim::Name,
     looks: "as a pattern in the settings says: names, mechanism, and where the PID stands",
+    holds: Holds::Files(MOST_CHILDREN), // `mkdir lock && echo $$ > lock/pid`
     ..PLAIN
 }];
 

@@ -1,6 +1,7 @@
 //! The younger locks of Python's `filelock`: leases, strict markers and readers-writer locks. Its plain ones stand in `text`.
 
 use super::fields::{SQLITE, escaped_host, hex_bytes, is_hex, owned};
+use super::standin::{self, Holds, StandIn};
 use super::text::{decimal_token, is_digits, pid, text};
 use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, Standing};
 use crate::model::facts::FileKind;
@@ -20,6 +21,7 @@ pub(super) static FORMATS: &[Format] = &[
             "a peer takes it over once it is unchanged for its own `duration`, or its owner on the same host is gone",
         ),
         caution: Some("Its holder finds it missing at the next refresh and reports the lock as lost"),
+        stand_in: StandIn::Record(standin::lease),
         read: lease,
         ..PLAIN
     },
@@ -31,6 +33,9 @@ pub(super) static FORMATS: &[Format] = &[
         common_names: true,
         claim: Claim::Magic,
         payload: Some(("claims", "held-")),
+        holds: Holds::More("others may be waiting in it; take away the one claim in its `claims` whose owner is gone"),
+        stand_in: StandIn::Record(standin::claim),
+        opened_nonblocking: true,
         looks: "a directory `X.filelock` with `claims/held-v1-*.claim`, or such a claim: `filelock-strict-v1`, token, `PID`, \
                 host in hexadecimal and start token, each on a line",
         stale_rule: Some("never broken, neither by age nor because its owner died; only `force_break(name)` does"),
@@ -62,6 +67,7 @@ pub(super) static FORMATS: &[Format] = &[
         heartbeat: Some(Heartbeat::secs(30, 90)),
         looks: "32 hexadecimal digits, `PID` and `HOST`, each on a line",
         stale_rule: Some("a peer on any host throws it out once it was not refreshed for 90 s"),
+        stand_in: StandIn::Record(standin::marker),
         read: soft_rw3,
         ..PLAIN
     },
@@ -74,6 +80,8 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Magic,
         heartbeat: Some(Heartbeat::secs(30, 90)),
         payload: Some(("holders", "")),
+        holds: Holds::More("it counts the generations and stays when nobody holds it"),
+        stand_in: StandIn::Record(standin::holder),
         looks: "a directory `X.rw` with `gen` and `holders`; a holder is `filelock-rw/1`, then `token=`, `pid=`, `host=`, \
                 `lease=`, `nonce=`",
         stale_rule: Some(

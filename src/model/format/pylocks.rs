@@ -1,6 +1,7 @@
 //! Other locking libraries of Python: zc.lockfile, flufl.lock, pylockfile, Twisted.
 
 use super::fields::{is_empty, owned, target};
+use super::standin::{self, Holds, StandIn};
 use super::text::{is_digits, is_host, pid, text};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
@@ -51,6 +52,7 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Grammar,
         looks: "a directory `*.lock` with one empty file `HOST.-TIDPID`",
         stale_rule: Some("none: it waits for ever, even for a dead owner"),
+        holds: Holds::Files(1),
         read: lockfile_mkdir,
         ..PLAIN
     },
@@ -74,6 +76,8 @@ pub(super) static FORMATS: &[Format] = &[
         names: &["twistd.pid.lock"],
         claim: Claim::Grammar,
         payload: Some(("", "symlink")),
+        holds: Holds::Files(1),
+        stand_in: StandIn::Link(standin::bare_pid),
         looks: "a symbolic link to a `PID`, which is not there; on Windows a directory with that text in `symlink`",
         stale_rule: Some("removed by the next taker once the PID is gone; it does not ask on which host"),
         read: twisted,

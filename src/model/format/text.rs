@@ -1,6 +1,7 @@
 //! Records that are lines of text: a decimal PID, a PID with a host, and Python's `filelock`.
 
 use super::fields::escaped_host;
+use super::standin::{self, StandIn};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::{Pid, StartToken};
@@ -25,6 +26,7 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Grammar,
         looks: "`PID`, `HOST` and, in newer versions, a start token, each on a line",
         stale_rule: Some("broken by the next taker on the same host once the PID is gone or its start token differs"),
+        stand_in: StandIn::Record(standin::soft),
         read: filelock_soft,
         ..PLAIN
     },
@@ -51,6 +53,7 @@ pub(super) static FORMATS: &[Format] = &[
         id: "empty",
         title: "empty",
         looks: "nothing in it, and nothing that tells how it locks",
+        stand_in: StandIn::Record(standin::nothing),
         claim: Claim::Rest,
         read: |file| (file.kind == FileKind::Regular && file.size == 0).then_some(RecordState::CutShort),
         ..PLAIN

@@ -1,6 +1,7 @@
 //! Version control beside git: Mercurial, Jujutsu, Subversion.
 
 use super::fields::{SQLITE, any_content, is_empty, owned, target};
+use super::standin::{self, StandIn};
 use super::text::{is_digits, text};
 use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
 use crate::model::facts::FileKind;
@@ -13,6 +14,7 @@ pub(super) static FORMATS: &[Format] = &[
         names: &["{wlock,wlock.break}", ".hg/store/{lock,lock.break}", "lock"],
         programs: &["hg", "chg", "rhg", "thg", "python", "python3"],
         scope: Scope::Tree(2),
+        stand_in: StandIn::Link(standin::mercurial),
         looks: "a symbolic link to `HOST/PIDNS:PID`, `HOST:PID` or, very old, `PID`; a file where there are no links",
         stale_rule: Some(
             "broken by the next one on the same host and in the same PID namespace once the PID is gone; else waited for",

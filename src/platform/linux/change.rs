@@ -111,15 +111,24 @@ impl Place {
 
     /// The names in it, in no order.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
+        Ok(self.names_within(usize::MAX)?.unwrap_or_default())
+    }
+
+    /// The names in it, in no order, if there are so many at most; `None` = there are more, which are not read.
+    pub fn names_within(&self, most: usize) -> io::Result<Option<Vec<OsString>>> {
         let mut names = Vec::new();
         let fd = sys::openat(&self.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         for entry in sys::Dir::new(fd)? {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
-            if name != "." && name != ".." {
-                names.push(name);
+            if name == "." || name == ".." {
+                continue;
             }
+            if names.len() == most {
+                return Ok(None);
+            }
+            names.push(name);
         }
-        Ok(names)
+        Ok(Some(names))
     }
 
     /// The path it was opened by, without links.
@@ -162,6 +171,11 @@ impl Place {
     pub fn create(&self, name: &Name, mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(sys::openat(&self.fd, name.as_c_str(), flags, Mode::from_raw_mode(mode))?.into())
+    }
+
+    /// Makes a symbolic link that was not there.
+    pub fn create_link(&self, name: &Name, target: &[u8]) -> io::Result<()> {
+        Ok(sys::symlinkat(target, &self.fd, name.as_c_str())?)
     }
 
     /// Reads a small file in it, not through a link and not blocking.
@@ -252,6 +266,17 @@ impl Pin {
     /// The target, of a symbolic link.
     pub fn target(&self) -> io::Result<OsString> {
         Ok(OsString::from_vec(sys::readlinkat(&self.fd, c"", Vec::new())?.into_bytes()))
+    }
+
+    /// The directory that it is, for looking into it, whatever its name stands for by now.
+    pub fn inside(&self) -> io::Result<Place> {
+        let path = proc_path(self.fd.as_fd());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = match sys::open(path.as_str(), flags | OFlags::NOATIME, Mode::empty()) {
+            Err(rustix::io::Errno::PERM) => sys::open(path.as_str(), flags, Mode::empty())?,
+            other => other?,
+        };
+        Ok(Place { fd, path: self.path_now()? })
     }
 
     /// Opens it for reading: the inode, whatever its name stands for by now. Only for regular files.

@@ -120,10 +120,6 @@ pub(super) fn read_regular(
         Err(Errno::PERM) => rustix::fs::openat(fd, name, READ, Mode::empty())?,
         other => other?,
     };
-    let kind = file_kind(FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode));
-    if kind != FileKind::Regular {
-        return Ok(Regular::Became(kind));
-    }
     bytes.clear();
     bytes.resize(limit.min(4096), 0);
     let mut filled = 0;
@@ -134,15 +130,27 @@ pub(super) fn read_regular(
             }
             bytes.resize((bytes.len() * 4).min(limit), 0);
         }
-        match rustix::io::read(&fd, &mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
+        // At an offset: should a FIFO or a socket have taken its place, that fails (ESPIPE) and takes nothing out of it.
+        match rustix::io::pread(&fd, &mut bytes[filled..], filled as u64) {
+            Ok(count) => {
+                filled += count;
+                // Of a regular file less than was asked for is all that there is.
+                if filled < bytes.len() {
+                    break;
+                }
+            }
             Err(Errno::INTR) => {}
+            Err(Errno::SPIPE) => break,
             Err(error) => return Err(error),
         }
     }
     bytes.truncate(filled);
-    Ok(Regular::Is(file_stat(&statx(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?)))
+    let stat = file_stat(&statx(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?);
+    if stat.kind != FileKind::Regular {
+        bytes.clear();
+        return Ok(Regular::Became(stat.kind));
+    }
+    Ok(Regular::Is(stat))
 }
 
 /// The error for [`Regular::Became`].

@@ -1,10 +1,10 @@
 //! Asking a process to end: SIGTERM to the very one that was shown, and to no later one with its number.
 //!
-//! Owns: [`terminate`], [`children`]. Never: sends another signal, or one to a group.
+//! Owns: [`terminate`], [`pin`], [`children`]. Never: sends another signal, or one to a group.
 
 use super::processes;
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
-use crate::platform::{Ending, EndingError};
+use crate::platform::{Ending, EndingError, ProcessPin};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -48,6 +48,20 @@ pub(super) fn terminate(
             Err(error) => return Err(EndingError::Failed(pid, error.into())),
         }
     }
+}
+
+/// A pidfd on this very process: it becomes readable when the process has exited, whoever gets its number then.
+pub(super) fn pin(process: &ProcessFacts, users: &processes::UserNames) -> Option<ProcessPin> {
+    let raw = rustix::process::Pid::from_raw(process.pid.get() as i32)?;
+    let pidfd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+    match processes::look_at(process.pid, users) {
+        ProcessLook::Running(now) if now.incarnation() == process.incarnation() => {}
+        _ => return None,
+    }
+    Some(ProcessPin::new(move || {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+    }))
 }
 
 /// The processes that it started and that live; none where the kernel does not list them (`CONFIG_PROC_CHILDREN`).

@@ -17,7 +17,7 @@ mod mounts;
 mod processes;
 mod scout;
 
-use super::{Directory, Ending, EndingError, Host, ProcessSweep, System};
+use super::{Directory, Ending, EndingError, Host, ProcessPin, ProcessSweep, System};
 use crate::model::facts::FileSystem;
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::KernelLock;
@@ -47,7 +47,7 @@ impl System for Linux {
 
     fn file_system(&self, mount: u64) -> FileSystem {
         mounts::find(mount).map_or_else(
-            || FileSystem { name: "an unknown file system".into(), network: false, shows_locks: false },
+            || FileSystem { name: "an unknown file system".into(), network: true, shows_locks: false },
             |mount| mount.file_system(),
         )
     }
@@ -86,6 +86,10 @@ impl System for Linux {
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
         ending::children(pid)
+    }
+
+    fn pin_process(&self, process: &ProcessFacts) -> Option<ProcessPin> {
+        ending::pin(process, &self.users)
     }
 
     fn terminate(&self, process: &ProcessFacts, patience: Duration) -> Result<Ending, EndingError> {

@@ -28,7 +28,7 @@ fn die_as_told(orders: &str) {
     });
     let hook = match newcomer_first {
         "true" => hook.and_at(Step::Checked, || {
-            fs::remove_file(&world.lock).unwrap();
+            remove_tree(&world.lock);
             newcomer(&world.lock);
         }),
         _ => hook,
@@ -93,12 +93,24 @@ fn a_crash_after_the_swap_is_finished_and_can_be_undone() {
     }
 }
 
-/// A lock that is recognised as `filelock`'s gets a file for a placeholder: there is no marker to go by.
+/// A lock of `filelock`'s gets a file for a placeholder, one of Mercurial's a link: there is no marker to go by.
 #[test]
-fn the_same_with_a_file_for_a_placeholder() {
-    for step in BEFORE.into_iter().chain(AFTER) {
-        let host = this_machine().host().name;
-        let world = World::with(tempfile::tempdir().unwrap(), "data.lock", &format!("4194305\n{host}\n"));
+fn the_same_with_a_record_of_the_tools_own_for_a_placeholder() {
+    let host = this_machine().host().name;
+    let file = || World::with(tempfile::tempdir().unwrap(), "data.lock", &format!("4194305\n{host}\n"));
+    let link = || {
+        let world = World::with(tempfile::tempdir().unwrap(), "wlock", "");
+        fs::remove_file(&world.lock).unwrap();
+        std::os::unix::fs::symlink(format!("{host}:4194305"), &world.lock).unwrap();
+        let hour_ago = rustix::fs::Timespec { tv_sec: this_machine().wall().secs() - 3600, tv_nsec: 0 };
+        let times = rustix::fs::Timestamps { last_access: hour_ago, last_modification: hour_ago };
+        rustix::fs::utimensat(rustix::fs::CWD, &world.lock, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        world
+    };
+    let makes: [&dyn Fn() -> World; 2] = [&file, &link];
+    for (make, step) in makes.into_iter().flat_map(|make| BEFORE.into_iter().chain(AFTER).map(move |step| (make, step)))
+    {
+        let world = make();
         let before = Look::at(&world.lock);
         crash(&world, step, false);
         recover(&world);
@@ -109,7 +121,7 @@ fn the_same_with_a_file_for_a_placeholder() {
             undo(&world.workplace, &world.entry(State::Done).id).unwrap();
         }
         assert_eq!(Look::at(&world.lock), before, "{step:?}");
-        world.assert_tidy(&["data.lock"]);
+        world.assert_tidy(&[world.lock.file_name().unwrap().to_str().unwrap()]);
     }
 }
 
@@ -123,6 +135,37 @@ fn a_crash_with_anothers_lock_in_hand_gives_it_back() {
         assert_eq!((found.content, found.links), (b"new data".to_vec(), 1), "{step:?}");
         world.assert_tidy(&[NAME]);
         assert_eq!(world.workplace.journal().last_clear_ids().unwrap(), [""; 0]);
+    }
+}
+
+/// The same for locks that are directories, whatever stands in for them.
+#[test]
+fn the_same_with_a_directory_for_a_lock() {
+    for shape in SHAPES {
+        for step in BEFORE.into_iter().chain(AFTER) {
+            let world = World::shaped(shape);
+            let before = Look::at(&world.lock);
+            crash(&world, step, false);
+            recover(&world);
+            if step < Step::Swapped {
+                assert_eq!(Look::at(&world.lock), before, "{shape:?} {step:?}");
+            } else {
+                world.assert_tidy(&[]);
+                undo(&world.workplace, &world.entry(State::Done).id).unwrap();
+            }
+            assert_eq!(Look::at(&world.lock), before, "{shape:?} {step:?}");
+            world.assert_tidy(&[shape.name()]);
+        }
+        // There is no second link of a directory.
+        for step in PUT_BACK {
+            let world = World::shaped(shape);
+            crash(&world, step, true);
+            recover(&world);
+            let found = shape.inside("1").map(|(name, _)| name);
+            assert_eq!(names(&world.lock), found.into_iter().collect::<Vec<_>>(), "{shape:?} {step:?}");
+            world.assert_tidy(&[shape.name()]);
+            assert_eq!(world.workplace.journal().last_clear_ids().unwrap(), [""; 0]);
+        }
     }
 }
 
@@ -192,6 +235,25 @@ fn a_placeholder_is_repaired_by_its_marker_alone() {
     assert_eq!(*id, repaired.id, "it gives what undo takes");
     undo(&stranger, id).unwrap();
     assert_eq!(Look::at(&world.lock), before);
+}
+
+/// The same where the placeholder is a file, and the lock a directory.
+#[test]
+fn a_placeholder_that_is_a_file_is_repaired_by_its_marker_too() {
+    for shape in SHAPES {
+        let world = World::shaped(shape);
+        let before = Look::at(&world.lock);
+        crash(&world, Step::Swapped, false);
+        let base = tempfile::tempdir().unwrap();
+        let stranger = workplace(base.path());
+        let look = look_at_one(&stranger.system, &world.directory, OsStr::new(shape.name()), &LookOptions::default());
+        assert_eq!(look.unwrap().unwrap().0.judgement.verdict.id(), "interrupted", "{shape:?}");
+        let repaired = repair(&stranger, &world.directory, Path::new(shape.name())).unwrap();
+        assert!(repaired.cleared, "{shape:?}");
+        assert_eq!(world.names(), [""; 0], "{shape:?}");
+        undo(&stranger, &repaired.id).unwrap();
+        assert_eq!(Look::at(&world.lock), before, "{shape:?}");
+    }
 }
 
 /// What a living Lockscope is at work on is no leftover, even where the mutex does not keep the other out.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod crash;
+mod forms;
 mod interleave;
 mod model;
 mod places;
@@ -114,6 +115,76 @@ fn workplace(base: &Path) -> Workplace {
     Workplace { runtime_dir: base.join("run"), ..usual }
 }
 
+/// A lock that is a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Shape {
+    /// Empty, made by `mkdir` and touched again and again: proper-lockfile.
+    Empty,
+    /// Made by `mkdir`, then a file in it that names the owner: pylockfile.
+    Child,
+    /// Renamed into place with a file in it that names the owner: Twisted.
+    Full,
+}
+
+const SHAPES: [Shape; 3] = [Shape::Empty, Shape::Child, Shape::Full];
+
+impl Shape {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "res.lock",
+            Self::Child => "data.lock",
+            Self::Full => "twistd.pid.lock",
+        }
+    }
+
+    fn of(path: &Path) -> Option<Self> {
+        SHAPES.into_iter().find(|shape| path.file_name().unwrap() == shape.name())
+    }
+
+    /// What is in one whose owner has this PID.
+    fn inside(self, pid: &str) -> Option<(String, String)> {
+        match self {
+            Self::Empty => None,
+            Self::Child => Some((format!("{}.-fceb7b80{pid}", this_machine().host().name), String::new())),
+            Self::Full => Some(("symlink".to_owned(), pid.to_owned())),
+        }
+    }
+
+    /// Takes the lock as its tool does.
+    fn take(self, path: &Path, pid: &str) -> io::Result<u64> {
+        let inside = self.inside(pid);
+        let (place, renamed) = match self {
+            Self::Full => (path.with_extension("new"), true),
+            _ => (path.to_owned(), false),
+        };
+        fs::create_dir(&place)?;
+        if let Some((name, content)) = inside {
+            fs::write(place.join(name), content).unwrap();
+        }
+        if renamed && let Err(error) = fs::rename(&place, path) {
+            fs::remove_dir_all(&place).unwrap();
+            return Err(error);
+        }
+        Ok(ino(path))
+    }
+}
+
+impl World {
+    /// With a stale lock that is a directory.
+    fn shaped(shape: Shape) -> Self {
+        let mut world = Self::new();
+        fs::remove_file(&world.lock).unwrap();
+        world.lock = world.directory.join(shape.name());
+        shape.take(&world.lock, DEAD.trim()).unwrap();
+        // Of whole milliseconds, as its tool sets the time of an empty one.
+        let hour_ago = SystemTime::now() - Duration::from_hours(1);
+        let since = hour_ago.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
+        fs::File::open(&world.lock).unwrap().set_modified(time).unwrap();
+        world
+    }
+}
+
 /// What makes a file the same one, untouched.
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
@@ -129,6 +200,9 @@ impl Look {
         let stat = fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let content = if stat.is_symlink() {
             fs::read_link(path).unwrap().into_os_string().into_encoded_bytes()
+        } else if stat.is_dir() {
+            let each = |name: String| format!("{name} {:?}\n", Look::at(&path.join(&name))).into_bytes();
+            names(path).into_iter().flat_map(each).collect()
         } else {
             fs::read(path).unwrap()
         };
@@ -152,8 +226,11 @@ fn free(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// A newcomer takes the lock as O_EXCL holders do. Gives its inode.
+/// A newcomer takes the lock as its tool does; a file as O_EXCL holders do. Gives its inode.
 fn newcomer(path: &Path) -> u64 {
+    if let Some(shape) = Shape::of(path) {
+        return shape.take(path, "1").unwrap();
+    }
     let mut file = fs::File::create_new(path).unwrap();
     file.write_all(b"new data").unwrap();
     file.metadata().unwrap().ino()

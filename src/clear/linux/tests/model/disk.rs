@@ -1,7 +1,7 @@
 //! The modelled disk, by the names that `platform::linux::change` has for the real one: the clear's own code runs on it.
 
 use super::stage::{Stage, at_once, call};
-use super::world::{Ino, KEPT, LOCK, LOCKS, Lease, Mutation, STALE};
+use super::world::{DEAD, DEAD_OWNER, Ino, KEPT, LOCK, LOCKS, Lease, Mutation, REMAINS, STALE};
 use crate::platform::DirectoryId;
 pub(super) use crate::platform::linux::change::{Name, NoLease, Seen};
 use std::ffi::{OsStr, OsString};
@@ -130,6 +130,10 @@ impl Place {
         })
     }
 
+    pub(super) fn names_within(&self, most: usize) -> io::Result<Option<Vec<OsString>>> {
+        Ok(Some(self.names()?).filter(|names| names.len() <= most))
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -153,7 +157,9 @@ impl Place {
             let ino = stage.world.get(self.ino, bytes(name));
             let is_other = bytes(name).starts_with(b".lockscope-") && bytes(name).len() == ".lockscope-".len() + 32;
             let lies = stage.world.mutation == Mutation::Unverified && is_other;
+            let unseen = stage.world.mutation == Mutation::InsideUnseen && bytes(name) == DEAD_OWNER;
             match ino {
+                _ if unseen => Ok(Some(stage.unchanged(REMAINS))),
                 Some(ino) if lies && !stage.world.inodes[&ino].ours => Ok(Some(stage.world.seen(STALE))),
                 ino => Ok(ino.map(|ino| stage.world.seen(ino))),
             }
@@ -182,8 +188,16 @@ impl Place {
         })
     }
 
+    pub(super) fn create_link(&self, name: &Name, _target: &[u8]) -> io::Result<()> {
+        call("symlink", |stage, me| {
+            let ino = stage.next_number(me);
+            io(stage.world.create(self.ino, bytes(name), ino, false, true, &[]))
+        })
+    }
+
     pub(super) fn read(&self, name: &Name, _limit: u64) -> io::Result<Vec<u8>> {
         call("read", |stage, _| match stage.world.get(self.ino, bytes(name)) {
+            _ if stage.world.mutation == Mutation::InsideUnseen && bytes(name) == DEAD_OWNER => Ok(DEAD.to_vec()),
             Some(ino) => Ok(stage.world.inodes[&ino].content.clone()),
             None => Err(io::Error::from_raw_os_error(libc::ENOENT)),
         })
@@ -287,6 +301,10 @@ impl Pin {
             let directory = if directory == KEPT { KEPT_PATH } else { LOCKS_PATH };
             Ok(Path::new(directory).join(OsStr::from_bytes(&name)))
         })
+    }
+
+    pub(super) fn inside(&self) -> io::Result<Place> {
+        Ok(Place { ino: self.ino, path: PathBuf::from("/held") })
     }
 
     pub(super) fn target(&self) -> io::Result<OsString> {

@@ -14,6 +14,8 @@ mod actors;
 mod disk;
 #[path = "../../force.rs"]
 mod force;
+#[path = "../../inside.rs"]
+mod inside;
 #[path = "../../permit.rs"]
 mod permit;
 #[path = "../../placeholder.rs"]
@@ -31,7 +33,7 @@ mod store;
 mod world;
 
 use super::super::{Cleared, Consent, Reason, Repaired, error, fingerprint};
-use super::{DEAD, NAME, World as RealWorld};
+use super::{DEAD, NAME, SHAPES, Shape, World as RealWorld};
 use crate::inspect::LookOptions;
 use crate::model::facts::{FileStat, FileSystem};
 use crate::model::holder::{Pid, ProcessLook};
@@ -44,12 +46,12 @@ use actors::Kind::{self, *};
 use disk::Outcome;
 use error::Refusal;
 use journal::RawPath;
-use stage::{Cast, Found, call, explore};
+use stage::{Cast, Found, at_once, call, explore};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use store::{journal, mutex, patience};
 use world::{LOCK, LOCKS, Mutation};
 
@@ -86,11 +88,46 @@ impl Workplace {
 
 /// What is seen of real files, to dress the modelled ones in.
 struct Wardrobe {
-    stale: Lock,
-    held: Lock,
+    file: Dress,
+    directories: Vec<(Shape, Dress)>,
     snapshot: Snapshot,
     own: ProcessLook,
     host: Host,
+}
+
+/// A lock as a dead owner and as a living one leave it.
+struct Dress {
+    stale: Lock,
+    held: Lock,
+}
+
+impl Wardrobe {
+    fn dress(&self, cast: &Cast) -> &Dress {
+        // As a format whose locks a directory stands in for.
+        let shape = cast.shape.map(|shape| match cast.mutation {
+            Mutation::DirectoryStandsIn => Shape::Full,
+            _ => shape,
+        });
+        self.directories.iter().find(|(known, _)| Some(*known) == shape).map_or(&self.file, |(_, dress)| dress)
+    }
+}
+
+/// A real lock directory, dead and alive.
+fn directory_dress(shape: Shape) -> Dress {
+    let world = RealWorld::shaped(shape);
+    let stale = (*world.seen()).clone();
+    super::remove_tree(&world.lock);
+    shape.take(&world.lock, &std::process::id().to_string()).unwrap();
+    if shape == Shape::Empty {
+        // As its holder touches it: in whole milliseconds.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        std::fs::File::open(&world.lock).unwrap().set_modified(time).unwrap();
+    }
+    let held = (*world.seen()).clone();
+    let dead = if shape == Shape::Empty { Verdict::Suspect } else { Verdict::Stale };
+    assert_eq!((stale.judgement.verdict, held.judgement.verdict), (dead, Verdict::Held), "{shape:?}");
+    Dress { stale, held }
 }
 
 fn wardrobe() -> &'static Wardrobe {
@@ -107,7 +144,9 @@ fn wardrobe() -> &'static Wardrobe {
         let (held, _) = look(&format!("{}\n", std::process::id()));
         assert_eq!((stale.judgement.verdict, held.judgement.verdict), (Verdict::Stale, Verdict::Held));
         let own = system.look_at(Pid::new(std::process::id().into()).unwrap());
-        Wardrobe { stale: (*stale).clone(), held: (*held).clone(), snapshot, own, host: system.host() }
+        let file = Dress { stale: (*stale).clone(), held: (*held).clone() };
+        let directories = SHAPES.map(|shape| (shape, directory_dress(shape))).into();
+        Wardrobe { file, directories, snapshot, own, host: system.host() }
     })
 }
 
@@ -153,12 +192,14 @@ impl System for Still {
 
 /// The stale lock as the person saw it.
 fn epoch() -> FileStat {
-    wardrobe().stale.facts.stat.expect("it was looked at")
+    wardrobe().file.stale.facts.stat.expect("it was looked at")
 }
 
 fn dressed(template: &Lock, stat: FileStat) -> Arc<Lock> {
     let mut lock = template.clone();
     lock.facts.stat = Some(stat);
+    // Of whatever shape, it stands under one name there.
+    lock.path = OsStr::new(NAME).into();
     Arc::new(lock)
 }
 
@@ -172,17 +213,18 @@ impl Outcome for Option<(bool, FileStat)> {
 fn look() -> Option<Arc<Lock>> {
     let (stale, stat) = call("judge", |stage, _| {
         let ino = stage.world.get(LOCKS, LOCK)?;
-        let inode = &stage.world.inodes[&ino];
-        Some((!inode.directory && inode.content == world::DEAD, stage.world.seen(ino).stat))
+        Some((stage.world.is_dead(ino), stage.world.seen(ino).stat))
     })?;
-    Some(dressed(if stale { &wardrobe().stale } else { &wardrobe().held }, stat))
+    let dress = wardrobe().dress(&at_once(|stage, _| stage.cast.clone()));
+    Some(dressed(if stale { &dress.stale } else { &dress.held }, stat))
 }
 
 /// Lockscope: a person, who saw the stale lock, confirms; at the next start it recovers.
 fn program() {
     let workplace = Workplace::new();
-    let first = world::World::new(epoch(), Mutation::None, false);
-    let seen = dressed(&wardrobe().stale, first.seen(world::STALE).stat);
+    let cast = at_once(|stage, _| stage.cast.clone());
+    let first = world::World::new(epoch(), Mutation::None, false, cast.shape);
+    let seen = dressed(&wardrobe().dress(&cast).stale, first.seen(world::STALE).stat);
     let look = || Ok(look().map(|lock| (lock, wardrobe().snapshot.clone())));
     let directory = Path::new(disk::LOCKS_PATH);
     if let Ok(permit) = permit::recheck_with(&workplace, directory, &seen, Consent::ByName, &look) {
@@ -207,15 +249,20 @@ fn run(cast: &Cast, until_violated: bool) -> Found {
     let began = Instant::now();
     let found = explore(cast, epoch(), until_violated, program, restart);
     println!(
-        "{} Lockscope(s), {:?}{}, {} crash(es), {} fault(s), {:?}: {} states in {} runs, {:.1} s; {:?}",
+        "{} Lockscope(s), {:?}{}, {} crash(es), {} fault(s), {:?}: {} states in {} runs, {} cleared, {:.1} s; {:?}",
         cast.inspectors,
         cast.others,
-        if cast.index { " over an existing target" } else { "" },
+        match cast.shape {
+            Some(shape) => format!(" on {shape:?} directories"),
+            None if cast.index => " over an existing target".to_owned(),
+            None => String::new(),
+        },
         cast.crashes,
         cast.faults,
         cast.mutation,
         found.states,
         found.runs,
+        found.cleared,
         began.elapsed().as_secs_f64(),
         found.violations
     );
@@ -224,13 +271,15 @@ fn run(cast: &Cast, until_violated: bool) -> Found {
 
 /// So many Lockscopes, of which so many may die, among these others.
 fn cast(inspectors: usize, crashes: u32, others: &[Kind]) -> Cast {
-    Cast { inspectors, others: others.to_vec(), index: false, crashes, faults: 0, mutation: Mutation::None }
+    let mutation = Mutation::None;
+    Cast { inspectors, others: others.to_vec(), index: false, crashes, faults: 0, mutation, shape: None }
 }
 
 fn holds(casts: &[Cast]) {
     for cast in casts {
         let found = run(cast, false);
         assert!(found.violations.is_empty(), "{:?}\n{}", found.violations, found.trace.join("\n"));
+        assert!(found.cleared > 0, "nothing was ever cleared");
     }
 }
 
@@ -285,6 +334,53 @@ fn whichever_call_fails() {
         failing(cast(1, 0, &[Supervisor, Newcomer])),
         failing(over_index(cast(1, 0, &[Supervisor, Committer]))),
         failing(cast(1, 0, &[Breaker, Newcomer])),
+    ]);
+}
+
+/// Of locks that are directories.
+fn on(shape: Shape, cast: Cast) -> Cast {
+    Cast { shape: Some(shape), ..cast }
+}
+
+/// Made and removed by mkdir and rmdir; a file stands in for them.
+#[test]
+fn on_directories_that_are_empty() {
+    holds(&[
+        on(Shape::Empty, cast(1, 1, &[Newcomer, Newcomer])),
+        on(Shape::Empty, cast(1, 1, &[Breaker, Newcomer])),
+        on(Shape::Empty, cast(1, 1, &[Forcer, Newcomer])),
+        on(Shape::Empty, cast(1, 1, &[Thief, Newcomer])),
+        on(Shape::Empty, cast(1, 2, &[Supervisor, Newcomer])),
+        on(Shape::Empty, cast(1, 0, &[Renamer, Newcomer])),
+        on(Shape::Empty, cast(2, 0, &[Supervisor, Newcomer])),
+        on(Shape::Empty, failing(cast(1, 0, &[Supervisor, Newcomer]))),
+    ]);
+}
+
+/// The same, with a file that is put in later: for a moment such a lock is an empty directory.
+#[test]
+fn on_directories_that_are_filled_later() {
+    holds(&[
+        on(Shape::Child, cast(1, 0, &[Breaker, Newcomer])),
+        on(Shape::Child, cast(1, 0, &[Forcer, Newcomer])),
+        on(Shape::Child, cast(1, 0, &[Thief, Newcomer])),
+        on(Shape::Child, cast(1, 1, &[Supervisor, Newcomer])),
+        on(Shape::Child, cast(1, 0, &[Supervisor, Newcomer, Newcomer])),
+        on(Shape::Child, cast(1, 0, &[Renamer, Newcomer])),
+        on(Shape::Child, failing(cast(1, 0, &[Newcomer]))),
+    ]);
+}
+
+/// Renamed into place full, also over an empty directory; a directory with a marker stands in for them.
+#[test]
+fn on_directories_that_come_full() {
+    holds(&[
+        on(Shape::Full, cast(1, 0, &[Breaker, Newcomer])),
+        on(Shape::Full, cast(1, 0, &[Forcer, Newcomer])),
+        on(Shape::Full, cast(1, 0, &[Thief, Newcomer])),
+        on(Shape::Full, cast(1, 1, &[Supervisor, Newcomer])),
+        on(Shape::Full, cast(1, 0, &[Renamer, Newcomer])),
+        on(Shape::Full, failing(cast(1, 0, &[Newcomer]))),
     ]);
 }
 
@@ -344,6 +440,24 @@ fn a_wider_survey() {
         failing(cast(1, 1, &[Thief])),
         failing(cast(2, 0, &[Newcomer])),
         Cast { faults: 2, ..cast(1, 1, &[]) },
+        on(Shape::Empty, cast(1, 2, &[Supervisor, Newcomer, Newcomer])),
+        on(Shape::Empty, cast(1, 1, &[Breaker, Newcomer, Newcomer])),
+        on(Shape::Empty, cast(1, 1, &[Renamer, Newcomer])),
+        on(Shape::Empty, cast(2, 1, &[Supervisor, Newcomer])),
+        on(Shape::Empty, cast(2, 0, &[Forcer, Newcomer])),
+        on(Shape::Empty, failing(cast(1, 1, &[Supervisor, Newcomer]))),
+        on(Shape::Child, cast(1, 1, &[Breaker, Newcomer])),
+        on(Shape::Child, cast(1, 1, &[Forcer, Newcomer])),
+        on(Shape::Child, cast(1, 1, &[Thief, Newcomer])),
+        on(Shape::Child, cast(1, 1, &[Supervisor, Newcomer, Newcomer])),
+        on(Shape::Child, cast(2, 0, &[Supervisor, Newcomer])),
+        on(Shape::Child, failing(cast(1, 0, &[Supervisor, Newcomer]))),
+        on(Shape::Full, cast(1, 1, &[Breaker, Newcomer])),
+        on(Shape::Full, cast(1, 1, &[Forcer, Newcomer])),
+        on(Shape::Full, cast(1, 1, &[Thief, Newcomer])),
+        on(Shape::Full, cast(1, 1, &[Supervisor, Newcomer, Newcomer])),
+        on(Shape::Full, cast(2, 0, &[Supervisor, Newcomer])),
+        on(Shape::Full, failing(cast(1, 0, &[Supervisor, Newcomer]))),
     ];
     if is_wide() {
         let found: Vec<_> = casts.iter().map(|cast| run(cast, true)).collect();
@@ -370,5 +484,19 @@ fn the_model_notices_what_is_taken_out() {
     ] {
         let found = run(&Cast { mutation, ..cast(inspectors, 0, others) }, true);
         assert!(!found.violations.is_empty(), "nobody misses what {mutation:?} took out");
+    }
+    for (shape, mutation, inspectors, others) in [
+        (Shape::Empty, Mutation::DirectoryStandsIn, 1, &[Forcer, Newcomer][..]),
+        (Shape::Child, Mutation::DirectoryStandsIn, 1, &[Forcer, Newcomer]),
+        (Shape::Empty, Mutation::Unverified, 1, &[Supervisor, Newcomer]),
+        (Shape::Empty, Mutation::NotPinned, 1, &[Supervisor, Newcomer]),
+        (Shape::Full, Mutation::InsideUnseen, 1, &[Thief, Newcomer]),
+        (Shape::Child, Mutation::InsideUnseen, 1, &[Thief, Newcomer]),
+        (Shape::Empty, Mutation::WithoutMutexAndLease, 2, &[Forcer, Newcomer]),
+        (Shape::Full, Mutation::WithoutMarkerToo, 2, &[Forcer, Newcomer]),
+        (Shape::Full, Mutation::RemovesAnything, 1, &[Forcer, Newcomer]),
+    ] {
+        let found = run(&on(shape, Cast { mutation, ..cast(inspectors, 0, others) }), true);
+        assert!(!found.violations.is_empty(), "nobody misses what {mutation:?} took out on {shape:?}");
     }
 }

@@ -6,12 +6,14 @@
 //! was seen before: the disk, the others, and what each Lockscope has been told so far, which is all that its code can
 //! depend on. Two Lockscopes are two threads, of which only the one whose turn it is runs.
 
+use super::super::Shape;
 use super::actors::{Actor, Kind};
 use super::disk::Outcome;
 use super::store::Store;
-use super::world::{INDEX, Ino, KEPT, LOCK, LOCKS, Mutation, STALE, TARGET, World};
+use super::world::{INDEX, Ino, KEPT, LOCK, LOCKS, Mutation, REMAINS, STALE, TARGET, World};
 use crate::clear::journal::{Entry, State as Journaled};
 use crate::model::facts::FileStat;
+use crate::platform::linux::change::Seen;
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -32,6 +34,8 @@ pub(super) struct Cast {
     /// How often a call may fail.
     pub(super) faults: u32,
     pub(super) mutation: Mutation,
+    /// What the locks are, where they are directories.
+    pub(super) shape: Option<Shape>,
 }
 
 /// More calls than any run that ends has.
@@ -46,6 +50,8 @@ pub(super) struct Found {
     pub(super) states: usize,
     pub(super) runs: usize,
     pub(super) violations: Violations,
+    /// In so many of them the lock was cleared.
+    pub(super) cleared: usize,
     /// The steps that led to the first violation.
     pub(super) trace: Vec<String>,
 }
@@ -61,7 +67,7 @@ struct Inspector {
 }
 
 pub(super) struct Stage {
-    cast: Cast,
+    pub(super) cast: Cast,
     pub(super) world: World,
     pub(super) store: Store,
     actors: Vec<Actor>,
@@ -76,6 +82,7 @@ pub(super) struct Stage {
     /// This run has ended, here or in another thread.
     over: bool,
     violated: Violations,
+    cleared: usize,
     exploration: u128,
     log: Option<Vec<String>>,
     path: Vec<u8>,
@@ -202,7 +209,7 @@ struct Before {
 
 impl Stage {
     fn reset(&mut self, epoch: FileStat, path: Vec<u8>) {
-        self.world = World::new(epoch, self.cast.mutation, self.cast.index);
+        self.world = World::new(epoch, self.cast.mutation, self.cast.index, self.cast.shape);
         self.store = Store::default();
         self.actors = self.cast.others.iter().map(|kind| Actor::new(*kind)).collect();
         // The first that each does is to take the mutex.
@@ -330,6 +337,11 @@ impl Stage {
         self.exploration
     }
 
+    /// What an inode of the beginning looked like then.
+    pub(super) fn unchanged(&self, ino: Ino) -> Seen {
+        World::new(self.world.epoch, Mutation::None, self.cast.index, self.cast.shape).seen(ino)
+    }
+
     pub(super) fn has_mutex(&self) -> bool {
         use Mutation::{WithoutMarkerToo, WithoutMutex, WithoutMutexAndLease};
         !matches!(self.cast.mutation, WithoutMutex | WithoutMutexAndLease | WithoutMarkerToo)
@@ -353,8 +365,13 @@ impl Stage {
         self.actors.iter().enumerate().filter_map(|(number, actor)| Some((number, actor.holds()?)))
     }
 
+    /// Those too who have made their lock and not yet said whose it is.
+    fn owners(&self) -> impl Iterator<Item = (usize, Ino)> {
+        self.actors.iter().enumerate().filter_map(|(number, actor)| Some((number, actor.owns()?)))
+    }
+
     fn before(&self) -> Before {
-        let holders = self.holders().map(|(n, ino)| (n, ino, self.world.stands(ino))).collect();
+        let holders = self.owners().map(|(n, ino)| (n, ino, self.world.stands(ino))).collect();
         Before { holders, taken: self.world.get(LOCKS, LOCK).is_some() }
     }
 
@@ -367,7 +384,7 @@ impl Stage {
     fn check(&mut self, before: &Before, by: Option<usize>) {
         let hidden = before.taken && self.world.get(LOCKS, LOCK).is_none();
         for (holder, ino, stood) in &before.holders {
-            if self.actors[*holder].holds() != Some(*ino) || by == Some(*holder) {
+            if self.actors[*holder].owns() != Some(*ino) || by == Some(*holder) {
                 continue;
             }
             let gone = *stood && !self.world.stands(*ino);
@@ -386,7 +403,7 @@ impl Stage {
 
     /// What must be so when a Lockscope has ended.
     fn check_end(&mut self) {
-        let held: Vec<Ino> = self.holders().map(|(_, ino)| ino).collect();
+        let held: Vec<Ino> = self.owners().map(|(_, ino)| ino).collect();
         for ino in held {
             let ours = |name: &[u8]| name.starts_with(b".lockscope-");
             // One that is still at work may have it in hand.
@@ -413,6 +430,7 @@ impl Stage {
             self.violate("an intent is left");
         }
         let entries = self.store.entries();
+        self.cleared += usize::from(entries.iter().any(|entry| entry.state == Journaled::Done));
         if entries.iter().any(|entry| matches!(entry.state, Journaled::Prepared | Journaled::Swapped)) {
             self.violate("a journal entry is left open");
         }
@@ -447,7 +465,7 @@ impl Stage {
 }
 
 fn is_theirs(ino: Ino) -> bool {
-    ino == STALE || ino == INDEX || (100..1000).contains(&ino)
+    [STALE, INDEX, REMAINS].contains(&ino) || (100..1000).contains(&ino)
 }
 
 /// Runs one Lockscope: the program, and after each death the next start of it.
@@ -494,7 +512,7 @@ pub(super) fn explore(cast: &Cast, epoch: FileStat, until_violated: bool, progra
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let stage = Stage {
         cast: cast.clone(),
-        world: World::new(epoch, cast.mutation, cast.index),
+        world: World::new(epoch, cast.mutation, cast.index, cast.shape),
         store: Store::default(),
         actors: Vec::new(),
         inspectors: Vec::new(),
@@ -505,6 +523,7 @@ pub(super) fn explore(cast: &Cast, epoch: FileStat, until_violated: bool, progra
         turn: 0,
         over: false,
         violated: Violations::new(),
+        cleared: 0,
         exploration: COUNT.fetch_add(1, Ordering::Relaxed).into(),
         log: None,
         path: Vec::new(),
@@ -548,5 +567,5 @@ pub(super) fn explore(cast: &Cast, epoch: FileStat, until_violated: bool, progra
         }
     }
     let stage = shared.lock();
-    Found { states: stage.visited.len(), runs, violations: stage.violated.clone(), trace }
+    Found { states: stage.visited.len(), runs, violations: stage.violated.clone(), cleared: stage.cleared, trace }
 }

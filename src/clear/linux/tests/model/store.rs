@@ -49,7 +49,7 @@ impl Hash for Store {
 /// As `clear::journal`, without a disk.
 pub(super) mod journal {
     use super::*;
-    pub(in super::super) use crate::clear::journal::{Deed, Line, RawPath, State};
+    pub(in super::super) use crate::clear::journal::{Deed, Inner, Line, RawPath, State};
     use crate::model::time::Wall;
     use std::io;
 

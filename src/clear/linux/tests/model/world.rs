@@ -1,5 +1,6 @@
 //! The modelled disk as data, and what each call does to it in one go. Errors are errnos.
 
+use super::super::Shape;
 use crate::model::facts::{FileKind, FileStat};
 use crate::model::time::Wall;
 use crate::platform::linux::change::Seen;
@@ -17,12 +18,17 @@ pub(super) const STALE: Ino = 10;
 /// What a git-style holder commits over, where that exists.
 pub(super) const INDEX: Ino = 11;
 
+/// What the stale lock's owner left in it, where it is a directory.
+pub(super) const REMAINS: Ino = 12;
+
 /// The lock's name.
 pub(super) const LOCK: &[u8] = b"job.pid";
 /// A git-style holder's target.
 pub(super) const TARGET: &[u8] = b"index";
 /// Where a breaker puts what it took for stale, before it removes it.
 pub(super) const ASIDE: &[u8] = b"job.pid.stale";
+/// The name of what a dead owner left in a directory.
+pub(super) const DEAD_OWNER: &[u8] = b"dead";
 /// The record in the stale lock.
 pub(super) const DEAD: &[u8] = super::super::DEAD.as_bytes();
 
@@ -49,6 +55,10 @@ pub(super) enum Mutation {
     WithoutLease,
     /// No second link in the put-back.
     WithoutLink,
+    /// A directory with a marker stands in for whatever is a directory, also where it is made by `mkdir`.
+    DirectoryStandsIn,
+    /// What is in the lock directory always looks as it did.
+    InsideUnseen,
 }
 
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
@@ -78,6 +88,8 @@ pub(super) struct Inode {
 pub(super) struct World {
     pub(super) inodes: BTreeMap<Ino, Inode>,
     pub(super) mutation: Mutation,
+    /// What the locks are, where they are directories.
+    pub(super) shape: Option<Shape>,
     /// The stale lock as `stat` tells of it: the rest of the world is dated by it.
     pub(super) epoch: FileStat,
 }
@@ -85,15 +97,18 @@ pub(super) struct World {
 type Done = Result<(), i32>;
 
 impl World {
-    pub(super) fn new(epoch: FileStat, mutation: Mutation, index: bool) -> Self {
-        let mut world = Self { inodes: BTreeMap::new(), mutation, epoch };
+    pub(super) fn new(epoch: FileStat, mutation: Mutation, index: bool, shape: Option<Shape>) -> Self {
+        let mut world = Self { inodes: BTreeMap::new(), mutation, shape, epoch };
         for directory in [LOCKS, KEPT] {
             world.inodes.insert(directory, world.fresh(directory, true, false, &[]));
         }
-        let mut stale = world.fresh(STALE, false, false, DEAD);
-        stale.modified = epoch.modified.0;
+        let stale = world.fresh(STALE, shape.is_some(), false, if shape.is_some() { &[] } else { DEAD });
         world.inodes.insert(STALE, stale);
         world.enter(LOCKS, LOCK, STALE);
+        if matches!(shape, Some(Shape::Child | Shape::Full)) {
+            let _ = world.create(STALE, DEAD_OWNER, REMAINS, false, false, DEAD);
+        }
+        world.at(STALE).modified = epoch.modified.0;
         if index {
             world.inodes.insert(INDEX, world.fresh(INDEX, false, false, b"old data"));
             world.enter(LOCKS, TARGET, INDEX);
@@ -114,8 +129,30 @@ impl World {
         Inode { number, directory, content, modified, changed, links, ours, inside, lease: None, opens, let_go: false }
     }
 
+    /// Whether a lock looks like its owner is dead.
+    pub(super) fn is_dead(&self, ino: Ino) -> bool {
+        let lock = &self.inodes[&ino];
+        match self.shape {
+            None => !lock.directory && lock.content == DEAD,
+            Some(Shape::Empty) => lock.directory && lock.inside.is_empty() && lock.modified == self.epoch.modified.0,
+            Some(Shape::Child | Shape::Full) => {
+                lock.inside.len() == 1 && lock.inside.values().all(|ino| self.inodes[ino].content == DEAD)
+            }
+        }
+    }
+
+    /// The time of a lock directory is that of its last entry. Those of the others nobody looks at.
+    fn touch(&mut self, directory: Ino) {
+        if directory != LOCKS && directory != KEPT {
+            let inode = self.at(directory);
+            inode.modified += 1;
+            inode.changed += 1;
+        }
+    }
+
     fn enter(&mut self, directory: Ino, name: &[u8], ino: Ino) {
         self.at(directory).inside.insert(name.to_vec(), ino);
+        self.touch(directory);
         let inode = self.at(ino);
         inode.links += 1;
         inode.changed += 1;
@@ -123,6 +160,7 @@ impl World {
 
     fn leave(&mut self, directory: Ino, name: &[u8]) -> Option<Ino> {
         let ino = self.at(directory).inside.remove(name)?;
+        self.touch(directory);
         let inode = self.at(ino);
         inode.links -= 1;
         inode.changed += 1;
