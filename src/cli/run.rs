@@ -125,7 +125,7 @@ fn acquire<L>(
             other => return Ok(other?),
         };
         tries += tried;
-        if left <= SLICE {
+        if left <= SLICE || config.retry_attempts.is_some_and(|most| tries > most) {
             return Err(LockError::TimedOut { path, waited: elapsed(), tries, why }.into());
         }
     }
