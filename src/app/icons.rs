@@ -41,6 +41,10 @@ icons! {
     ChevronRight = "chevron-right",
     Close = "close",
     Warning = "warning",
+    Plus = "plus",
+    Sidebar = "sidebar",
+    Refresh = "refresh",
+    Subfolders = "subfolders",
 }
 
 impl Icon {

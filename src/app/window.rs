@@ -6,6 +6,7 @@ use super::confirm::Confirm;
 use super::dialog::FolderDialog;
 use super::force::ForceDialog;
 use super::selection::{Reach, Selection};
+use super::sidebar::Sidebar;
 use super::toast::Toast;
 use super::tokens::{self, Palette};
 use crate::engine::bulk::Progress;
@@ -63,8 +64,9 @@ pub struct Window {
     pub(super) bulk_clearable: u32,
     /// How far the clear that runs has got.
     pub(super) clearing: Option<Progress>,
-    /// Automatic clearing, where it is on.
-    pub(super) sweeping: Option<Sweeping>,
+    /// Where automatic clearing is on.
+    pub(super) sweeping: Vec<Sweeping>,
+    pub(super) sidebar: Sidebar,
     title: String,
 }
 
@@ -111,7 +113,8 @@ impl Window {
             last_cleared: Vec::new(),
             bulk_clearable: 0,
             clearing: None,
-            sweeping: None,
+            sweeping: Vec::new(),
+            sidebar: Sidebar::default(),
             title: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
@@ -145,6 +148,7 @@ impl Window {
         self.selection.clear();
         self.typing_path = false;
         self.settings.directory = Some(path.clone());
+        self.remember_watched(path.clone());
         self.engine.send(Command::Watch(Some(path)));
     }
 
@@ -162,8 +166,10 @@ impl Window {
     fn refresh(&mut self, ctx: &egui::Context) {
         self.now = (self.clock)();
         let newest = self.engine.snapshot();
+        let turned = self.snapshot.as_ref().map(|s| &s.directory) != newest.as_ref().map(|s| &s.directory);
+        self.refresh_sidebar(newest.as_deref());
         let frozen = egui::Popup::is_any_open(ctx) || self.is_asking() || ctx.input(|i| i.pointer.any_down());
-        if !frozen || self.listing.rows.is_empty() {
+        if !frozen || turned || self.listing.rows.is_empty() {
             self.listing = self.engine.listing();
         }
         if let Some(snapshot) = &newest {
@@ -244,8 +250,9 @@ impl Window {
             match event {
                 Event::Clearing(progress) => self.clearing = Some(progress),
                 Event::Sweeping(on) => self.sweeping = on,
-                Event::Swept { acts } => {
-                    let toast = Toast::swept(acts, self.now.1);
+                Event::Swept { directory, acts } => {
+                    let elsewhere = self.snapshot.as_ref().is_none_or(|shown| shown.directory != directory);
+                    let toast = Toast::swept(elsewhere.then_some(&*directory), acts, self.now.1);
                     if !toast.undoable().is_empty() {
                         self.last_cleared = toast.undoable();
                     }
@@ -253,8 +260,9 @@ impl Window {
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Cleared { outcomes, left } => {
-                    self.confirm = None;
-                    self.force = None;
+                    // A question that was asked meanwhile, in another folder, stays.
+                    self.confirm.take_if(|confirm| confirm.is_sent());
+                    self.force.take_if(|dialog| dialog.is_sent());
                     self.clearing = None;
                     let toast = Toast::cleared(outcomes, left, self.now.1);
                     self.last_cleared = toast.undoable();
@@ -357,13 +365,14 @@ impl Window {
 
     /// Whether a question is open.
     fn is_asking(&self) -> bool {
-        self.confirm.is_some() || self.force.is_some()
+        self.confirm.is_some() || self.force.is_some() || self.sidebar.is_asking()
     }
 
     fn keys(&mut self, ui: &egui::Ui) {
         if self.is_asking() {
             return;
         }
+        self.sidebar_keys(ui);
         let consume = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
         if consume(Modifiers::COMMAND, Key::O) {
             self.dialog.open(ui.ctx(), self.now.1);
@@ -426,9 +435,12 @@ impl Window {
     }
 
     fn take_drops(&mut self, ui: &egui::Ui) {
-        let dropped = ui.input(|i| i.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
-        if let Some(path) = dropped.filter(|path| !path.as_os_str().is_empty()) {
-            self.open(path);
+        let dropped: Vec<PathBuf> =
+            ui.input(|i| i.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
+        let mut dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty());
+        if let Some(first) = dropped.next() {
+            self.open(first);
+            self.watch_too(dropped.collect());
         }
     }
 
@@ -532,6 +544,7 @@ impl eframe::App for Window {
         self.take_drops(ui);
         self.top_bar(ui);
         self.status_bar(ui);
+        self.sidebar(ui);
         match self.snapshot.clone() {
             None => self.start_screen(ui),
             Some(snapshot) => {
@@ -545,6 +558,7 @@ impl eframe::App for Window {
         }
         self.confirm_dialog(ui);
         self.force_dialog(ui);
+        self.rules_dialog(ui);
         self.toast(ui);
         drop_hint(ui);
         self.send_query();

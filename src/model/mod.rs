@@ -4,6 +4,7 @@ pub mod checklist;
 pub mod facts;
 pub mod format;
 pub mod holder;
+pub mod ignore;
 pub mod kernel;
 pub mod naming;
 pub mod sentence;
