@@ -454,3 +454,90 @@ fn a_subfolder_that_may_not_be_read_is_said_and_the_others_live() {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "it ran");
 }
+
+/// Runs the program in a directory, with settings of its own; gives its JSON and its code.
+fn run(top: &Path, state: &Path, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
+    let ended = Program::new(env!("CARGO_BIN_EXE_lockscope"))
+        .args(arguments)
+        .current_dir(top)
+        .env("LOCKSCOPE_STATE_DIR", state.join("state"))
+        .env("LOCKSCOPE_CONFIG_DIR", state.join("config"))
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("it runs");
+    (ended.status.code(), serde_json::from_slice(&ended.stdout).unwrap_or_default())
+}
+
+fn paths(report: &serde_json::Value, key: &str) -> Vec<String> {
+    let list = report[key].as_array().into_iter().flatten();
+    list.filter_map(|entry| entry["path"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_command_line_goes_below_only_where_it_is_told_and_not_where_it_is_told_not_to() {
+    let (top, state) = (directory(), directory());
+    for below in ["a", "b", "node_modules"] {
+        fs::create_dir(top.path().join(below)).expect("made");
+        stale(&top.path().join(below), "x.lock");
+    }
+    stale(top.path(), "top.lock");
+    // What the window remembers of a folder is the window's.
+    let remembered = Settings { watched: vec![recursive(top.path())], ..Settings::default() };
+    lockscope::engine::settings::save(&state.path().join("config"), &remembered).expect("saved");
+    let status =
+        |more: &[&str]| paths(&run(top.path(), state.path(), &[&["status", "--json"], more].concat()).1, "locks");
+    assert_eq!(status(&[]), ["top.lock"]);
+    assert_eq!(status(&["--recursive"]), ["a/x.lock", "b/x.lock", "top.lock"]);
+    assert_eq!(
+        status(&["-r", "--ignore", "b", "--ignore", "!node_modules"]),
+        ["a/x.lock", "node_modules/x.lock", "top.lock"]
+    );
+
+    let clear = |more: &[&str]| run(top.path(), state.path(), &[&["clear", "--yes", "--json"], more].concat());
+    assert_eq!(clear(&["x.lock", "--recursive"]).0, Some(2), "a name says where it is");
+    let (code, report) = clear(&["--stale", "--recursive", "--ignore", "b"]);
+    assert_eq!((code, paths(&report, "cleared")), (Some(0), vec!["a/x.lock".to_owned(), "top.lock".to_owned()]));
+    for (path, there) in [("a/x.lock", false), ("b/x.lock", true), ("node_modules/x.lock", true)] {
+        assert_eq!(top.path().join(path).exists(), there, "{path}");
+    }
+}
+
+#[test]
+fn places_are_offered_where_they_are_and_may_be_read() {
+    use lockscope::engine::places::{Bases, find};
+    let top = directory();
+    let real = fs::canonicalize(top.path()).expect("it is there");
+    let at = |below: &str| real.join(below);
+    for below in ["repo/.git/worktrees/w", "repo/deep/down", "repo/deep/storage/locks", "w", "home/.gnupg", "hub"] {
+        fs::create_dir_all(at(below)).expect("made");
+    }
+    fs::write(at("home/.cargo"), "a file of that name is no place").expect("written");
+    let bases = |here: &str| Bases {
+        here: at(here),
+        home: Some(at("home")),
+        variables: vec![("HF_HOME", at("hub"))],
+        ..Bases::default()
+    };
+    let ours = |here: &str| -> Vec<(&'static str, PathBuf)> {
+        let found = find(&*this_machine(), &bases(here));
+        let found = found.into_iter().filter(|place| place.folder.path.starts_with(&real));
+        found.map(|place| (place.title, place.folder.path)).collect()
+    };
+    let usual = [("Hugging Face cache", at("hub")), ("GnuPG", at("home/.gnupg"))];
+    assert_eq!(ours("home"), usual);
+    let git = |path| ("This git repository", at(path));
+    assert_eq!(ours("repo/deep/down"), [&[git("repo/.git")][..], &usual].concat());
+    let locks = ("storage/locks", at("repo/deep/storage/locks"));
+    assert_eq!(ours("repo/deep"), [&[git("repo/.git"), locks][..], &usual].concat());
+    // A worktree's .git is a file that says where.
+    fs::write(at("w/.git"), "gitdir: ../repo/.git/worktrees/w\n").expect("written");
+    assert_eq!(ours("w"), [&[git("repo/.git/worktrees/w")][..], &usual].concat());
+    // How one is watched: its own rules come after the usual ones.
+    let found = find(&*this_machine(), &bases("repo"));
+    let ignore = found[0].folder.ignore.clone().expect("rules of its own");
+    assert!(
+        found[0].folder.recursive
+            && ignore.contains(&"/objects".to_owned())
+            && ignore.contains(&"node_modules".to_owned())
+    );
+}

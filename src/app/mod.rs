@@ -12,6 +12,7 @@ mod fonts;
 mod force;
 mod icons;
 mod journal;
+mod places;
 mod selection;
 mod sidebar;
 mod status;

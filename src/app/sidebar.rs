@@ -277,15 +277,12 @@ impl Window {
         let (stale, held) = (one.counts().of(Verdict::Stale), one.counts().of(Verdict::Held));
         let swept = self.sweeping.iter().any(|on| on.directory == directory);
         let whole = short_path(&directory, self.home.as_deref());
-        let mut label = format!("{name}, {whole}, {word}");
-        for (count, verdict) in [(stale, "stale"), (held, "held")] {
-            if count > 0 {
-                label += &format!(", {count} {verdict}");
-            }
-        }
-        for (is, words) in [(one.recursive, ", with subfolders"), (swept, ", cleared automatically")] {
-            label += if is { words } else { "" };
-        }
+        let mut words = vec![name.clone(), whole, word.clone()];
+        words.extend((stale > 0).then(|| format!("{stale} stale")));
+        words.extend((held > 0).then(|| format!("{held} held")));
+        words.extend(one.recursive.then(|| "with subfolders".to_owned()));
+        words.extend(swept.then(|| "cleared automatically".to_owned()));
+        let label = words.join(", ");
 
         let (rect, response) = ui.allocate_exact_size(Vec2::new(ui.available_width(), ROW), Sense::click());
         response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, one.shown, label.clone()));
@@ -343,14 +340,14 @@ impl Window {
         let room = Rect::from_min_max(pos2(x, room.top()), room.max);
         line(ui, room, rect.top() + 31.0, &second, tokens::small(), color);
 
-        response.context_menu(|ui| act = self.row_menu(ui, one).or(act.take()));
+        response.context_menu(|ui| act = Self::row_menu(ui, one).or(act.take()));
         let number = if at < 9 { format!(" (Ctrl+{})", at + 1) } else { String::new() };
         let more = if swept { "\nStale locks here are cleared automatically." } else { "" };
         response.on_hover_text(format!("{}{number}\n{word}: {why}{more}", visible(&directory.to_string_lossy())));
         act
     }
 
-    fn row_menu(&self, ui: &mut Ui, one: &Watched) -> Option<Act> {
+    fn row_menu(ui: &mut Ui, one: &Watched) -> Option<Act> {
         let mut act = None;
         let mut folder = folder(one);
         if ui.checkbox(&mut folder.recursive, "With subfolders").clicked() {

@@ -75,6 +75,7 @@ impl Window {
             ui.close();
         }
         self.subfolder_choice(ui);
+        self.places_menu(ui);
         if !self.settings.recent.is_empty() {
             ui.add_space(4.0);
             ui.label(muted(ui, "Recent").font(tokens::small()));

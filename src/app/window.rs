@@ -119,6 +119,7 @@ impl Window {
         };
         window.apply_theme(&cc.egui_ctx);
         window.engine.send(Command::ReadJournal);
+        window.engine.send(Command::FindPlaces);
         window.refresh(&cc.egui_ctx);
         window
     }
@@ -140,6 +141,11 @@ impl Window {
 
     /// Watches a directory, and remembers it. A file stands for the directory it is in.
     pub(super) fn open(&mut self, path: PathBuf) {
+        self.prepare_to_open(&path);
+        self.engine.send(Command::Watch(Some(path)));
+    }
+
+    pub(super) fn prepare_to_open(&mut self, path: &Path) {
         self.leave();
         self.wanted = path.parent().zip(path.file_name()).map(|(parent, name)| (parent.to_owned(), name.to_owned()));
         // A question about another directory's locks is void.
@@ -147,9 +153,8 @@ impl Window {
         self.force = None;
         self.selection.clear();
         self.typing_path = false;
-        self.settings.directory = Some(path.clone());
-        self.remember_watched(path.clone());
-        self.engine.send(Command::Watch(Some(path)));
+        self.settings.directory = Some(path.to_owned());
+        self.remember_watched(path.to_owned());
     }
 
     /// Keeps the counts of the directory that is being left, for the list of recent ones.

@@ -8,7 +8,7 @@ use super::session::{Session, Word};
 use super::settings::{Settings, WatchedFolder};
 use super::watched::Board;
 use super::worker::{Job, Stop, SweepJob, Worker};
-use super::{Command, EngineOptions, Event, Shared, Sweeping};
+use super::{Command, EngineOptions, Event, Shared, Sweeping, places};
 use crate::model::ignore::IgnoreRules;
 use crate::platform::{System, environment};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -23,6 +23,7 @@ const MOST_WATCHED: usize = 32;
 pub(super) struct Front {
     system: Arc<dyn System>,
     settings: Settings,
+    shared: Arc<Shared>,
     events: Sender<Event>,
     wake: Arc<dyn Fn() + Send + Sync>,
     lister: Arc<Lister>,
@@ -43,10 +44,11 @@ impl Front {
     ) -> Self {
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
         let lister = Lister::start(Arc::clone(&shared), Arc::clone(&wake));
-        let board = Arc::new(Board::new(shared, Arc::clone(&lister), Arc::clone(&wake)));
+        let board = Arc::new(Board::new(Arc::clone(&shared), Arc::clone(&lister), Arc::clone(&wake)));
         Self {
             system: options.system,
             settings: options.settings,
+            shared,
             events,
             wake,
             lister,
@@ -107,11 +109,18 @@ impl Front {
                 }
                 Command::WatchToo(folders) => {
                     for folder in folders {
-                        self.watch(WatchedFolder { path: environment::absolute(&folder.path), ..folder });
+                        self.watch(&WatchedFolder { path: environment::absolute(&folder.path), ..folder });
                     }
                 }
                 Command::Unwatch(path) => self.unwatch(&path),
                 Command::SetSubfolders(folder) => self.set_subfolders(&folder),
+                Command::WatchSo(folder) => {
+                    let folder = WatchedFolder { path: environment::absolute(&folder.path), ..folder };
+                    if self.watch(&folder) {
+                        self.board.show(Some(&folder.path));
+                    }
+                }
+                Command::FindPlaces => self.find_places(),
                 Command::Shutdown => break,
             }
         }
@@ -171,7 +180,7 @@ impl Front {
     fn show(&mut self, path: Option<PathBuf>) {
         let path = path.map(|path| environment::absolute(&path));
         if let Some(path) = &path
-            && !self.watch(self.settings.watched_folder(path))
+            && !self.watch(&self.settings.watched_folder(path))
         {
             return;
         }
@@ -179,7 +188,7 @@ impl Front {
     }
 
     /// Watches a directory, unless it is watched already. Tells whether it is.
-    fn watch(&self, folder: WatchedFolder) -> bool {
+    fn watch(&self, folder: &WatchedFolder) -> bool {
         if self.board.has(&folder.path) {
             return true;
         }
@@ -191,12 +200,12 @@ impl Front {
             return false;
         }
         let (words, received) = unbounded();
-        let (number, life) = self.board.add(&folder, words);
+        let (number, life) = self.board.add(folder, words);
         let board = Arc::clone(&self.board);
         let session = Session {
             system: Arc::clone(&self.system),
             words: received,
-            options: self.settings.watch_options(&folder),
+            options: self.settings.watch_options(folder),
             path: folder.path.clone(),
             life,
             sight: None,
@@ -222,6 +231,18 @@ impl Front {
                 "{} is not watched any more, so automatic clearing has ended there.",
                 directory.display()
             )));
+        }
+    }
+
+    fn find_places(&self) {
+        let (system, shared, wake) = (Arc::clone(&self.system), Arc::clone(&self.shared), Arc::clone(&self.wake));
+        let find = move || {
+            let places = places::find(&*system, &places::Bases::of_this_process());
+            shared.places.store(Arc::new(places));
+            wake();
+        };
+        if let Err(error) = std::thread::Builder::new().name("places".into()).spawn(find) {
+            tracing::warn!(%error, "the usual places could not be looked for");
         }
     }
 

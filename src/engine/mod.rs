@@ -9,6 +9,7 @@ mod front;
 pub mod learned;
 mod lister;
 pub mod listing;
+pub mod places;
 mod session;
 pub mod settings;
 mod store;
@@ -28,6 +29,7 @@ use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
+use places::Place;
 use settings::{Settings, WatchedFolder};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -104,6 +106,10 @@ pub enum Command {
     Unwatch(PathBuf),
     /// Look at the subfolders of a watched directory too, or no more, and pass over these.
     SetSubfolders(WatchedFolder),
+    /// Watch and show this one, in the way that is told.
+    WatchSo(WatchedFolder),
+    /// Look which of the places where locks usually are exist here; [`Engine::places`] has them then.
+    FindPlaces,
     /// End.
     Shutdown,
 }
@@ -224,6 +230,7 @@ pub(crate) struct Shared {
     pub(crate) listing: ArcSwap<Listing>,
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
     pub(crate) watched: ArcSwap<Vec<Watched>>,
+    pub(crate) places: ArcSwap<Vec<Place>>,
 }
 
 /// Automatic clearing that is on.
@@ -263,12 +270,20 @@ impl Engine {
 
     /// The same over several directories.
     pub fn detached_over(watched: Vec<Watched>, query: &Query) -> (Self, Receiver<Command>, Sender<Event>) {
+        Self::detached_with(watched, Vec::new(), query)
+    }
+
+    /// The same, where some places were found.
+    pub fn detached_with(
+        watched: Vec<Watched>, places: Vec<Place>, query: &Query,
+    ) -> (Self, Receiver<Command>, Sender<Event>) {
         let shared = Arc::new(Shared::default());
         if let Some(picture) = watched.iter().find(|one| one.shown).and_then(|one| one.picture.clone()) {
             shared.listing.store(Arc::new(Listing::of(&picture, query)));
             shared.snapshot.store(Some(picture));
         }
         shared.watched.store(Arc::new(watched));
+        shared.places.store(Arc::new(places));
         let (commands, received) = unbounded();
         let (told, events) = unbounded();
         (Self { shared, commands, events, ended: None }, received, told)
@@ -287,6 +302,11 @@ impl Engine {
     /// All directories that are watched, in the order in which that was asked for: counts, state and picture of each.
     pub fn watched(&self) -> Arc<Vec<Watched>> {
         self.shared.watched.load_full()
+    }
+
+    /// The places with locks that were found on this machine, as [`Command::FindPlaces`] asks.
+    pub fn places(&self) -> Arc<Vec<Place>> {
+        self.shared.places.load_full()
     }
 
     /// The journal as last read, oldest first.

@@ -62,6 +62,11 @@ impl IgnoreRules {
         (rules, wrong)
     }
 
+    /// The same with more rules after them.
+    pub fn with(&self, more: &[String]) -> Self {
+        Self::new(&[&self.lines[..], more].concat()).0
+    }
+
     /// The lines they were made from.
     pub fn lines(&self) -> &[String] {
         &self.lines

@@ -7,6 +7,7 @@ pub mod holder;
 pub mod ignore;
 pub mod kernel;
 pub mod naming;
+pub mod places;
 pub mod sentence;
 pub mod snapshot;
 pub mod time;
