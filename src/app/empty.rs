@@ -20,8 +20,10 @@ impl Window {
             self.notice_list(ui);
             let width = 640.0_f32.min(ui.available_width() - 32.0);
             let recent = self.settings.recent.len().min(6) as f32;
-            let places = self.places_height(if recent > 0.0 { 4 } else { 8 });
-            let height = 250.0 + if recent > 0.0 { 48.0 + 32.0 * recent } else { 0.0 } + places;
+            let height = 250.0 + if recent > 0.0 { 48.0 + 32.0 * recent } else { 0.0 };
+            let room = ui.available_height() - height - 32.0;
+            let places = self.places_height(room);
+            let height = height + places;
             let top = ((ui.available_height() - height) / 2.0).max(16.0);
             let left = ((ui.available_width() - width) / 2.0).max(0.0);
             let rect = egui::Rect::from_min_size(ui.min_rect().min + Vec2::new(left, top), Vec2::new(width, height));
@@ -68,7 +70,7 @@ impl Window {
                     if recent > 0.0 {
                         self.recent_list(ui);
                     }
-                    self.places_list(ui, if recent > 0.0 { 4 } else { 8 });
+                    self.places_list(ui, room);
                 });
             }
         });
