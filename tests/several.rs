@@ -285,15 +285,37 @@ fn subfolders_are_entered_but_for_those_that_are_passed_over() {
     assert_eq!(listed(&watched), ["top.lock"]);
 }
 
-/// The slow pass is a day away, and a quick look does not see new files: all this is told by events.
 #[test]
 fn what_happens_in_new_subfolders_is_heard() {
-    let (top, state) = (directory(), directory());
-    let watched = Watched::start(top.path(), state.path(), with_subfolders(top.path(), &["skipped"]));
-    let at = |below: &str| top.path().join(below);
+    new_subfolders(directory().path());
+}
+
+/// Not a test by itself: what [`what_happens_in_new_subfolders_is_heard_by_events_alone`] runs on a disk of its own. There
+/// no kernel lock of anybody else's makes us look for new names.
+#[test]
+fn on_a_disk_of_its_own() {
+    if std::env::var_os("LOCKSCOPE_TEST_MAY_MOUNT").is_none() {
+        return;
+    }
+    let disk = directory();
+    let mounted = Program::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(disk.path()).status();
+    assert!(mounted.expect("it runs").success());
+    new_subfolders(disk.path());
+}
+
+#[test]
+fn what_happens_in_new_subfolders_is_heard_by_events_alone() {
+    run_apart("-Urm", "on_a_disk_of_its_own", "LOCKSCOPE_TEST_MAY_MOUNT");
+}
+
+/// The slow pass is a day away, and a quick look does not see new files: all this is told by events.
+fn new_subfolders(top: &Path) {
+    let state = directory();
+    let watched = Watched::start(top, state.path(), with_subfolders(top, &["skipped"]));
+    let at = |below: &str| top.join(below);
     // Events come in their order: once this one was answered, all before it were, and no full pass is under way.
     let settled = |name: &str| {
-        stale(top.path(), name);
+        stale(top, name);
         watched.until_verdict(name, "stale");
     };
     fs::create_dir_all(at("p/q/r")).expect("made");
