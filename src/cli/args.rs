@@ -57,6 +57,8 @@ pub enum Command {
     Wait(Wait),
     /// Clear what is stale, again and again, until interrupted.
     Sweep(Sweep),
+    /// Save an incident bundle for a ticket: a zip file without the names of people and computers.
+    Report(Report),
     /// Run a command while a lock is held, as flock(1) does.
     Run(Run),
 }
@@ -140,8 +142,11 @@ pub struct Status {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Only the counts: a line for each verdict, then the total.
+    /// As CSV, for spreadsheets.
     #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Only the counts: a line for each verdict, then the total.
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
     pub summary: bool,
 }
 
@@ -213,6 +218,29 @@ pub struct Log {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// As CSV, for spreadsheets.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+/// `report`.
+#[derive(Args, Clone, Debug)]
+pub struct Report {
+    /// The directory that the lock files are in.
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Where to save it; never over a file [default: lockscope-incident-DATE-TIME.zip here].
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Subdirectories too.
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Leave the arguments of commands, and what stands in the lock files, as they are.
+    #[arg(long)]
+    pub include_arguments: bool,
+    /// Leave home directories and the names of users and hosts as they are.
+    #[arg(long)]
+    pub include_home: bool,
 }
 
 /// `wait`.
@@ -301,6 +329,8 @@ mod tests {
     fn what_contradicts_itself_is_wrong_usage() {
         for line in [
             &["status", "--json", "--summary"][..],
+            &["status", "--json", "--csv"],
+            &["log", "--json", "--csv"],
             &["clear", "--stale", "--group", "a"],
             &["clear", "x.lock", "--force"],
             &["clear", "x.lock", "--reason", "because"],

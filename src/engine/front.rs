@@ -7,7 +7,7 @@ use super::listing::{Listing, Query};
 use super::session::{Session, Word};
 use super::settings::Settings;
 use super::worker::{Job, Stop, SweepJob, Worker};
-use super::{Command, EngineOptions, Event, Shared, Sweeping};
+use super::{Command, EngineOptions, Event, Shared, Sweeping, papers};
 use crate::model::snapshot::Snapshot;
 use crate::platform::System;
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -103,6 +103,10 @@ impl Front {
                     self.work(Job::Force { directory, seen, reason, options, session: self.session.clone() });
                 }
                 Command::AskImpact(pid) => self.work(Job::AskImpact(pid)),
+                Command::AskUndo(id) => self.work(Job::AskUndo(id)),
+                Command::Write(job) => {
+                    papers::start(*job, Arc::clone(&self.system), self.events.clone(), Arc::clone(&self.wake));
+                }
                 Command::EndHolder { directory, path, process, reason } => {
                     self.work(Job::EndHolder { directory, path, process, reason });
                 }

@@ -5,11 +5,16 @@
 
 pub mod bulk;
 pub mod demo;
+pub mod export;
 mod front;
+pub mod incident;
 pub mod learned;
 pub mod listing;
+pub mod papers;
+pub mod redact;
 mod session;
 pub mod settings;
+pub mod shape;
 mod store;
 pub mod sweep;
 mod watch;
@@ -84,6 +89,10 @@ pub enum Command {
         /// Their ids.
         ids: Vec<String>,
     },
+    /// Whether this entry could be put back now. Answered by [`Event::UndoAsked`].
+    AskUndo(String),
+    /// Write an export or an incident bundle. Answered by [`Event::Saved`] or [`Event::Copied`].
+    Write(Box<papers::Job>),
     /// Read the journal again; [`Engine::journal`] has it then.
     ReadJournal,
     /// Write the settings.
@@ -129,6 +138,12 @@ pub enum Event {
         /// One for each entry that was asked for; `Ok` carries its id.
         outcomes: Vec<Outcome>,
     },
+    /// Whether an entry could be put back when it was asked for, or why not.
+    UndoAsked(String, Result<(), String>),
+    /// A paper was written: where, and its length in bytes.
+    Saved(Result<(PathBuf, u64), papers::NotSaved>),
+    /// A text for the clipboard.
+    Copied(String),
     /// Something to tell the person; nothing was lost.
     Notice(String),
 }
@@ -160,12 +175,16 @@ pub struct JournalLine {
     /// Undo can be tried.
     #[serde(skip)]
     pub undoable: bool,
+    /// Why it cannot, where something was taken away.
+    #[serde(skip)]
+    pub kept_no_more: Option<&'static str>,
 }
 
 impl From<clear::Entry> for JournalLine {
     fn from(entry: clear::Entry) -> Self {
         Self {
             undoable: entry.can_be_undone(),
+            kept_no_more: entry.kept_no_more(),
             id: entry.id,
             at: entry.at,
             what: entry.what,
@@ -181,6 +200,12 @@ impl From<clear::Entry> for JournalLine {
 }
 
 impl JournalLine {
+    /// Whether it is about a lock in this directory or below it.
+    pub fn is_in(&self, directory: &str) -> bool {
+        let (own, directory) = (self.directory.trim_end_matches('/'), directory.trim_end_matches('/'));
+        own.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Which file it is about, in full.
     pub fn full_path(&self) -> String {
         format!("{}/{}", self.directory.trim_end_matches('/'), self.path)
@@ -251,6 +276,11 @@ impl Engine {
     /// The newest listing. It may belong to an older snapshot by a moment: look ids up and pass over what has gone.
     pub fn listing(&self) -> Arc<Listing> {
         self.shared.listing.load_full()
+    }
+
+    /// Shows this journal: for tests of what stands above an engine without threads.
+    pub fn show_journal(&self, journal: Vec<JournalLine>) {
+        self.shared.journal.store(Arc::new(journal));
     }
 
     /// The journal as last read, oldest first.

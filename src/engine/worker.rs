@@ -49,6 +49,7 @@ pub(super) enum Job {
         ids: Vec<String>,
         session: Option<Sender<Word>>,
     },
+    AskUndo(String),
     ReadJournal,
     SaveSettings(Box<Settings>),
     StartDemo,
@@ -189,6 +190,11 @@ impl Worker {
                     let _ = session.send(Word::Rescan);
                 }
                 self.tell(Event::Undone { outcomes });
+            }
+            Job::AskUndo(id) => {
+                let workplace = self.workplace.as_ref().ok_or_else(|| NO_STATE.to_owned());
+                let can = workplace.and_then(|place| clear::can_undo(place, &id).map_err(|error| error.to_string()));
+                self.tell(Event::UndoAsked(id, can));
             }
             Job::ReadJournal => self.read_journal(),
             Job::SaveSettings(settings) => {
