@@ -179,6 +179,24 @@ impl Window {
                 self.engine.send(Command::ReadJournal);
             }
             ui.separator();
+            let entry = |ui: &mut Ui, text: &str, key: &str| {
+                let key = RichText::new(key).font(tokens::small()).color(Palette::of(ui).muted);
+                ui.add_enabled(self.snapshot.is_some(), egui::Button::new(text).right_text(key)).clicked()
+            };
+            let (export, bundle) = (entry(ui, "Export…", "Ctrl S"), entry(ui, "Save incident bundle…", "Ctrl Shift S"));
+            if ui.add_enabled(self.snapshot.is_some(), egui::Button::new("Copy the table")).clicked() {
+                self.copy_table();
+                ui.close();
+            }
+            if export {
+                self.ask_to_export();
+                ui.close();
+            }
+            if bundle {
+                self.ask_for_incident();
+                ui.close();
+            }
+            ui.separator();
             ui.label(muted(ui, "Columns").font(tokens::small()));
             self.column_choice(ui);
         });

@@ -5,6 +5,7 @@
 use super::confirm::Confirm;
 use super::dialog::FolderDialog;
 use super::force::ForceDialog;
+use super::papers::Papers;
 use super::selection::{Reach, Selection};
 use super::toast::Toast;
 use super::tokens::{self, Palette};
@@ -65,6 +66,8 @@ pub struct Window {
     pub(super) clearing: Option<Progress>,
     /// Automatic clearing, where it is on.
     pub(super) sweeping: Option<Sweeping>,
+    /// The journal's panel, exports, bundles, and how times are said.
+    pub(super) papers: Papers,
     title: String,
 }
 
@@ -112,6 +115,7 @@ impl Window {
             bulk_clearable: 0,
             clearing: None,
             sweeping: None,
+            papers: Papers::default(),
             title: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
@@ -275,6 +279,9 @@ impl Window {
                     self.toast = Some(Toast::undone(outcomes, self.now.1));
                     self.engine.send(Command::ReadJournal);
                 }
+                event @ (Event::UndoAsked(..) | Event::Saved(_) | Event::Copied(_) | Event::Previewed(_)) => {
+                    self.hear_papers(ctx, event);
+                }
                 Event::Notice(text) => self.tell(text),
             }
         }
@@ -357,7 +364,7 @@ impl Window {
 
     /// Whether a question is open.
     fn is_asking(&self) -> bool {
-        self.confirm.is_some() || self.force.is_some()
+        self.confirm.is_some() || self.force.is_some() || self.papers.is_asking()
     }
 
     fn keys(&mut self, ui: &egui::Ui) {
@@ -365,6 +372,15 @@ impl Window {
             return;
         }
         let consume = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
+        if consume(Modifiers::COMMAND | Modifiers::SHIFT, Key::S) {
+            self.ask_for_incident();
+        }
+        if consume(Modifiers::COMMAND, Key::S) {
+            self.ask_to_export();
+        }
+        if consume(Modifiers::COMMAND, Key::J) {
+            self.toggle_journal();
+        }
         if consume(Modifiers::COMMAND, Key::O) {
             self.dialog.open(ui.ctx(), self.now.1);
         }
@@ -379,6 +395,9 @@ impl Window {
         }
         if consume(Modifiers::COMMAND, Key::Z) {
             self.undo_last();
+        }
+        if self.papers.journal.has_keys() {
+            return;
         }
         if consume(Modifiers::NONE, Key::Slash) {
             self.focus_search = true;
@@ -545,6 +564,7 @@ impl eframe::App for Window {
         }
         self.confirm_dialog(ui);
         self.force_dialog(ui);
+        self.save_dialog(ui);
         self.toast(ui);
         drop_hint(ui);
         self.send_query();

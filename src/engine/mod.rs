@@ -144,6 +144,8 @@ pub enum Event {
     Saved(Result<(PathBuf, u64), papers::NotSaved>),
     /// A text for the clipboard.
     Copied(String),
+    /// What an incident bundle would have in it.
+    Previewed(Box<incident::Contents>),
     /// Something to tell the person; nothing was lost.
     Notice(String),
 }

@@ -41,6 +41,8 @@ pub enum Target {
     },
     /// To whoever asked, as text: [`Event::Copied`].
     Clipboard,
+    /// Nowhere: of a bundle it is told what would be in it: [`Event::Previewed`].
+    Preview,
 }
 
 /// One paper and its way.
@@ -118,7 +120,10 @@ pub fn write(path: &Path, bytes: &[u8], by: ReadBy, replace: bool) -> Result<(),
 /// Does it, and tells how it ended.
 fn done(job: Job, system: &dyn System) -> Event {
     match (job.paper, job.target) {
-        (Paper::Export { subject, form, zone }, Target::Clipboard) => Event::Copied(subject.render(form, &zone)),
+        (Paper::Incident(incident), Target::Preview) => Event::Previewed(Box::new(incident.contents(&me(system)))),
+        (Paper::Export { subject, form, zone }, Target::Clipboard | Target::Preview) => {
+            Event::Copied(subject.render(form, &zone))
+        }
         (Paper::Export { subject, form, zone }, Target::File { path, replace }) => {
             let text = subject.render(form, &zone);
             let written = write(&path, text.as_bytes(), ReadBy::Everybody, replace);
