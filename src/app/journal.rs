@@ -70,14 +70,6 @@ enum Wish {
 }
 
 impl Window {
-    /// Shows the journal, or puts it away.
-    pub(super) fn toggle_journal(&mut self) {
-        self.show_journal = !self.show_journal;
-        if self.show_journal {
-            self.engine.send(Command::ReadJournal);
-        }
-    }
-
     pub(super) fn journal_panel(&mut self, ui: &mut Ui) {
         if !self.show_journal {
             self.papers.journal.focused = false;

@@ -128,15 +128,15 @@ impl Window {
 
     /// Copies the table as it is shown, as CSV.
     pub(super) fn copy_table(&mut self) {
-        self.copy(What::Shown, Form::Csv);
+        self.copy_paper(What::Shown, Form::Csv);
     }
 
     /// Copies the evidence of the chosen locks, to read.
     pub(super) fn copy_evidence(&mut self) {
-        self.copy(What::Evidence, Form::Markdown);
+        self.copy_paper(What::Evidence, Form::Markdown);
     }
 
-    fn copy(&mut self, what: What, form: Form) {
+    fn copy_paper(&mut self, what: What, form: Form) {
         if let Some(subject) = self.subject(what) {
             let paper = Paper::Export { subject, form, zone: self.papers.zone.clone() };
             self.engine.send(Command::Write(Box::new(Job { paper, target: Target::Clipboard })));
@@ -424,7 +424,7 @@ impl Window {
                 && ui.add_enabled(!save.waiting, egui::Button::new("Copy")).on_hover_text("To the clipboard").clicked()
             {
                 save.waiting = true;
-                self.copy(save.what, save.form);
+                self.copy_paper(save.what, save.form);
             }
             if save.waiting {
                 ui.label(muted(ui, "Writing…"));
