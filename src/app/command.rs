@@ -81,6 +81,11 @@ actions! {
         |w, _| w.ask_to_export());
     Bundle(File, "Save an incident bundle…", "report ticket zip redacted support", [ctrl_shift(Key::S)], no_folder,
         |w, _| w.ask_for_incident());
+    NextFolder(File, "Next folder", "directory tab switch", [ctrl(Key::Tab)], one_folder, |w, _| w.show_neighbour(1));
+    PreviousFolder(File, "Previous folder", "directory tab switch back", [ctrl_shift(Key::Tab)], one_folder,
+        |w, _| w.show_neighbour(-1));
+    StopWatching(File, "Stop watching this folder", "close directory tab", [ctrl(Key::W)], no_folder,
+        |w, _| w.stop_watching_shown());
     Demo(File, "Try the demo", "example tour", [], always, |w, _| w.start_demo());
     Quit(File, "Quit", "exit close leave", [], always, |_, ctx| ctx.send_viewport_cmd(egui::ViewportCommand::Close));
 
@@ -105,6 +110,9 @@ actions! {
     OnlyHeld(View, "Show only what is held", "filter in use", [], no_folder, |w, _| w.show_only(Verdict::Held));
     NotLocks(View, "Show what is no lock", "dependency all files", [], no_folder,
         |w, _| w.query.show_not_locks = !w.query.show_not_locks);
+    Folders(View, "Folders", "sidebar tabs directories", [ctrl(Key::B)], one_folder, |w, _| w.toggle_sidebar());
+    Subfolders(View, "With subfolders", "recursive deep", [], no_folder, |w, _| w.toggle_subfolders());
+    SubfolderRules(View, "What to pass over in subfolders…", "ignore rules glob", [], no_folder, |w, _| w.edit_rules());
     Journal(View, "Journal", "log history undo", [ctrl(Key::J)], always, |w, _| w.toggle_journal());
     SortVerdict(View, "Sort by verdict", "order urgency", [alt(Key::Num1)], always, |w, _| w.sort_by(SortKey::Verdict));
     SortLock(View, "Sort by name", "order lock", [alt(Key::Num2)], always, |w, _| w.sort_by(SortKey::Lock));
@@ -198,6 +206,10 @@ fn unless(may: bool, why: &str) -> Option<String> {
 
 fn no_folder(window: &Window) -> Option<String> {
     unless(window.snapshot.is_some(), "no folder is open.")
+}
+
+fn one_folder(window: &Window) -> Option<String> {
+    unless(window.sidebar.watched.len() > 1, "no other folder is watched.")
 }
 
 fn no_rows(window: &Window) -> Option<String> {

@@ -20,7 +20,8 @@ impl Window {
             self.notice_list(ui);
             let width = 640.0_f32.min(ui.available_width() - 32.0);
             let recent = self.settings.recent.len().min(6) as f32;
-            let height = 250.0 + if recent > 0.0 { 48.0 + 32.0 * recent } else { 0.0 };
+            let places = self.places_height(if recent > 0.0 { 4 } else { 8 });
+            let height = 250.0 + if recent > 0.0 { 48.0 + 32.0 * recent } else { 0.0 } + places;
             let top = ((ui.available_height() - height) / 2.0).max(16.0);
             let left = ((ui.available_width() - width) / 2.0).max(0.0);
             let rect = egui::Rect::from_min_size(ui.min_rect().min + Vec2::new(left, top), Vec2::new(width, height));
@@ -61,9 +62,14 @@ impl Window {
                 }
             });
             let below = egui::Rect::from_min_size(rect.min + Vec2::new(0.0, 270.0), Vec2::new(width, height - 270.0));
-            if recent > 0.0 {
+            if recent + places > 0.0 {
                 let builder = egui::UiBuilder::new().max_rect(below).layout(Layout::top_down(Align::Min));
-                ui.scope_builder(builder, |ui| self.recent_list(ui));
+                ui.scope_builder(builder, |ui| {
+                    if recent > 0.0 {
+                        self.recent_list(ui);
+                    }
+                    self.places_list(ui, if recent > 0.0 { 4 } else { 8 });
+                });
             }
         });
     }

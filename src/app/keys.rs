@@ -107,6 +107,7 @@ impl Window {
         }
         let elsewhere = ui.text_edit_focused() || self.papers.journal.has_keys();
         let in_list = !elsewhere && !egui::Popup::is_any_open(ui.ctx());
+        self.folder_number_keys(ui);
         if in_list {
             self.list_keys(ui);
         }

@@ -17,6 +17,7 @@ impl Window {
         let palette = Palette::of(ui);
         egui::Panel::top("top-bar").exact_size(tokens::TOP_BAR).frame(widgets::bar(ui, palette.panel)).show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                self.sidebar_button(ui);
                 self.folder_field(ui);
                 if let Some(snapshot) = self.snapshot.clone() {
                     watch_state(ui, &snapshot);
@@ -78,6 +79,8 @@ impl Window {
             self.engine.send(Command::StartDemo);
             ui.close();
         }
+        self.subfolder_choice(ui);
+        self.places_menu(ui);
         if !self.settings.recent.is_empty() {
             ui.add_space(4.0);
             ui.label(muted(ui, "Recent").font(tokens::small()));

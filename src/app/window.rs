@@ -10,6 +10,7 @@ use super::force::ForceDialog;
 use super::palette::CommandPalette;
 use super::papers::Papers;
 use super::selection::{Reach, Selection};
+use super::sidebar::Sidebar;
 use super::toast::Toast;
 use super::tokens::{self, Palette};
 use crate::engine::bulk::Progress;
@@ -67,10 +68,11 @@ pub struct Window {
     pub(super) bulk_clearable: u32,
     /// How far the clear that runs has got.
     pub(super) clearing: Option<Progress>,
-    /// Automatic clearing, where it is on.
-    pub(super) sweeping: Option<Sweeping>,
     /// The journal's panel, exports, bundles, and how times are said.
     pub(super) papers: Papers,
+    /// Where automatic clearing is on.
+    pub(super) sweeping: Vec<Sweeping>,
+    pub(super) sidebar: Sidebar,
     title: String,
     pub(super) palette: CommandPalette,
     pub(super) show_shortcuts: bool,
@@ -120,8 +122,9 @@ impl Window {
             last_cleared: Vec::new(),
             bulk_clearable: 0,
             clearing: None,
-            sweeping: None,
             papers: Papers::default(),
+            sweeping: Vec::new(),
+            sidebar: Sidebar::default(),
             title: String::new(),
             palette: CommandPalette::default(),
             show_shortcuts: false,
@@ -130,6 +133,7 @@ impl Window {
         window.apply_theme(&cc.egui_ctx);
         window.apply_zoom(&cc.egui_ctx);
         window.engine.send(Command::ReadJournal);
+        window.engine.send(Command::FindPlaces);
         window.refresh(&cc.egui_ctx);
         window
     }
@@ -157,6 +161,11 @@ impl Window {
 
     /// Watches a directory, and remembers it. A file stands for the directory it is in.
     pub(super) fn open(&mut self, path: PathBuf) {
+        self.prepare_to_open(&path);
+        self.engine.send(Command::Watch(Some(path)));
+    }
+
+    pub(super) fn prepare_to_open(&mut self, path: &Path) {
         self.leave();
         self.wanted = path.parent().zip(path.file_name()).map(|(parent, name)| (parent.to_owned(), name.to_owned()));
         // A question about another directory's locks is void.
@@ -164,8 +173,8 @@ impl Window {
         self.force = None;
         self.selection.clear();
         self.typing_path = false;
-        self.settings.directory = Some(path.clone());
-        self.engine.send(Command::Watch(Some(path)));
+        self.settings.directory = Some(path.to_owned());
+        self.remember_watched(path.to_owned());
     }
 
     /// Keeps the counts of the directory that is being left, for the list of recent ones.
@@ -182,8 +191,10 @@ impl Window {
     fn refresh(&mut self, ctx: &egui::Context) {
         self.now = (self.clock)();
         let newest = self.engine.snapshot();
+        let turned = self.snapshot.as_ref().map(|s| &s.directory) != newest.as_ref().map(|s| &s.directory);
+        self.refresh_sidebar(newest.as_deref());
         let frozen = egui::Popup::is_any_open(ctx) || self.is_asking() || ctx.input(|i| i.pointer.any_down());
-        if !frozen || self.listing.rows.is_empty() {
+        if !frozen || turned || self.listing.rows.is_empty() {
             self.listing = self.engine.listing();
         }
         if let Some(snapshot) = &newest {
@@ -264,8 +275,9 @@ impl Window {
             match event {
                 Event::Clearing(progress) => self.clearing = Some(progress),
                 Event::Sweeping(on) => self.sweeping = on,
-                Event::Swept { acts } => {
-                    let toast = Toast::swept(acts, self.now.1);
+                Event::Swept { directory, acts } => {
+                    let elsewhere = self.snapshot.as_ref().is_none_or(|shown| shown.directory != directory);
+                    let toast = Toast::swept(elsewhere.then_some(&*directory), acts, self.now.1);
                     if !toast.undoable().is_empty() {
                         self.last_cleared = toast.undoable();
                     }
@@ -273,8 +285,9 @@ impl Window {
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Cleared { outcomes, left } => {
-                    self.confirm = None;
-                    self.force = None;
+                    // A question that was asked meanwhile, in another folder, stays.
+                    self.confirm.take_if(|confirm| confirm.is_sent());
+                    self.force.take_if(|dialog| dialog.is_sent());
                     self.clearing = None;
                     let toast = Toast::cleared(outcomes, left, self.now.1);
                     self.last_cleared = toast.undoable();
@@ -384,6 +397,7 @@ impl Window {
             || self.palette.is_open()
             || self.show_shortcuts
             || self.papers.is_asking()
+            || self.sidebar.is_asking()
     }
 
     /// A path that is pasted where nothing else takes it is opened.
@@ -399,9 +413,12 @@ impl Window {
     }
 
     fn take_drops(&mut self, ui: &egui::Ui) {
-        let dropped = ui.input(|i| i.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
-        if let Some(path) = dropped.filter(|path| !path.as_os_str().is_empty()) {
-            self.open(path);
+        let dropped: Vec<PathBuf> =
+            ui.input(|i| i.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
+        let mut dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty());
+        if let Some(first) = dropped.next() {
+            self.open(first);
+            self.watch_too(dropped.collect());
         }
     }
 
@@ -506,6 +523,7 @@ impl eframe::App for Window {
         self.take_drops(ui);
         self.top_bar(ui);
         self.status_bar(ui);
+        self.sidebar(ui);
         match self.snapshot.clone() {
             None => self.start_screen(ui),
             Some(snapshot) => {
@@ -522,6 +540,7 @@ impl eframe::App for Window {
         self.save_dialog(ui);
         self.command_palette(ui);
         self.shortcut_sheet(ui);
+        self.rules_dialog(ui);
         self.toast(ui);
         drop_hint(ui);
         self.give_focus_back(ui.ctx());

@@ -9,8 +9,10 @@ pub mod export;
 mod front;
 pub mod incident;
 pub mod learned;
+mod lister;
 pub mod listing;
 pub mod papers;
+pub mod places;
 pub mod redact;
 mod session;
 pub mod settings;
@@ -18,6 +20,7 @@ pub mod shape;
 mod store;
 pub mod sweep;
 mod watch;
+pub mod watched;
 mod worker;
 
 use crate::clear::{self, Reason};
@@ -31,16 +34,19 @@ use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
-use settings::Settings;
+use places::Place;
+use settings::{Settings, WatchedFolder};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use watched::Watched;
 
 /// What may be asked of the engine. Each is answered by a new snapshot, a new listing, or an [`Event`].
 #[derive(Debug)]
 pub enum Command {
-    /// Watch this directory instead; `None` = none.
+    /// Show this directory, and watch it if it is not watched yet; `None` = show none. Those that were watched before go
+    /// on in the background, and come back at once.
     Watch(Option<PathBuf>),
     /// Make a demo directory, fill it with life, and watch it.
     StartDemo,
@@ -81,9 +87,15 @@ pub enum Command {
     },
     /// Stop the clears that were asked for, after the lock that is being cleared now. [`Event::Cleared`] comes all the same.
     StopClearing,
-    /// Clear by itself what is stale in the directory that is watched, this far apart; `None` = no more. Another
-    /// directory ends it too. [`Event::Sweeping`] tells whether it is on, and [`Event::Swept`] what it did.
-    Sweep(Option<Duration>),
+    /// Clear by itself what is stale in a directory that is watched, this far apart; `None` = no more. It goes on while
+    /// another one is shown, and ends with the watching. [`Event::Sweeping`] tells where it is on, and [`Event::Swept`]
+    /// what it did.
+    Sweep {
+        /// Where, as the picture calls it.
+        directory: Arc<Path>,
+        /// How far apart its rounds are.
+        every: Option<Duration>,
+    },
     /// Put back what these journal entries took away, newest first. Answered by [`Event::Undone`].
     Undo {
         /// Their ids.
@@ -97,6 +109,16 @@ pub enum Command {
     ReadJournal,
     /// Write the settings.
     SaveSettings(Box<Settings>),
+    /// Watch these too, in the background.
+    WatchToo(Vec<WatchedFolder>),
+    /// Watch this one no more, and end its automatic clearing. If it was shown, its neighbour is.
+    Unwatch(PathBuf),
+    /// Look at the subfolders of a watched directory too, or no more, and pass over these.
+    SetSubfolders(WatchedFolder),
+    /// Watch and show this one, in the way that is told.
+    WatchSo(WatchedFolder),
+    /// Look which of the places where locks usually are exist here; [`Engine::places`] has them then.
+    FindPlaces,
     /// End.
     Shutdown,
 }
@@ -122,10 +144,12 @@ pub enum Event {
         /// So many had none: it was stopped.
         left: usize,
     },
-    /// Automatic clearing is on, and where; `None` = it is off.
-    Sweeping(Option<Sweeping>),
+    /// Where automatic clearing is on now; nowhere = it is off.
+    Sweeping(Vec<Sweeping>),
     /// A round of automatic clearing did something, or found something in its way.
     Swept {
+        /// Where.
+        directory: Arc<Path>,
         /// What, in its order.
         acts: Vec<sweep::Act>,
     },
@@ -232,6 +256,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) listing: ArcSwap<Listing>,
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
+    pub(crate) watched: ArcSwap<Vec<Watched>>,
+    pub(crate) places: ArcSwap<Vec<Place>>,
 }
 
 /// Automatic clearing that is on.
@@ -260,11 +286,31 @@ const LAST_PATIENCE: Duration = Duration::from_secs(3);
 impl Engine {
     /// An engine without threads, that shows `snapshot` and hands over the commands it gets: for tests of what stands above.
     pub fn detached(snapshot: Option<Snapshot>, query: &Query) -> (Self, Receiver<Command>, Sender<Event>) {
-        let shared = Arc::new(Shared::default());
         if let Some(snapshot) = snapshot {
-            shared.listing.store(Arc::new(Listing::of(&snapshot, query)));
-            shared.snapshot.store(Some(Arc::new(snapshot)));
+            let picture = Arc::new(snapshot);
+            let path = Arc::clone(&picture.directory);
+            let watched = Watched { path, recursive: false, ignore: None, shown: true, picture: Some(picture) };
+            return Self::detached_over(vec![watched], query);
         }
+        Self::detached_over(Vec::new(), query)
+    }
+
+    /// The same over several directories.
+    pub fn detached_over(watched: Vec<Watched>, query: &Query) -> (Self, Receiver<Command>, Sender<Event>) {
+        Self::detached_with(watched, Vec::new(), query)
+    }
+
+    /// The same, where some places were found.
+    pub fn detached_with(
+        watched: Vec<Watched>, places: Vec<Place>, query: &Query,
+    ) -> (Self, Receiver<Command>, Sender<Event>) {
+        let shared = Arc::new(Shared::default());
+        if let Some(picture) = watched.iter().find(|one| one.shown).and_then(|one| one.picture.clone()) {
+            shared.listing.store(Arc::new(Listing::of(&picture, query)));
+            shared.snapshot.store(Some(picture));
+        }
+        shared.watched.store(Arc::new(watched));
+        shared.places.store(Arc::new(places));
         let (commands, received) = unbounded();
         let (told, events) = unbounded();
         (Self { shared, commands, events, ended: None }, received, told)
@@ -283,6 +329,16 @@ impl Engine {
     /// Shows this journal: for tests of what stands above an engine without threads.
     pub fn show_journal(&self, journal: Vec<JournalLine>) {
         self.shared.journal.store(Arc::new(journal));
+    }
+
+    /// All directories that are watched, in the order in which that was asked for: counts, state and picture of each.
+    pub fn watched(&self) -> Arc<Vec<Watched>> {
+        self.shared.watched.load_full()
+    }
+
+    /// The places with locks that were found on this machine, as [`Command::FindPlaces`] asks.
+    pub fn places(&self) -> Arc<Vec<Place>> {
+        self.shared.places.load_full()
     }
 
     /// The journal as last read, oldest first.
