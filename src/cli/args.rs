@@ -32,6 +32,10 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
     Exit codes: 0 done, 1 refused, still held or timed out, 2 wrong usage, 3 could not look or act.";
 
+const SYSTEM_HELP: &str = "With --system: what lslocks(8) tells, and the paths that it misses. Who waits stands under whom it \
+    waits for. A path that cannot be seen is `?`, with the reason. Looking changes nothing.\n\
+    Exit codes: 0 looked, whatever was found; 2 wrong usage; 3 could not look.";
+
 /// The commands. Without one, the window opens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -133,6 +137,7 @@ pub struct Filter {
 
 /// `status`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = SYSTEM_HELP)]
 pub struct Status {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -140,6 +145,12 @@ pub struct Status {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Instead of a directory: every kernel lock of this machine, with path, holders and waiters.
+    #[arg(
+        long,
+        conflicts_with_all = ["directory", "group", "recursive", "all", "stale_after", "summary"],
+    )]
+    pub system: bool,
     /// Only the counts: a line for each verdict, then the total.
     #[arg(long, conflicts_with = "json")]
     pub summary: bool,

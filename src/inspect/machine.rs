@@ -18,9 +18,23 @@ use std::sync::Arc;
 /// What the kernel adds to the path of a file that has no name left (`d_path`).
 const DELETED: &str = " (deleted)";
 
+/// Why there is no picture of the machine.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The system has no such table.
+    #[error("this system does not show its kernel locks; look at a directory instead")]
+    Unsupported,
+    /// It may not be read, or not now.
+    #[error("the kernel's lock table cannot be read: {0}; in a container it may be covered, then look from outside")]
+    Unreadable(io::Error),
+}
+
 /// All kernel locks of the machine. What an earlier picture shows waiting is followed.
-pub fn machine(system: &dyn System, earlier: Option<&MachinePicture>) -> io::Result<MachinePicture> {
-    let (lines, strange) = system.kernel_table()?;
+pub fn machine(system: &dyn System, earlier: Option<&MachinePicture>) -> Result<MachinePicture, MachineError> {
+    let (lines, strange) = system.kernel_table().map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => MachineError::Unsupported,
+        _ => MachineError::Unreadable(error),
+    })?;
     let inodes: HashSet<u64> = lines.iter().filter_map(|line| Some(line.file?.ino)).collect();
     let host = system.host();
     let files = if lines.is_empty() { NamedFiles::default() } else { system.named_files(&inodes) };

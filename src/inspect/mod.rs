@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
 pub use impact::{Impact, impact_of};
-pub use machine::{machine, process_detail};
+pub use machine::{MachineError, machine, process_detail};
 pub(crate) use pass::Openings;
 pub use pass::{Names, list_names, look, look_after, look_again, look_at_one};
 pub(crate) use split::SplitsByDirectory;
