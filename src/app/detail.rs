@@ -36,6 +36,11 @@ impl Window {
         });
     }
 
+    /// Whose details the panel shows.
+    pub(super) fn shown_processes(&self) -> Vec<crate::model::holder::Pid> {
+        self.chosen().and_then(|lock| lock.holder()).map(|(process, _)| process.pid).into_iter().collect()
+    }
+
     fn many(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
         let ids: Vec<_> = self.selection.ids().collect();
         ui.label(RichText::new(format!("{} locks chosen", ids.len())).font(tokens::title()));

@@ -12,6 +12,7 @@ mod fonts;
 mod force;
 mod icons;
 mod journal;
+mod machine;
 mod selection;
 mod status;
 mod sweep;

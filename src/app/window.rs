@@ -5,6 +5,7 @@
 use super::confirm::Confirm;
 use super::dialog::FolderDialog;
 use super::force::ForceDialog;
+use super::machine::MachineView;
 use super::selection::{Reach, Selection};
 use super::toast::Toast;
 use super::tokens::{self, Palette};
@@ -65,6 +66,8 @@ pub struct Window {
     pub(super) clearing: Option<Progress>,
     /// Automatic clearing, where it is on.
     pub(super) sweeping: Option<Sweeping>,
+    /// All the machine's kernel locks, where they are shown.
+    pub(super) machine: MachineView,
     title: String,
 }
 
@@ -112,6 +115,7 @@ impl Window {
             bulk_clearable: 0,
             clearing: None,
             sweeping: None,
+            machine: MachineView::default(),
             title: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
@@ -143,6 +147,7 @@ impl Window {
         self.confirm = None;
         self.force = None;
         self.selection.clear();
+        self.machine.close();
         self.typing_path = false;
         self.settings.directory = Some(path.clone());
         self.engine.send(Command::Watch(Some(path)));
@@ -374,7 +379,7 @@ impl Window {
         if consume(Modifiers::COMMAND, Key::F) {
             self.focus_search = true;
         }
-        if ui.text_edit_focused() || egui::Popup::is_any_open(ui.ctx()) {
+        if self.machine_keys(ui) || ui.text_edit_focused() || egui::Popup::is_any_open(ui.ctx()) {
             return;
         }
         if consume(Modifiers::COMMAND, Key::Z) {
@@ -524,6 +529,7 @@ impl eframe::App for Window {
         self.refresh(ctx);
         self.hear(ctx);
         self.send_query();
+        self.follow_machine(ctx);
         self.keep_settings(ctx);
     }
 
@@ -533,6 +539,7 @@ impl eframe::App for Window {
         self.top_bar(ui);
         self.status_bar(ui);
         match self.snapshot.clone() {
+            _ if self.machine.is_open() => self.machine_screen(ui),
             None => self.start_screen(ui),
             Some(snapshot) => {
                 self.chip_bar(ui, &snapshot);

@@ -4,6 +4,7 @@
 //! one cannot keep it from answering.
 
 use super::listing::{Listing, Query};
+use super::machine::MachineWatch;
 use super::session::{Session, Word};
 use super::settings::Settings;
 use super::worker::{Job, Stop, SweepJob, Worker};
@@ -43,6 +44,7 @@ pub(super) struct Front {
     clears: Vec<Stop>,
     /// Of the sweep that is on.
     sweep: Option<(Duration, Stop)>,
+    machine: MachineWatch,
 }
 
 impl Front {
@@ -52,7 +54,9 @@ impl Front {
     ) -> Self {
         let wish = Arc::new((Mutex::new(Wish::default()), Condvar::new()));
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
+        let machine = MachineWatch::start(Arc::clone(&options.system), Arc::clone(&shared), Arc::clone(&wake));
         let front = Self {
+            machine,
             system: options.system,
             settings: options.settings,
             shared,
@@ -114,6 +118,7 @@ impl Front {
                     self.settings = (*settings).clone();
                     self.work(Job::SaveSettings(settings));
                 }
+                Command::WatchMachine(wish) => self.machine.wish(wish),
                 Command::Shutdown => break,
             }
         }
@@ -121,6 +126,7 @@ impl Front {
         self.stop_clearing();
         self.sweep(None);
         self.current.fetch_add(1, Ordering::AcqRel);
+        self.machine.end();
         self.change_wish(|wish| wish.ended = true);
     }
 

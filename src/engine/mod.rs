@@ -8,6 +8,7 @@ pub mod demo;
 mod front;
 pub mod learned;
 pub mod listing;
+pub mod machine;
 mod session;
 pub mod settings;
 mod store;
@@ -26,6 +27,7 @@ use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
+use machine::{MachineShown, MachineWish};
 use settings::Settings;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -90,6 +92,8 @@ pub enum Command {
     SaveSettings(Box<Settings>),
     /// End.
     Shutdown,
+    /// Look at this of the machine, again and again, until told otherwise; [`Engine::machine`] has it then.
+    WatchMachine(MachineWish),
 }
 
 /// What came of one lock in a clear.
@@ -205,6 +209,7 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) listing: ArcSwap<Listing>,
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
+    pub(crate) machine: ArcSwap<MachineShown>,
 }
 
 /// Automatic clearing that is on.
@@ -243,6 +248,11 @@ impl Engine {
         (Self { shared, commands, events, ended: None }, received, told)
     }
 
+    /// What [`Engine::machine`] gives from now on: for tests of what stands above.
+    pub fn show_machine(&self, shown: MachineShown) {
+        self.shared.machine.store(Arc::new(shown));
+    }
+
     /// The newest picture; `None` while no directory is chosen.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.shared.snapshot.load_full()
@@ -256,6 +266,11 @@ impl Engine {
     /// The journal as last read, oldest first.
     pub fn journal(&self) -> Arc<Vec<JournalLine>> {
         self.shared.journal.load_full()
+    }
+
+    /// What was last seen of the machine, as far as it was asked for.
+    pub fn machine(&self) -> Arc<MachineShown> {
+        self.shared.machine.load_full()
     }
 
     /// Asks for something; never waits.
