@@ -42,6 +42,7 @@ icons! {
     ChevronLeft = "chevron-left",
     Close = "close",
     Warning = "warning",
+    Menu = "menu",
 }
 
 impl Icon {

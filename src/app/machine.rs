@@ -95,6 +95,13 @@ impl Window {
     /// Shows all kernel locks of the machine, over whatever is shown.
     pub(super) fn show_machine(&mut self) {
         self.machine.open = true;
+        // What is chosen in a table that is not seen must not be acted on.
+        self.selection.clear();
+    }
+
+    /// Shows them, or goes back.
+    pub(super) fn toggle_machine(&mut self) {
+        if self.machine.open { self.machine.close() } else { self.show_machine() }
     }
 
     /// Tells the engine what of the machine is shown now: what is not shown is not looked at.
@@ -112,13 +119,13 @@ impl Window {
         }
     }
 
-    /// The keys of this screen; `true` = they are all that count now.
-    pub(super) fn machine_keys(&mut self, ui: &Ui) -> bool {
-        if !self.machine.open {
-            return false;
+    /// The keys of this screen, before those of the commands.
+    pub(super) fn machine_keys(&mut self, ui: &Ui, in_list: bool) {
+        if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::F)) {
+            self.focus_search = true;
         }
-        if egui::Popup::is_any_open(ui.ctx()) || ui.text_edit_focused() {
-            return true;
+        if !in_list {
+            return;
         }
         let consume = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
         if consume(Key::Escape) {
@@ -140,7 +147,6 @@ impl Window {
                 self.move_choice(by);
             }
         }
-        true
     }
 
     fn move_choice(&mut self, by: isize) {

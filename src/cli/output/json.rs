@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 
 /// The version of all these shapes.
-pub(super) const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 1;
 
 /// A path as text, with its bytes where the text lost something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -171,7 +171,7 @@ fn lock_object<'a>(lock: &'a Lock, at: &Moment<'_>) -> LockObject<'a> {
     }
 }
 
-pub(super) fn command_of(process: &crate::model::holder::ProcessFacts) -> Option<String> {
+fn command_of(process: &crate::model::holder::ProcessFacts) -> Option<String> {
     [&process.command, &process.comm].into_iter().find(|text| !text.is_empty()).map(ToString::to_string)
 }
 
@@ -211,7 +211,7 @@ fn seconds(span: std::time::Duration) -> serde_json::Number {
     }
 }
 
-pub(super) fn write_object(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
+fn write_object(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, object)?;
     out.write_all(b"\n")?;
     out.flush()

@@ -2,7 +2,7 @@
 //!
 //! Owns: their columns and keys. Never: leaves a lock out because its path is not known.
 
-use super::json::{PathText, SCHEMA, command_of, write_object};
+use super::json::PathText;
 use super::table::{Screen, styled};
 use super::text;
 use crate::model::facts::ProcessRef;
@@ -10,6 +10,9 @@ use crate::model::machine::{MachineLock, MachinePicture, Place};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::io::{self, Write};
+
+/// The version of this shape, as of all others.
+const SCHEMA: u32 = 1;
 
 const HEADINGS: [&str; 8] = ["PID", "COMMAND", "USER", "TYPE", "MODE", "RANGE", "WAITING", "PATH"];
 const PATH: usize = HEADINGS.len() - 1;
@@ -240,7 +243,7 @@ impl ProcessObject {
         let facts = process.facts.as_deref();
         Self {
             pid: process.pid.get(),
-            command: facts.and_then(command_of),
+            command: facts.map(|facts| if facts.command.is_empty() { &facts.comm } else { &facts.command }.to_string()),
             user: facts.and_then(|facts| facts.user.as_ref()).map(ToString::to_string),
             started_at: facts.map(|facts| facts.started_at.rfc3339()),
         }
@@ -318,5 +321,7 @@ pub fn json(out: &mut dyn Write, picture: &MachinePicture) -> io::Result<()> {
             .collect(),
         locks: held_at.map(|at| lock_object(picture, at)).collect(),
     };
-    write_object(out, &object)
+    serde_json::to_writer_pretty(&mut *out, &object)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
