@@ -8,10 +8,9 @@ use super::tokens::{self, Palette};
 use super::widgets::{self, hairline, muted};
 use super::window::Window;
 use crate::model::checklist::Bearing;
-use crate::model::facts::{Danger, ProcessRef};
+use crate::model::facts::Danger;
 use crate::model::format::Format;
 use crate::model::snapshot::{Lock, Moment, Snapshot};
-use crate::model::time::say_duration;
 use crate::model::verdict::{Certainty, Clearing, Verdict};
 use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
 
@@ -35,11 +34,6 @@ impl Window {
             };
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.one(ui, snapshot, &lock));
         });
-    }
-
-    /// Whose details the panel shows.
-    pub(super) fn shown_processes(&self) -> Vec<crate::model::holder::Pid> {
-        self.chosen().and_then(|lock| lock.holder()).map(|(process, _)| process.pid).into_iter().collect()
     }
 
     fn many(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
@@ -85,7 +79,7 @@ impl Window {
         self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
         evidence(ui, lock, &moment);
-        processes(ui, lock, &moment);
+        self.processes(ui, snapshot, lock, &moment);
         self.record(ui, lock);
         if verdict != Verdict::NotALock {
             tool(ui, lock.facts.reading.format);
@@ -170,7 +164,7 @@ fn subtitle(lock: &Lock) -> String {
     parts.join(" · ")
 }
 
-fn heading(ui: &mut Ui, text: &str) {
+pub(super) fn heading(ui: &mut Ui, text: &str) {
     ui.add_space(14.0);
     ui.label(muted(ui, text).font(tokens::small()));
     ui.add_space(2.0);
@@ -227,40 +221,7 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
     }
 }
 
-fn processes(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
-    let holder = lock.holder().map(|(process, _)| process);
-    let (title, process) = match (holder, lock.owner_process()) {
-        (Some(holder), _) => ("Holder", Some(holder)),
-        (None, Some(owner)) if owner.facts.is_some() => ("The process that has its PID now", Some(owner)),
-        _ => ("", None),
-    };
-    if let Some(process) = process {
-        heading(ui, title);
-        process_lines(ui, &process, moment);
-    }
-    if !lock.facts.waiters().is_empty() {
-        heading(ui, "Waiting for it");
-        for waiter in lock.facts.waiters().iter().take(50) {
-            process_lines(ui, waiter, moment);
-        }
-    }
-}
-
-fn process_lines(ui: &mut Ui, process: &ProcessRef, moment: &Moment<'_>) {
-    let Some(facts) = &process.facts else {
-        ui.label(format!("PID {} (nothing more may be seen)", process.pid));
-        return;
-    };
-    let user = facts.user.as_deref().unwrap_or("?");
-    let since = moment.now.since(facts.started_at).map(say_duration).unwrap_or_default();
-    let inner = facts.inner_pid.map_or_else(String::new, |pid| format!(", PID {pid} in its container"));
-    ui.label(format!("{} · PID {} · {user} · running for {since}{inner}", visible(facts.name()), process.pid));
-    if !facts.command.is_empty() {
-        mono_box(ui, &visible(&facts.command));
-    }
-}
-
-fn mono_box(ui: &mut Ui, text: &str) {
+pub(super) fn mono_box(ui: &mut Ui, text: &str) {
     let palette = Palette::of(ui);
     Frame::new()
         .fill(palette.background)

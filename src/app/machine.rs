@@ -2,6 +2,7 @@
 
 use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
+use super::process::ProcessView;
 use super::table::{cell_frame, row_node};
 use super::tokens::{self, Palette};
 use super::widgets::{self, count, cut, from_right, muted};
@@ -30,6 +31,8 @@ const COLUMNS: [(&str, MachineSort, f32); 8] = [
     ("Path", MachineSort::Path, 0.0),
 ];
 const PATH: usize = COLUMNS.len() - 1;
+/// The strip below the table: always as high, so that the rows stay where they are.
+const CHOSEN: f32 = 132.0;
 const NARROWEST_PATH: f32 = 200.0;
 
 /// What of the machine is shown, and how.
@@ -44,6 +47,8 @@ pub(super) struct MachineView {
     made_from: Option<(Arc<MachinePicture>, String, MachineSort, bool)>,
     chosen: Option<TableLine>,
     scroll_to: Option<u64>,
+    /// What of the side panel's processes is unfolded.
+    pub(super) processes: ProcessView,
     /// What the engine was last asked to look at.
     wished: MachineWish,
 }
@@ -110,7 +115,7 @@ impl Window {
         let wish = if minimised {
             MachineWish::default()
         } else {
-            let processes: Vec<crate::model::holder::Pid> = self.shown_processes();
+            let processes = self.shown_processes();
             MachineWish { picture: self.machine.open || self.snapshot.is_none() || !processes.is_empty(), processes }
         };
         if wish != self.machine.wished {
@@ -254,7 +259,9 @@ impl Window {
         let lock = &picture.locks[at];
         let frame = Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(16, 12));
         let mut acts = Vec::new();
-        egui::Panel::bottom("machine-chosen").frame(frame).show(ui, |ui| {
+        egui::Panel::bottom("machine-chosen").exact_size(CHOSEN).frame(frame).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 4.0;
+            ui.spacing_mut().interact_size.y = 20.0;
             ui.horizontal(|ui| {
                 let title = RichText::new(visible(&headline(picture, at))).font(tokens::strong());
                 ui.add(Label::new(title).truncate());

@@ -19,6 +19,7 @@ mod keys;
 mod machine;
 mod menu;
 mod palette;
+mod process;
 mod selection;
 mod sheet;
 mod status;
