@@ -431,3 +431,38 @@ fn nobody_that_may_be_seen_is_said_and_not_left_out() {
     assert!(matches!(why, Unseen::NotOpen(its) if its.pid.get() == process.pid()), "{why:?}");
     assert!(why.why().contains("does not have it among its open files"));
 }
+
+/// All keys in an object, at any depth.
+fn keys(value: &Value, into: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                into.insert(key.clone());
+                keys(value, into);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_names_each_key_of_the_json_and_no_other() {
+    let place = directory();
+    let _holder = holding(&place.path, "job.lock");
+    let _waiter = waiting(&place.path, "job.lock", "");
+    let script = "import socket, array\na, b = socket.socketpair()\nf = open('sent.lock', 'w')\nfcntl.flock(f, 2)\n\
+                  a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [f.fileno()]))])\nf.close()";
+    let _unseen = python(&place.path, script);
+    until("it waits", |picture| at(picture, &place.path.join("job.lock")).len() == 2);
+    let mut told = std::collections::BTreeSet::new();
+    keys(&status(&mut Command::new(program())), &mut told);
+    told.remove("path_bytes");
+    let document = include_str!("../docs/SYSTEM.md");
+    for key in &told {
+        assert!(document.contains(&format!("`{key}`")), "docs/SYSTEM.md does not name {key}");
+    }
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let unknown: Vec<&str> = rows.filter(|key| !told.contains(*key)).collect();
+    assert!(unknown.is_empty(), "docs/SYSTEM.md names {unknown:?}");
+}

@@ -219,10 +219,10 @@ impl Window {
                 ui.add(Label::new(RichText::new("All kernel locks").font(tokens::title())).selectable(false));
                 if let Some(picture) = picture {
                     let (held, waiting) = picture.counts();
-                    let mut text = format!("{held} held");
-                    if waiting > 0 {
-                        text += &format!(" · {waiting} waiting");
-                    }
+                    let text = match waiting {
+                        0 => format!("{held} held"),
+                        waiting => format!("{held} held · {waiting} waiting"),
+                    };
                     ui.add(Label::new(muted(ui, text)).selectable(false));
                     let limits = limits(picture);
                     if !limits.is_empty() {
