@@ -114,6 +114,8 @@ actions! {
     Subfolders(View, "With subfolders", "recursive deep", [], no_folder, |w, _| w.toggle_subfolders());
     SubfolderRules(View, "What to pass over in subfolders…", "ignore rules glob", [], no_folder, |w, _| w.edit_rules());
     Journal(View, "Journal", "log history undo", [ctrl(Key::J)], always, |w, _| w.toggle_journal());
+    Machine(View, "All kernel locks of this machine", "lslocks system flock fcntl processes", [ctrl_shift(Key::M)], always,
+        |w, _| w.toggle_machine());
     SortVerdict(View, "Sort by verdict", "order urgency", [alt(Key::Num1)], always, |w, _| w.sort_by(SortKey::Verdict));
     SortLock(View, "Sort by name", "order lock", [alt(Key::Num2)], always, |w, _| w.sort_by(SortKey::Lock));
     SortHolder(View, "Sort by holder", "order pid process", [alt(Key::Num3)], always, |w, _| w.sort_by(SortKey::Holder));
@@ -163,6 +165,7 @@ impl Action {
             Self::Grouped => settings.grouped,
             Self::NotLocks => window.query.show_not_locks,
             Self::Journal => window.show_journal,
+            Self::Machine => window.machine.is_open(),
             Self::OnlyStale => window.query.verdicts == [Verdict::Stale],
             Self::OnlyHeld => window.query.verdicts == [Verdict::Held],
             Self::SortVerdict => settings.sort == SortKey::Verdict,

@@ -8,10 +8,10 @@ use super::tokens::{self, Palette};
 use super::widgets::{self, hairline, muted};
 use super::window::Window;
 use crate::model::checklist::Bearing;
-use crate::model::facts::{Danger, ProcessRef};
+use crate::model::facts::Danger;
 use crate::model::format::Format;
 use crate::model::snapshot::{Lock, Moment, Snapshot};
-use crate::model::time::{Zone, say_duration};
+use crate::model::time::Zone;
 use crate::model::verdict::{Certainty, Clearing, Verdict};
 use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
 
@@ -80,7 +80,7 @@ impl Window {
         self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
         evidence(ui, lock, &moment, &self.papers.zone);
-        processes(ui, lock, &moment);
+        self.processes(ui, snapshot, lock, &moment);
         self.record(ui, lock);
         if verdict != Verdict::NotALock {
             tool(ui, lock.facts.reading.format);
@@ -174,7 +174,7 @@ fn subtitle(lock: &Lock) -> String {
     parts.join(" · ")
 }
 
-fn heading(ui: &mut Ui, text: &str) {
+pub(super) fn heading(ui: &mut Ui, text: &str) {
     ui.add_space(14.0);
     ui.label(muted(ui, text).font(tokens::small()));
     ui.add_space(2.0);
@@ -230,40 +230,7 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>, zone: &Zone) {
     }
 }
 
-fn processes(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
-    let holder = lock.holder().map(|(process, _)| process);
-    let (title, process) = match (holder, lock.owner_process()) {
-        (Some(holder), _) => ("Holder", Some(holder)),
-        (None, Some(owner)) if owner.facts.is_some() => ("The process that has its PID now", Some(owner)),
-        _ => ("", None),
-    };
-    if let Some(process) = process {
-        heading(ui, title);
-        process_lines(ui, &process, moment);
-    }
-    if !lock.facts.waiters().is_empty() {
-        heading(ui, "Waiting for it");
-        for waiter in lock.facts.waiters().iter().take(50) {
-            process_lines(ui, waiter, moment);
-        }
-    }
-}
-
-fn process_lines(ui: &mut Ui, process: &ProcessRef, moment: &Moment<'_>) {
-    let Some(facts) = &process.facts else {
-        ui.label(format!("PID {} (nothing more may be seen)", process.pid));
-        return;
-    };
-    let user = facts.user.as_deref().unwrap_or("?");
-    let since = moment.now.since(facts.started_at).map(say_duration).unwrap_or_default();
-    let inner = facts.inner_pid.map_or_else(String::new, |pid| format!(", PID {pid} in its container"));
-    ui.label(format!("{} · PID {} · {user} · running for {since}{inner}", visible(facts.name()), process.pid));
-    if !facts.command.is_empty() {
-        mono_box(ui, &visible(&facts.command));
-    }
-}
-
-fn mono_box(ui: &mut Ui, text: &str) {
+pub(super) fn mono_box(ui: &mut Ui, text: &str) {
     let palette = Palette::of(ui);
     Frame::new()
         .fill(palette.background)

@@ -39,6 +39,7 @@ icons! {
     Dash = "dash",
     ChevronDown = "chevron-down",
     ChevronRight = "chevron-right",
+    ChevronLeft = "chevron-left",
     Close = "close",
     Warning = "warning",
     Menu = "menu",

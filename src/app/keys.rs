@@ -108,7 +108,9 @@ impl Window {
         let elsewhere = ui.text_edit_focused() || self.papers.journal.has_keys();
         let in_list = !elsewhere && !egui::Popup::is_any_open(ui.ctx());
         self.folder_number_keys(ui);
-        if in_list {
+        if self.machine.is_open() {
+            self.machine_keys(ui, in_list);
+        } else if in_list {
             self.list_keys(ui);
         }
         // A label's text that is marked is what Ctrl+C means.

@@ -9,8 +9,6 @@ use crate::engine::Command;
 use crate::engine::places::Place;
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Sense, Stroke, Ui, Vec2};
 
-const HEADING: f32 = 40.0;
-
 impl Window {
     /// Those that are not watched yet.
     fn offered(&self) -> Vec<Place> {
@@ -23,14 +21,6 @@ impl Window {
     pub(super) fn open_place(&mut self, place: Place) {
         self.prepare_to_open(&place.folder.path);
         self.engine.send(Command::WatchSo(place.folder));
-    }
-
-    /// How high [`Self::places_list`] will be.
-    pub(super) fn places_height(&self, most: usize) -> f32 {
-        match self.offered().len().min(most) {
-            0 => 0.0,
-            rows => HEADING + tokens::ROW * rows as f32,
-        }
     }
 
     /// For the start screen: at most so many, each with what one finds there; the others by scrolling.

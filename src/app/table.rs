@@ -230,7 +230,7 @@ impl egui_table::TableDelegate for Table<'_> {
 }
 
 /// Lays out a cell with the table's margins, from the right where numbers stand.
-fn cell_frame<R>(ui: &mut Ui, rect: Rect, number: bool, content: impl FnOnce(&mut Ui) -> R) -> R {
+pub(super) fn cell_frame<R>(ui: &mut Ui, rect: Rect, number: bool, content: impl FnOnce(&mut Ui) -> R) -> R {
     let inner = rect.shrink2(Vec2::new(12.0, 0.0)).with_max_x(rect.right() - 2.0);
     let layout = if number { Layout::right_to_left(Align::Center) } else { Layout::left_to_right(Align::Center) };
     let inner = if number { inner.with_max_x(rect.right() - 10.0) } else { inner };
@@ -313,7 +313,7 @@ impl Table<'_> {
 }
 
 /// One node a row for screen readers; the cells are its children.
-fn row_node(ui: &Ui, rect: Rect, at: usize, label: &str, selected: bool) {
+pub(super) fn row_node(ui: &Ui, rect: Rect, at: usize, label: &str, selected: bool) {
     ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
         node.set_role(Role::Row);
         node.set_label(label);

@@ -115,6 +115,10 @@ impl Window {
     }
 
     fn search_field(&mut self, ui: &mut Ui) {
+        // All the machine's locks have a search of their own.
+        if self.machine.is_open() {
+            return;
+        }
         let palette = Palette::of(ui);
         let frame = Frame::new()
             .fill(palette.background)

@@ -7,6 +7,7 @@ use super::deeds::why_not_clear;
 use super::dialog::FolderDialog;
 use super::focus::FocusBefore;
 use super::force::ForceDialog;
+use super::machine::MachineView;
 use super::palette::CommandPalette;
 use super::papers::Papers;
 use super::selection::{Reach, Selection};
@@ -73,6 +74,8 @@ pub struct Window {
     /// Where automatic clearing is on.
     pub(super) sweeping: Vec<Sweeping>,
     pub(super) sidebar: Sidebar,
+    /// All the machine's kernel locks, where they are shown.
+    pub(super) machine: MachineView,
     title: String,
     pub(super) palette: CommandPalette,
     pub(super) show_shortcuts: bool,
@@ -125,6 +128,7 @@ impl Window {
             papers: Papers::default(),
             sweeping: Vec::new(),
             sidebar: Sidebar::default(),
+            machine: MachineView::default(),
             title: String::new(),
             palette: CommandPalette::default(),
             show_shortcuts: false,
@@ -172,6 +176,7 @@ impl Window {
         self.confirm = None;
         self.force = None;
         self.selection.clear();
+        self.machine.close();
         self.typing_path = false;
         self.settings.directory = Some(path.to_owned());
         self.remember_watched(path.to_owned());
@@ -515,6 +520,7 @@ impl eframe::App for Window {
         self.refresh(ctx);
         self.hear(ctx);
         self.send_query();
+        self.follow_machine(ctx);
         self.keep_settings(ctx);
     }
 
@@ -525,6 +531,7 @@ impl eframe::App for Window {
         self.status_bar(ui);
         self.sidebar(ui);
         match self.snapshot.clone() {
+            _ if self.machine.is_open() => self.machine_screen(ui),
             None => self.start_screen(ui),
             Some(snapshot) => {
                 self.chip_bar(ui, &snapshot);

@@ -33,6 +33,10 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
     Exit codes: 0 done, 1 refused, still held or timed out, 2 wrong usage, 3 could not look or act.";
 
+const SYSTEM_HELP: &str = "With --system: what lslocks(8) tells, and the paths that it misses. Who waits stands under whom it \
+    waits for. A path that cannot be seen is `?`, with the reason. Looking changes nothing.\n\
+    Exit codes: 0 looked, whatever was found; 2 wrong usage; 3 could not look.";
+
 /// The commands. Without one, the window opens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -147,6 +151,7 @@ pub struct Filter {
 
 /// `status`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = SYSTEM_HELP)]
 pub struct Status {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -154,6 +159,12 @@ pub struct Status {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Instead of a directory: every kernel lock of this machine, with path, holders and waiters.
+    #[arg(
+        long,
+        conflicts_with_all = ["directory", "group", "recursive", "ignore", "all", "stale_after", "summary", "csv"],
+    )]
+    pub system: bool,
     /// As CSV, for spreadsheets.
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,

@@ -11,6 +11,7 @@ pub mod incident;
 pub mod learned;
 mod lister;
 pub mod listing;
+pub mod machine;
 pub mod papers;
 pub mod places;
 pub mod redact;
@@ -34,6 +35,7 @@ use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
+use machine::{MachineShown, MachineWish};
 use places::Place;
 use settings::{Settings, WatchedFolder};
 use std::ffi::{OsStr, OsString};
@@ -121,6 +123,8 @@ pub enum Command {
     FindPlaces,
     /// End.
     Shutdown,
+    /// Look at this of the machine, again and again, until told otherwise; [`Engine::machine`] has it then.
+    WatchMachine(MachineWish),
 }
 
 /// What came of one lock in a clear.
@@ -258,6 +262,7 @@ pub(crate) struct Shared {
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
     pub(crate) watched: ArcSwap<Vec<Watched>>,
     pub(crate) places: ArcSwap<Vec<Place>>,
+    pub(crate) machine: ArcSwap<MachineShown>,
 }
 
 /// Automatic clearing that is on.
@@ -316,6 +321,11 @@ impl Engine {
         (Self { shared, commands, events, ended: None }, received, told)
     }
 
+    /// What [`Engine::machine`] gives from now on: for tests of what stands above.
+    pub fn show_machine(&self, shown: MachineShown) {
+        self.shared.machine.store(Arc::new(shown));
+    }
+
     /// The newest picture; `None` while no directory is chosen.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.shared.snapshot.load_full()
@@ -344,6 +354,11 @@ impl Engine {
     /// The journal as last read, oldest first.
     pub fn journal(&self) -> Arc<Vec<JournalLine>> {
         self.shared.journal.load_full()
+    }
+
+    /// What was last seen of the machine, as far as it was asked for.
+    pub fn machine(&self) -> Arc<MachineShown> {
+        self.shared.machine.load_full()
     }
 
     /// Asks for something; never waits.
