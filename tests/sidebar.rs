@@ -259,7 +259,7 @@ fn subfolders_are_a_switch_in_the_folder_menu_and_their_rules_are_checked() {
     let folder = stage.asked().into_iter().find_map(set).expect("asked for");
     assert_eq!(folder, WatchedFolder { recursive: true, ..WatchedFolder::at(scene.at("a/locks")) });
 
-    stage.click(Role::Button, "Pass over…");
+    stage.click(Role::Button, "Rules…");
     assert!(stage.shows("Subfolders to pass over"));
     let rules = || Role::MultilineTextInput;
     let text = |stage: &Stage| stage.harness.get_by_role_and_label(rules(), "Rules").accesskit_node().value();

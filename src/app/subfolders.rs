@@ -37,8 +37,7 @@ impl Window {
                 self.toggle_subfolders();
             }
             from_right(ui, |ui| {
-                if widgets::quiet_button(ui, "Pass over…").on_hover_text("Which subfolders are not entered").clicked()
-                {
+                if widgets::quiet_button(ui, "Rules…").on_hover_text("Which subfolders are passed over").clicked() {
                     self.edit_rules();
                     ui.close();
                 }

@@ -63,6 +63,7 @@ impl IgnoreRules {
     }
 
     /// The same with more rules after them.
+    #[must_use]
     pub fn with(&self, more: &[String]) -> Self {
         Self::new(&[&self.lines[..], more].concat()).0
     }
