@@ -323,3 +323,39 @@ fn an_idle_start_screen_asks_for_no_frame() {
     stage.harness.run();
     assert_eq!(stage.harness.run(), 1, "one frame, and no wish for another");
 }
+
+#[test]
+fn what_was_not_looked_at_is_never_said_to_be_free() {
+    use lockscope::model::snapshot::{LostReason, Watching};
+    let directory = tempfile::tempdir().expect("a directory");
+    let empty = look_at(directory.path());
+    let on = |watching| {
+        let snapshot = Snapshot { watching, ..empty.clone() };
+        Stage::with(Some(snapshot), MachineShown::default(), Settings::default(), [1280.0, 800.0])
+    };
+    let reasons = [
+        LostReason::Gone,
+        LostReason::Denied,
+        LostReason::NotADirectory,
+        LostReason::NoAnswer,
+        LostReason::Failed("no".into()),
+    ];
+    for reason in reasons {
+        let mut lost = on(Watching::Lost(reason.clone()));
+        assert!(lost.shows("Nothing is known") && !lost.shows("Nothing is stuck"), "{reason:?}");
+        lost.asked();
+        lost.click(Role::Button, "Try again now");
+        assert!(lost.asked().iter().any(|command| matches!(command, Command::Rescan)), "{reason:?}");
+    }
+    let loading = on(Watching::Loading(12));
+    assert!(loading.shows("Still looking") && !loading.shows("Nothing is stuck"));
+    let mut live = on(Watching::Live);
+    assert!(live.shows("Nothing is stuck"));
+    live.click(Role::Button, "Show all kernel locks of this machine");
+    assert!(live.shows("All kernel locks"));
+    // One that could not be judged is not free either.
+    support::write(directory.path(), "garbage.lock", "what is this\n", 7200);
+    let unknown =
+        Stage::with(Some(look_at(directory.path())), MachineShown::default(), Settings::default(), [1280.0, 800.0]);
+    assert!(unknown.shows("Nothing is proved stuck") && !unknown.shows("Nothing is stuck"));
+}

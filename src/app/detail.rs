@@ -10,7 +10,7 @@ use super::window::Window;
 use crate::model::checklist::Bearing;
 use crate::model::facts::Danger;
 use crate::model::format::Format;
-use crate::model::snapshot::{Lock, Moment, Snapshot};
+use crate::model::snapshot::{Lock, Moment, Snapshot, Watching};
 use crate::model::time::Zone;
 use crate::model::verdict::{Certainty, Clearing, Verdict};
 use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
@@ -143,7 +143,26 @@ impl Window {
 fn nothing_chosen(ui: &mut Ui, snapshot: &Snapshot) {
     let stale = snapshot.counts.of(Verdict::Stale);
     let interrupted = snapshot.counts.of(Verdict::Interrupted);
+    let unknown = snapshot.counts.of(Verdict::Unknown);
+    // What was not looked at is not free.
+    let unseen = match &snapshot.watching {
+        Watching::Lost(_) if stale == 0 => Some((
+            "Nothing is known",
+            "The folder cannot be looked at now, so whether a lock in it is stuck cannot be told.",
+        )),
+        Watching::Loading(_) if stale == 0 => {
+            Some(("Still looking", "What is stuck is known when the whole folder has been read."))
+        }
+        _ => None,
+    };
+    if let Some((title, text)) = unseen {
+        ui.label(RichText::new(title).font(tokens::title()));
+        ui.add_space(4.0);
+        ui.label(muted(ui, text));
+        return;
+    }
     let title = match (stale, interrupted) {
+        (0, 0) if unknown > 0 => "Nothing is proved stuck".to_owned(),
         (0, 0) => "Nothing is stuck".to_owned(),
         (0, _) => "A clear was interrupted".to_owned(),
         (1, _) => "1 lock is stuck".to_owned(),
@@ -153,6 +172,8 @@ fn nothing_chosen(ui: &mut Ui, snapshot: &Snapshot) {
     let text = if stale > 0 {
         "Their owners are proved gone, and nothing has touched them for longer than the threshold. Choose one to see \
          why, or clear them together."
+    } else if interrupted == 0 && unknown > 0 {
+        "Some could not be judged: choose one to see why, and what may be done."
     } else {
         "Choose a lock to see who has it, how that is known, and what may be done."
     };

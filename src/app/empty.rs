@@ -27,7 +27,7 @@ impl Window {
             egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                 let width = COLUMN.min(ui.available_width() - 32.0);
                 let side = ((ui.available_width() - width) / 2.0).max(0.0);
-                ui.add_space((ui.available_height() * 0.09).clamp(16.0, 72.0));
+                ui.add_space((ui.available_height() * 0.06).clamp(16.0, 48.0));
                 ui.horizontal(|ui| {
                     ui.add_space(side);
                     ui.vertical(|ui| {
@@ -86,7 +86,12 @@ impl Window {
         });
         let zone = inside.response.rect;
         let corners = [zone.left_top(), zone.right_top(), zone.right_bottom(), zone.left_bottom(), zone.left_top()];
-        ui.painter().extend(Shape::dashed_line(&corners, Stroke::new(1.5, palette.line), 5.0, 4.0));
+        ui.painter().extend(Shape::dashed_line(
+            &corners,
+            Stroke::new(1.5, palette.muted.gamma_multiply(0.55)),
+            5.0,
+            4.0,
+        ));
     }
 
     fn recent_list(&mut self, ui: &mut Ui) {
@@ -196,8 +201,23 @@ impl Window {
             if filtered && ui.button("Show all").clicked() {
                 self.show_all();
             }
-            if matches!(snapshot.watching, Watching::Lost(_)) && ui.button("Open folder…").clicked() {
-                self.dialog.open(ui.ctx(), self.now.1);
+            match &snapshot.watching {
+                Watching::Lost(_) => {
+                    ui.allocate_ui_with_layout(Vec2::new(212.0, 36.0), Layout::left_to_right(Align::Center), |ui| {
+                        if ui.button("Try again now").clicked() {
+                            self.engine.send(Command::Rescan);
+                        }
+                        if ui.button("Open folder…").clicked() {
+                            self.dialog.open(ui.ctx(), self.now.1);
+                        }
+                    });
+                }
+                Watching::Live | Watching::Polling(_) if !filtered => {
+                    if widgets::quiet_button(ui, "Show all kernel locks of this machine").clicked() {
+                        self.show_machine();
+                    }
+                }
+                _ => {}
             }
         });
     }

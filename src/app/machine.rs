@@ -31,6 +31,8 @@ const COLUMNS: [(&str, MachineSort, f32); 8] = [
     ("Path", MachineSort::Path, 0.0),
 ];
 const PATH: usize = COLUMNS.len() - 1;
+/// What a narrow window leaves out: the strip below the table tells it of the chosen one.
+const LESSER: [usize; 3] = [2, 4, 5];
 /// The strip below the table: always as high, so that the rows stay where they are.
 const CHOSEN: f32 = 132.0;
 const NARROWEST_PATH: f32 = 200.0;
@@ -91,6 +93,8 @@ enum Act {
 struct Table<'a> {
     picture: &'a MachinePicture,
     view: &'a MachineView,
+    /// Places in [`COLUMNS`].
+    columns: Vec<usize>,
     now: Duration,
     acts: Vec<Act>,
     next_change: Option<Duration>,
@@ -296,15 +300,14 @@ impl Window {
 
     fn machine_table(&mut self, ui: &mut Ui, picture: &MachinePicture) {
         ui.visuals_mut().widgets.noninteractive.bg_stroke = Stroke::NONE;
-        let rest: f32 = COLUMNS.iter().map(|(_, _, width)| width).sum();
-        let path = (ui.available_width() - rest).max(NARROWEST_PATH);
+        let narrow = ui.ctx().content_rect().width() < tokens::NARROW;
+        let used: Vec<usize> = (0..COLUMNS.len()).filter(|at| !(narrow && LESSER.contains(at))).collect();
         let id_of = |at: usize| egui::Id::unique(("machine-column", at));
-        let columns: Vec<egui_table::Column> = COLUMNS
+        let columns: Vec<egui_table::Column> = used
             .iter()
-            .enumerate()
-            .map(|(at, (_, _, width))| {
-                let width = if at == PATH { path } else { *width };
-                egui_table::Column::new(width).range(44.0..=2000.0).resizable(at != PATH).id(id_of(at))
+            .map(|at| {
+                let width = if *at == PATH { NARROWEST_PATH } else { COLUMNS[*at].2 };
+                egui_table::Column::new(width).range(44.0..=2000.0).resizable(*at != PATH).id(id_of(*at))
             })
             .collect();
         let mut table = egui_table::Table::new()
@@ -317,7 +320,7 @@ impl Window {
         let id = table.get_id(ui);
         let mut state = egui_table::TableState::load(ui.ctx(), id).unwrap_or_default();
         let width = |at: usize| state.col_widths.get(&id_of(at)).copied().unwrap_or(COLUMNS[at].2);
-        let rest: f32 = (0..PATH).map(width).sum();
+        let rest: f32 = used.iter().filter(|at| **at != PATH).map(|at| width(*at)).sum();
         for (at, (_, _, width)) in COLUMNS.iter().enumerate() {
             state.col_widths.entry(id_of(at)).or_insert(*width);
         }
@@ -326,7 +329,8 @@ impl Window {
         if let Some(row) = self.machine.scroll_to.take() {
             table = table.scroll_to_row(row, None);
         }
-        let mut view = Table { picture, view: &self.machine, now: self.now.1, acts: Vec::new(), next_change: None };
+        let mut view =
+            Table { picture, view: &self.machine, columns: used, now: self.now.1, acts: Vec::new(), next_change: None };
         table.show(ui, &mut view);
         let (acts, next_change) = (view.acts, view.next_change);
         if let Some(next_change) = next_change {
@@ -344,7 +348,7 @@ impl egui_table::TableDelegate for Table<'_> {
         let rect = ui.max_rect();
         ui.painter().rect_filled(rect, 0.0, palette.panel);
         ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line));
-        let Some((title, key, _)) = COLUMNS.get(cell.group_index).copied() else { return };
+        let Some((title, key, _)) = self.columns.get(cell.group_index).map(|at| COLUMNS[*at]) else { return };
         let sorted = self.view.sort == key;
         let arrow = match (sorted, self.view.ascending) {
             (true, true) => " ↓",
@@ -401,8 +405,9 @@ impl egui_table::TableDelegate for Table<'_> {
 
     fn cell_ui(&mut self, ui: &mut Ui, cell: &egui_table::CellInfo) {
         let Some(at) = self.view.rows.get(cell.row_nr as usize).copied() else { return };
+        let Some(column) = self.columns.get(cell.col_nr).copied() else { return };
         let rect = ui.max_rect();
-        let change = cell_frame(ui, rect, false, |ui| self.cell(ui, at, cell.col_nr));
+        let change = cell_frame(ui, rect, false, |ui| self.cell(ui, at, column));
         self.next_change = match (self.next_change, change) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -628,12 +633,14 @@ pub(super) fn said(ui: &mut Ui, icon: Icon, title: &str, text: &str, note: &str)
         ui.add(icon.sized(34.0, palette.muted));
         ui.add_space(8.0);
         ui.label(RichText::new(visible(title)).font(tokens::title()));
-        ui.set_max_width(560.0);
-        ui.label(muted(ui, visible(text)));
-        if !note.is_empty() {
-            ui.add_space(4.0);
-            ui.label(muted(ui, note).font(tokens::small()));
-        }
+        let width = 480.0_f32.min(ui.available_width() - 32.0);
+        ui.allocate_ui_with_layout(Vec2::new(width, 0.0), Layout::top_down(Align::Center), |ui| {
+            ui.add(Label::new(muted(ui, visible(text))).wrap());
+            if !note.is_empty() {
+                ui.add_space(4.0);
+                ui.add(Label::new(muted(ui, note).font(tokens::small())).wrap());
+            }
+        });
         ui.add_space(8.0);
     });
 }

@@ -238,7 +238,7 @@ pub(super) fn lost_word(reason: &LostReason) -> &'static str {
 pub(super) fn lost_why(reason: &LostReason) -> String {
     match reason {
         LostReason::Gone => {
-            "It was deleted, moved or unmounted. Lockscope keeps trying and goes on by itself when it is back."
+            "There is no folder at this path: it was deleted, moved or unmounted, or the path is wrong. Lockscope keeps trying and goes on by itself when it is there."
                 .to_owned()
         }
         LostReason::Denied => {
