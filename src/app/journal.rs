@@ -66,7 +66,7 @@ enum Wish {
     Choose(String),
     Undo(String),
     Copy(String),
-    Show(JournalLine),
+    Show(Box<JournalLine>),
 }
 
 impl Window {
@@ -367,7 +367,7 @@ impl Window {
                 wish = Some(Wish::Undo(line.id.clone()));
             }
             if ui.button("Show the lock").clicked() {
-                wish = Some(Wish::Show(line.clone()));
+                wish = Some(Wish::Show(Box::new(line.clone())));
             }
             if ui.button("Copy").on_hover_text("The whole entry as one line of text").clicked() {
                 wish = Some(Wish::Copy(line.id.clone()));

@@ -245,9 +245,9 @@ impl Window {
                 ui,
                 |ui| {
                     if save.what == What::Bundle {
-                        self.bundle_content(ui, &mut save)
+                        self.bundle_content(ui, &mut save);
                     } else {
-                        self.export_content(ui, &mut save)
+                        self.export_content(ui, &mut save);
                     }
                     self.path_field(ui, &mut save);
                 },
