@@ -2,7 +2,7 @@
 //!
 //! Owns: the panel and its rows. Never: goes through the whole journal in one frame ([`super::sieve`] does not either).
 
-use super::display_name::{elided, visible};
+use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
 use super::sieve::{Item, Kind, Listed, Sieve, Wanted};
 use super::tokens::{self, Palette};
@@ -66,7 +66,7 @@ enum Wish {
     Choose(String),
     Undo(String),
     Copy(String),
-    Show(JournalLine),
+    Show(Box<JournalLine>),
 }
 
 impl Window {
@@ -85,7 +85,9 @@ impl Window {
         }
         let most = (ui.available_height() - 140.0).max(160.0);
         let frame = Frame::new().fill(palette.panel).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 4 });
-        let panel = egui::Panel::bottom("journal").resizable(true).default_size(260.0_f32.min(most));
+        let panel = egui::Panel::bottom("journal")
+            .resizable(true)
+            .default_size((ui.available_height() * 0.4).clamp(160.0, 420.0).min(most));
         panel.size_range(120.0..=most).frame(frame).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             self.journal_bar(ui, &mut view);
@@ -271,6 +273,11 @@ impl Window {
                 format!("{clock}, {}, {}{verdict}, {}", kind.title(), visible(&line.path), visible(&line.told()));
             egui::WidgetInfo::selected(egui::Role::ListItem, true, chosen, label)
         });
+        ui.ctx().accesskit_node_builder(response.id, |node| {
+            node.clear_toggled();
+            node.set_selected(chosen);
+            node.set_expanded(open);
+        });
         let fill = match (chosen, response.hovered()) {
             (true, _) => Some(palette.selection),
             (_, true) => Some(palette.hover),
@@ -294,8 +301,12 @@ impl Window {
             }
             cell(ui, 48.0, RichText::new(kind.title()).font(tokens::small()));
             verdict_cell(ui, line);
-            let name = (ui.available_width() * 0.34).clamp(100.0, 320.0);
-            let shown = elided(&visible(&line.path), (name / 7.0) as usize);
+            let name = (ui.available_width() * 0.26).clamp(100.0, 280.0);
+            let here = self.snapshot.as_ref().is_some_and(|shown| *shown.directory == *Path::new(&line.directory));
+            // Of another folder its name too: the same lock may be in several.
+            let path =
+                if here { visible(&line.path) } else { short_path(Path::new(&line.full_path()), self.home.as_deref()) };
+            let shown = elided(&path, (name / 7.0) as usize);
             cell(ui, name, RichText::new(shown)).on_hover_text(visible(&line.full_path()));
             from_right(ui, |ui| {
                 if line.undoable && ui.button("Undo").clicked() {
@@ -314,6 +325,7 @@ impl Window {
             let height = whole.response.rect.bottom() - rect.top() + 8.0;
             if (height - view.height).abs() > 0.5 {
                 view.height = height;
+                view.scroll_to = true;
                 ui.ctx().request_repaint();
             }
             wish = whole.inner.or(wish);
@@ -337,7 +349,10 @@ impl Window {
                 continue;
             }
             ui.with_layout(Layout::left_to_right(Align::Min), |ui| {
-                cell(ui, 60.0, muted(ui, what).font(tokens::small()));
+                ui.allocate_ui_with_layout(Vec2::new(60.0, 16.0), Layout::left_to_right(Align::Min), |ui| {
+                    ui.set_min_width(60.0);
+                    ui.label(muted(ui, what).font(tokens::small()));
+                });
                 ui.add(Label::new(RichText::new(visible(text)).font(tokens::small())).wrap());
             });
         }
@@ -352,7 +367,7 @@ impl Window {
                 wish = Some(Wish::Undo(line.id.clone()));
             }
             if ui.button("Show the lock").clicked() {
-                wish = Some(Wish::Show(line.clone()));
+                wish = Some(Wish::Show(Box::new(line.clone())));
             }
             if ui.button("Copy").on_hover_text("The whole entry as one line of text").clicked() {
                 wish = Some(Wish::Copy(line.id.clone()));
@@ -523,6 +538,8 @@ fn nothing_listed(ui: &mut Ui, view: &mut JournalView, listed: &Listed) {
     } else {
         ("No entry fits", "Other words, or fewer chips, show more.")
     };
+    // A panel is as high as what is in it: it must not shrink while somebody types.
+    ui.set_min_height(ui.available_height());
     ui.vertical_centered(|ui| {
         ui.add_space((ui.available_height() / 2.0 - 40.0).max(8.0));
         ui.label(RichText::new(title).font(tokens::strong()));

@@ -241,14 +241,17 @@ impl Window {
         let response = modal.show(ui.ctx(), |ui| {
             ui.set_width(width);
             let most = (ui.ctx().content_rect().height() - 190.0).max(160.0);
-            egui::ScrollArea::vertical().max_height(most).auto_shrink([false, true]).show(ui, |ui| {
-                if save.what == What::Bundle {
-                    self.bundle_content(ui, &mut save)
-                } else {
-                    self.export_content(ui, &mut save)
-                }
-                self.path_field(ui, &mut save);
-            });
+            egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most).auto_shrink([false, true]).show(
+                ui,
+                |ui| {
+                    if save.what == What::Bundle {
+                        self.bundle_content(ui, &mut save);
+                    } else {
+                        self.export_content(ui, &mut save);
+                    }
+                    self.path_field(ui, &mut save);
+                },
+            );
             open = self.save_buttons(ui, &mut save);
         });
         if open && !response.should_close() {
@@ -338,7 +341,7 @@ impl Window {
         let names = if save.include.names {
             "as they are".to_owned()
         } else {
-            format!("user-1 to user-{}, host-1 to host-{}", users.max(1), hosts.max(1))
+            format!("{} and {} by numbers: user-1, host-1", count(users, "name"), count(hosts, "host"))
         };
         row(ui, "Users, hosts", &names);
         if let Some((_, told)) = &contents.example {
@@ -364,19 +367,17 @@ impl Window {
         }
         ui.add_space(12.0);
         ui.label(muted(ui, "Save as").font(tokens::small()));
-        ui.horizontal(|ui| {
-            let width = ui.available_width() - 108.0;
-            let field = widgets::field(&mut save.path).desired_width(width - 20.0);
-            let response = ui.add(field);
+        super::confirm::from_right_row(ui, |ui| {
+            if ui.button("Choose…").clicked() {
+                let path = typed_path(&save.path);
+                let name = path.and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
+                self.papers.chooser.open_to_save(ui.ctx(), self.now.1, name.unwrap_or_default(), self.home.clone());
+            }
+            let response = ui.add(widgets::field(&mut save.path));
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Save as"));
             if response.changed() {
                 save.own_path = true;
                 save.problem = None;
-            }
-            if ui.button("Choose…").clicked() {
-                let name =
-                    typed_path(&save.path).and_then(|path| path.file_name().map(|n| n.to_string_lossy().into_owned()));
-                self.papers.chooser.open_to_save(ui.ctx(), self.now.1, name.unwrap_or_default(), self.home.clone());
             }
         });
         let note = match (&save.problem, save.note) {
@@ -393,6 +394,7 @@ impl Window {
             let response = ui.add(Label::new(RichText::new(visible(&note)).color(color)).wrap());
             ui.ctx().accesskit_node_builder(response.id, |node| {
                 node.set_role(egui::Role::Alert);
+                node.set_label(note.as_str());
                 node.set_live(egui::accesskit::Live::Assertive);
             });
         }

@@ -159,7 +159,7 @@ impl Sieve {
         let more = making.left > 0;
         if !more {
             self.shown = Arc::new(self.making.take().unwrap_or_default());
-        } else if other {
+        } else if other || self.shown.items.is_empty() {
             // What was asked for before must not stand there; of the new the newest is already known.
             self.shown = Arc::new(making.clone());
         }
@@ -249,7 +249,7 @@ mod tests {
         let lines: Vec<_> = (0..100_000).map(|at| line(at, "clear", "a.lock")).collect();
         let journal = Arc::new(lines);
         let mut sieve = Sieve::default();
-        let wanted = Wanted { text: "gone".into(), ..Wanted::default() };
+        let wanted = Wanted::default();
         assert!(sieve.step(&journal, &wanted, &Zone::UTC));
         let first = sieve.listed();
         assert_eq!((first.entries().next(), first.entries().count(), first.left), (Some(99_999), A_FRAME, 98_000));

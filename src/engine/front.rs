@@ -102,7 +102,7 @@ impl Front {
                 Command::AskImpact(pid) => self.work(Job::AskImpact(pid)),
                 Command::AskUndo(id) => self.work(Job::AskUndo(id)),
                 Command::Write(job) => {
-                    papers::start(*job, Arc::clone(&self.system), self.events.clone(), Arc::clone(&self.wake));
+                    papers::start(*job, &self.system, &self.events, &self.wake);
                 }
                 Command::EndHolder { directory, path, process, reason } => {
                     self.work(Job::EndHolder { directory, path, process, reason });

@@ -144,8 +144,8 @@ fn done(job: Job, system: &dyn System) -> Event {
 }
 
 /// Starts the writing.
-pub(super) fn start(job: Job, system: Arc<dyn System>, events: Sender<Event>, wake: Arc<dyn Fn() + Send + Sync>) {
-    let (tell, waken) = (events.clone(), Arc::clone(&wake));
+pub(super) fn start(job: Job, system: &Arc<dyn System>, events: &Sender<Event>, wake: &Arc<dyn Fn() + Send + Sync>) {
+    let (system, tell, waken) = (Arc::clone(system), events.clone(), Arc::clone(wake));
     let body = move || {
         let _ = tell.send(done(job, &*system));
         waken();
