@@ -11,14 +11,16 @@ const OF_A_ROW: [Action; 6] =
     [Action::Clear, Action::EndHolder, Action::Force, Action::CopyPath, Action::CopySentence, Action::CopyPid];
 
 /// Before these a line is drawn: they begin something else.
-const BEGINS: [Action; 9] = [
+const BEGINS: [Action; 11] = [
     Action::Quit,
     Action::CopyPath,
     Action::Search,
     Action::OnlyStale,
+    Action::Pause,
     Action::SortVerdict,
     Action::ColumnHolder,
     Action::ThemeSystem,
+    Action::MotionSystem,
     Action::ZoomIn,
     Action::NextStale,
 ];

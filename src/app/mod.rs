@@ -2,6 +2,8 @@
 //!
 //! Owns: what is shown and how. Never: touches a file or a process; whatever could take time is the engine's.
 
+mod announce;
+mod cells;
 mod chips;
 mod command;
 mod confirm;
@@ -18,6 +20,8 @@ mod journal;
 mod keys;
 mod menu;
 mod palette;
+mod paused;
+mod rows;
 mod selection;
 mod sheet;
 mod status;

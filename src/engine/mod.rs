@@ -8,6 +8,7 @@ pub mod demo;
 mod front;
 pub mod learned;
 pub mod listing;
+pub mod search;
 mod session;
 pub mod settings;
 mod store;
@@ -226,6 +227,17 @@ pub struct Engine {
     ended: Option<Receiver<()>>,
 }
 
+/// Shows pictures through an engine without threads.
+pub struct Projector(Arc<Shared>);
+
+impl Projector {
+    /// Publishes a picture and its listing.
+    pub fn show(&self, snapshot: Snapshot, query: &Query) {
+        self.0.listing.store(Arc::new(Listing::of(&snapshot, query)));
+        self.0.snapshot.store(Some(Arc::new(snapshot)));
+    }
+}
+
 /// At the end we wait so long for the working thread to finish what it is at and to clean up after the demo. A file
 /// system that hangs must not keep the program from ending.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
@@ -233,14 +245,19 @@ const LAST_PATIENCE: Duration = Duration::from_secs(3);
 impl Engine {
     /// An engine without threads, that shows `snapshot` and hands over the commands it gets: for tests of what stands above.
     pub fn detached(snapshot: Option<Snapshot>, query: &Query) -> (Self, Receiver<Command>, Sender<Event>) {
-        let shared = Arc::new(Shared::default());
+        let (engine, commands, events, projector) = Self::projected();
         if let Some(snapshot) = snapshot {
-            shared.listing.store(Arc::new(Listing::of(&snapshot, query)));
-            shared.snapshot.store(Some(Arc::new(snapshot)));
+            projector.show(snapshot, query);
         }
+        (engine, commands, events)
+    }
+
+    /// The same, showing what the last value is given, one picture after the other.
+    pub fn projected() -> (Self, Receiver<Command>, Sender<Event>, Projector) {
+        let shared = Arc::new(Shared::default());
         let (commands, received) = unbounded();
         let (told, events) = unbounded();
-        (Self { shared, commands, events, ended: None }, received, told)
+        (Self { shared: Arc::clone(&shared), commands, events, ended: None }, received, told, Projector(shared))
     }
 
     /// The newest picture; `None` while no directory is chosen.
