@@ -6,7 +6,7 @@
 use super::keys::{Chord, alt, ctrl, ctrl_alt, ctrl_shift, plain, shift};
 use super::window::Window;
 use crate::engine::listing::SortKey;
-use crate::engine::settings::{Column, ThemeChoice};
+use crate::engine::settings::{Column, MotionChoice, ThemeChoice};
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Key};
 
@@ -116,6 +116,7 @@ actions! {
     Journal(View, "Journal", "log history undo", [ctrl(Key::J)], always, |w, _| w.toggle_journal());
     Machine(View, "All kernel locks of this machine", "lslocks system flock fcntl processes", [ctrl_shift(Key::M)], always,
         |w, _| w.toggle_machine());
+    Pause(View, "Pause", "freeze stand still hold go on", [ctrl(Key::P)], no_folder, |w, _| w.toggle_pause());
     SortVerdict(View, "Sort by verdict", "order urgency", [alt(Key::Num1)], always, |w, _| w.sort_by(SortKey::Verdict));
     SortLock(View, "Sort by name", "order lock", [alt(Key::Num2)], always, |w, _| w.sort_by(SortKey::Lock));
     SortHolder(View, "Sort by holder", "order pid process", [alt(Key::Num3)], always, |w, _| w.sort_by(SortKey::Holder));
@@ -133,6 +134,10 @@ actions! {
         |w, ctx| w.choose_theme(ctx, ThemeChoice::System));
     ThemeLight(View, "Theme: light", "colour bright", [], always, |w, ctx| w.choose_theme(ctx, ThemeChoice::Light));
     ThemeDark(View, "Theme: dark", "colour night", [], always, |w, ctx| w.choose_theme(ctx, ThemeChoice::Dark));
+    MotionSystem(View, "Motion: as the desktop", "animation fade", [], always,
+        |w, ctx| w.choose_motion(ctx, MotionChoice::System));
+    MotionReduced(View, "Motion: reduced", "animation still no fade", [], always,
+        |w, ctx| w.choose_motion(ctx, MotionChoice::Reduced));
     ZoomIn(View, "Larger", "zoom in scale text", [ctrl(Key::Plus), ctrl(Key::Equals)], at_largest, |w, ctx| w.zoom(ctx, 1));
     ZoomOut(View, "Smaller", "zoom out scale text", [ctrl(Key::Minus)], at_smallest, |w, ctx| w.zoom(ctx, -1));
     ZoomReset(View, "Usual size", "zoom reset scale 100 %", [ctrl(Key::Num0)], always, |w, ctx| w.zoom(ctx, 0));
@@ -145,6 +150,10 @@ actions! {
     PreviousStale(Lock, "Previous stale lock", "jump stuck up", [shift(Key::F8)], no_stale_row, |w, _| w.jump_to_stale(false));
     EndHolder(Lock, "End its holder…", "kill terminate process sigterm", [], no_holder_to_end, |w, _| w.ask_to_end_chosen());
     Force(Lock, "Force…", "take away remove anyway", [], not_forcible, |w, _| w.ask_to_force_chosen());
+
+    RowMenu(Lock, "Open its menu", "context", [shift(Key::F10).in_list()], none_chosen, |w, _| {
+        w.row_menu_by_key = w.selection.cursor;
+    });
 
     Palette(Help, "Find a command, a lock or a folder…", "palette run", [ctrl(Key::K), ctrl_shift(Key::P)], always,
         |w, _| w.palette.open());
@@ -166,6 +175,7 @@ impl Action {
             Self::NotLocks => window.query.show_not_locks,
             Self::Journal => window.show_journal,
             Self::Machine => window.machine.is_open(),
+            Self::Pause => window.paused.is_some(),
             Self::OnlyStale => window.query.verdicts == [Verdict::Stale],
             Self::OnlyHeld => window.query.verdicts == [Verdict::Held],
             Self::SortVerdict => settings.sort == SortKey::Verdict,
@@ -182,6 +192,8 @@ impl Action {
             Self::ColumnWaiting => window.shows_column(Column::Waiting),
             Self::ThemeSystem => settings.theme == ThemeChoice::System,
             Self::ThemeLight => settings.theme == ThemeChoice::Light,
+            Self::MotionSystem => settings.motion == MotionChoice::System,
+            Self::MotionReduced => settings.motion == MotionChoice::Reduced,
             Self::ThemeDark => settings.theme == ThemeChoice::Dark,
             _ => return None,
         })

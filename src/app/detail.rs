@@ -2,6 +2,7 @@
 
 use super::deeds::why_not_clear;
 use super::display_name::visible;
+use super::focus::follow_focus;
 use super::icons::Icon;
 use super::table::PANEL_MARGIN;
 use super::tokens::{self, Palette};
@@ -33,7 +34,10 @@ impl Window {
                 nothing_chosen(ui, snapshot);
                 return;
             };
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.one(ui, snapshot, &lock));
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                self.one(ui, snapshot, &lock);
+                follow_focus(ui);
+            });
         });
     }
 

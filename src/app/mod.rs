@@ -2,6 +2,8 @@
 //!
 //! Owns: what is shown and how. Never: touches a file or a process; whatever could take time is the engine's.
 
+mod announce;
+mod cells;
 mod chips;
 mod command;
 mod confirm;
@@ -20,8 +22,10 @@ mod machine;
 mod menu;
 mod palette;
 mod papers;
+mod paused;
 mod places;
 mod process;
+mod rows;
 mod selection;
 mod sheet;
 mod sidebar;

@@ -15,6 +15,7 @@ pub mod machine;
 pub mod papers;
 pub mod places;
 pub mod redact;
+pub mod search;
 mod session;
 pub mod settings;
 pub mod shape;
@@ -284,6 +285,17 @@ pub struct Engine {
     ended: Option<Receiver<()>>,
 }
 
+/// Shows pictures through an engine without threads.
+pub struct Projector(Arc<Shared>);
+
+impl Projector {
+    /// Publishes a picture and its listing.
+    pub fn show(&self, snapshot: Snapshot, query: &Query) {
+        self.0.listing.store(Arc::new(Listing::of(&snapshot, query)));
+        self.0.snapshot.store(Some(Arc::new(snapshot)));
+    }
+}
+
 /// At the end we wait so long for the working thread to finish what it is at and to clean up after the demo. A file
 /// system that hangs must not keep the program from ending.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
@@ -319,6 +331,14 @@ impl Engine {
         let (commands, received) = unbounded();
         let (told, events) = unbounded();
         (Self { shared, commands, events, ended: None }, received, told)
+    }
+
+    /// The same, showing what the last value is given, one picture after the other.
+    pub fn projected() -> (Self, Receiver<Command>, Sender<Event>, Projector) {
+        let shared = Arc::new(Shared::default());
+        let (commands, received) = unbounded();
+        let (told, events) = unbounded();
+        (Self { shared: Arc::clone(&shared), commands, events, ended: None }, received, told, Projector(shared))
     }
 
     /// What [`Engine::machine`] gives from now on: for tests of what stands above.
