@@ -2,19 +2,34 @@
 //!
 //! Owns: what is shown and how. Never: touches a file or a process; whatever could take time is the engine's.
 
+mod announce;
+mod cells;
 mod chips;
+mod command;
 mod confirm;
+mod deeds;
 mod detail;
 mod dialog;
 mod display_name;
 mod empty;
+mod focus;
 mod fonts;
 mod force;
 mod icons;
 mod journal;
+mod keys;
+mod machine;
+mod menu;
+mod palette;
+mod papers;
+mod paused;
 mod places;
+mod process;
+mod rows;
 mod selection;
+mod sheet;
 mod sidebar;
+mod sieve;
 mod status;
 mod subfolders;
 mod sweep;

@@ -9,9 +9,6 @@ use crate::engine::Command;
 use crate::engine::places::Place;
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Sense, Stroke, Ui, Vec2};
 
-const HEADING: f32 = 48.0;
-const MOST_ROWS: usize = 8;
-
 impl Window {
     /// Those that are not watched yet.
     fn offered(&self) -> Vec<Place> {
@@ -26,16 +23,8 @@ impl Window {
         self.engine.send(Command::WatchSo(place.folder));
     }
 
-    /// How high [`Self::places_list`] will be, where there is so much room.
-    pub(super) fn places_height(&self, room: f32) -> f32 {
-        match self.offered().len().min(rows_in(room)) {
-            0 => 0.0,
-            rows => HEADING + tokens::ROW * rows as f32,
-        }
-    }
-
-    /// For the start screen: what there is room for, each with what one finds there; the others by scrolling.
-    pub(super) fn places_list(&mut self, ui: &mut Ui, room: f32) {
+    /// For the start screen: at most so many, each with what one finds there; the others by scrolling.
+    pub(super) fn places_list(&mut self, ui: &mut Ui, most: usize) {
         let places = self.offered();
         if places.is_empty() {
             return;
@@ -44,7 +33,7 @@ impl Window {
         ui.add_space(12.0);
         ui.label(muted(ui, "Places").font(tokens::small()));
         let mut chosen = None;
-        let height = tokens::ROW * places.len().min(rows_in(room)) as f32;
+        let height = tokens::ROW * places.len().min(most) as f32;
         ScrollArea::vertical().id_salt("places").max_height(height).auto_shrink([false, true]).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for place in places {
@@ -94,16 +83,16 @@ impl Window {
         let palette = Palette::of(ui);
         let places_button = egui::Button::new("Places").right_text(Icon::ChevronRight.image(palette.muted));
         egui::containers::menu::SubMenuButton::from_button(places_button).ui(ui, |ui| {
-            ui.set_width(480.0);
+            ui.set_width(360.0);
             ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
                 for place in places {
-                    let holds = RichText::new(place.holds).font(tokens::small()).color(palette.muted);
+                    let path = elided(&short_path(&place.folder.path, self.home.as_deref()), 34);
+                    let path = RichText::new(path).font(tokens::small()).color(palette.muted);
                     let button = egui::Button::new(place.title)
-                        .right_text(holds)
+                        .right_text(path)
                         .frame(false)
                         .min_size(Vec2::new(ui.available_width(), 28.0));
-                    let path = short_path(&place.folder.path, self.home.as_deref());
-                    if ui.add(button).on_hover_text(path).clicked() {
+                    if ui.add(button).on_hover_text(place.holds).clicked() {
                         chosen = Some(place);
                         ui.close();
                     }
@@ -115,8 +104,4 @@ impl Window {
             ui.close();
         }
     }
-}
-
-fn rows_in(room: f32) -> usize {
-    (((room - HEADING) / tokens::ROW) as usize).clamp(2, MOST_ROWS)
 }

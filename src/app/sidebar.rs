@@ -29,7 +29,7 @@ const WIDEST: f32 = 380.0;
 #[derive(Default)]
 pub(super) struct Sidebar {
     /// As the engine publishes them.
-    watched: Arc<Vec<Watched>>,
+    pub(super) watched: Arc<Vec<Watched>>,
     /// Opened here, and remembered as soon as the engine says which directory it is: a file stands for the one it is in.
     to_remember: Vec<PathBuf>,
     pub(super) rules: Option<RulesDialog>,
@@ -173,7 +173,7 @@ impl Window {
         self.selection.clear();
     }
 
-    pub(super) fn sidebar_keys(&mut self, ui: &Ui) {
+    pub(super) fn folder_number_keys(&mut self, ui: &Ui) {
         let consume = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
         const NUMBERS: [Key; 9] =
             [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -181,17 +181,6 @@ impl Window {
             if consume(Modifiers::COMMAND, key) {
                 self.show_watched(at);
             }
-        }
-        if consume(Modifiers::CTRL | Modifiers::SHIFT, Key::Tab) {
-            self.show_neighbour(-1);
-        } else if consume(Modifiers::CTRL, Key::Tab) {
-            self.show_neighbour(1);
-        }
-        if consume(Modifiers::COMMAND, Key::B) {
-            self.toggle_sidebar();
-        }
-        if self.sidebar.watched.len() > 1 && consume(Modifiers::COMMAND, Key::W) {
-            self.stop_watching_shown();
         }
     }
 

@@ -105,6 +105,18 @@ impl Toast {
 }
 
 impl Window {
+    /// Shows a toast, and has it said: at once where something was refused, else when there is a pause in speaking.
+    pub(super) fn show_toast(&mut self, toast: Toast) {
+        let spoken = std::iter::once(&toast.text).chain(toast.refusals.iter().take(6)).cloned();
+        let spoken = spoken.collect::<Vec<_>>().join(" ");
+        if toast.refusals.is_empty() {
+            self.announce(spoken);
+        } else {
+            self.announce_now(spoken);
+        }
+        self.toast = Some(toast);
+    }
+
     pub(super) fn toast(&mut self, ui: &mut Ui) {
         let Some(toast) = &self.toast else { return };
         let shown = self.now.1.saturating_sub(toast.since);
@@ -130,12 +142,7 @@ impl Window {
             frame.show(ui, |ui| {
                 ui.set_max_width(620.0);
                 ui.horizontal(|ui| {
-                    let response = ui.add(Label::new(&toast.text).extend());
-                    ui.ctx().accesskit_node_builder(response.id, |node| {
-                        node.set_role(egui::Role::Alert);
-                        node.set_label(toast.text.as_str());
-                        node.set_live(egui::accesskit::Live::Assertive);
-                    });
+                    ui.add(Label::new(&toast.text).wrap());
                     ui.add_space(8.0);
                     if toast.undoable.is_empty() {
                         close = widgets::quiet_button(ui, "Close").clicked();

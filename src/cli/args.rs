@@ -33,6 +33,10 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
     Exit codes: 0 done, 1 refused, still held or timed out, 2 wrong usage, 3 could not look or act.";
 
+const SYSTEM_HELP: &str = "With --system: what lslocks(8) tells, and the paths that it misses. Who waits stands under whom it \
+    waits for. A path that cannot be seen is `?`, with the reason. Looking changes nothing.\n\
+    Exit codes: 0 looked, whatever was found; 2 wrong usage; 3 could not look.";
+
 /// The commands. Without one, the window opens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -58,6 +62,8 @@ pub enum Command {
     Wait(Wait),
     /// Clear what is stale, again and again, until interrupted.
     Sweep(Sweep),
+    /// Save an incident bundle for a ticket: a zip file without the names of people and computers.
+    Report(Report),
     /// Run a command while a lock is held, as flock(1) does.
     Run(Run),
 }
@@ -145,6 +151,7 @@ pub struct Filter {
 
 /// `status`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = SYSTEM_HELP)]
 pub struct Status {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -152,8 +159,17 @@ pub struct Status {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Only the counts: a line for each verdict, then the total.
+    /// Instead of a directory: every kernel lock of this machine, with path, holders and waiters.
+    #[arg(
+        long,
+        conflicts_with_all = ["directory", "group", "recursive", "ignore", "all", "stale_after", "summary", "csv"],
+    )]
+    pub system: bool,
+    /// As CSV, for spreadsheets.
     #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Only the counts: a line for each verdict, then the total.
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
     pub summary: bool,
 }
 
@@ -228,6 +244,29 @@ pub struct Log {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// As CSV, for spreadsheets.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+/// `report`.
+#[derive(Args, Clone, Debug)]
+pub struct Report {
+    /// The directory that the lock files are in.
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Where to save it; never over a file [default: lockscope-incident-DATE-TIME.zip here].
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Subdirectories too.
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Leave the arguments of commands, and what stands in the lock files, as they are.
+    #[arg(long)]
+    pub include_arguments: bool,
+    /// Leave home directories and the names of users and hosts as they are.
+    #[arg(long)]
+    pub include_home: bool,
 }
 
 /// `wait`.
@@ -331,6 +370,8 @@ mod tests {
     fn what_contradicts_itself_is_wrong_usage() {
         for line in [
             &["status", "--json", "--summary"][..],
+            &["status", "--json", "--csv"],
+            &["log", "--json", "--csv"],
             &["clear", "--stale", "--group", "a"],
             &["status", "--ignore", "x"],
             &["status", "--recursive", "--ignore", "a["],

@@ -4,11 +4,12 @@
 //! so that a hung one cannot keep it from answering.
 
 use super::lister::Lister;
+use super::machine::MachineWatch;
 use super::session::{Session, Word};
 use super::settings::{Settings, WatchedFolder};
 use super::watched::Board;
 use super::worker::{Job, Stop, SweepJob, Worker};
-use super::{Command, EngineOptions, Event, Shared, Sweeping, places};
+use super::{Command, EngineOptions, Event, Shared, Sweeping, papers, places};
 use crate::model::ignore::IgnoreRules;
 use crate::platform::{System, environment};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -35,6 +36,7 @@ pub(super) struct Front {
     clears: Vec<Stop>,
     /// Of the sweeps that are on.
     sweeps: Vec<(Sweeping, Stop)>,
+    machine: MachineWatch,
 }
 
 impl Front {
@@ -45,7 +47,9 @@ impl Front {
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
         let lister = Lister::start(Arc::clone(&shared), Arc::clone(&wake));
         let board = Arc::new(Board::new(Arc::clone(&shared), Arc::clone(&lister), Arc::clone(&wake)));
+        let machine = MachineWatch::start(Arc::clone(&options.system), Arc::clone(&shared), Arc::clone(&wake));
         Self {
+            machine,
             system: options.system,
             settings: options.settings,
             shared,
@@ -96,6 +100,10 @@ impl Front {
                     self.work(Job::Force { directory, seen, reason, options, session });
                 }
                 Command::AskImpact(pid) => self.work(Job::AskImpact(pid)),
+                Command::AskUndo(id) => self.work(Job::AskUndo(id)),
+                Command::Write(job) => {
+                    papers::start(*job, &self.system, &self.events, &self.wake);
+                }
                 Command::EndHolder { directory, path, process, reason } => {
                     self.work(Job::EndHolder { directory, path, process, reason });
                 }
@@ -121,6 +129,7 @@ impl Front {
                     }
                 }
                 Command::FindPlaces => self.find_places(),
+                Command::WatchMachine(wish) => self.machine.wish(wish),
                 Command::Shutdown => break,
             }
         }
@@ -132,6 +141,7 @@ impl Front {
         }
         self.board.end();
         self.lister.end();
+        self.machine.end();
     }
 
     fn stop_clearing(&self) {

@@ -5,13 +5,20 @@
 
 pub mod bulk;
 pub mod demo;
+pub mod export;
 mod front;
+pub mod incident;
 pub mod learned;
 mod lister;
 pub mod listing;
+pub mod machine;
+pub mod papers;
 pub mod places;
+pub mod redact;
+pub mod search;
 mod session;
 pub mod settings;
+pub mod shape;
 mod store;
 pub mod sweep;
 mod watch;
@@ -29,6 +36,7 @@ use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
+use machine::{MachineShown, MachineWish};
 use places::Place;
 use settings::{Settings, WatchedFolder};
 use std::ffi::{OsStr, OsString};
@@ -96,6 +104,10 @@ pub enum Command {
         /// Their ids.
         ids: Vec<String>,
     },
+    /// Whether this entry could be put back now. Answered by [`Event::UndoAsked`].
+    AskUndo(String),
+    /// Write an export or an incident bundle. Answered by [`Event::Saved`] or [`Event::Copied`].
+    Write(Box<papers::Job>),
     /// Read the journal again; [`Engine::journal`] has it then.
     ReadJournal,
     /// Write the settings.
@@ -112,6 +124,8 @@ pub enum Command {
     FindPlaces,
     /// End.
     Shutdown,
+    /// Look at this of the machine, again and again, until told otherwise; [`Engine::machine`] has it then.
+    WatchMachine(MachineWish),
 }
 
 /// What came of one lock in a clear.
@@ -153,6 +167,14 @@ pub enum Event {
         /// One for each entry that was asked for; `Ok` carries its id.
         outcomes: Vec<Outcome>,
     },
+    /// Whether an entry could be put back when it was asked for, or why not.
+    UndoAsked(String, Result<(), String>),
+    /// A paper was written: where, and its length in bytes.
+    Saved(Result<(PathBuf, u64), papers::NotSaved>),
+    /// A text for the clipboard.
+    Copied(String),
+    /// What an incident bundle would have in it.
+    Previewed(Box<incident::Contents>),
     /// Something to tell the person; nothing was lost.
     Notice(String),
 }
@@ -184,12 +206,16 @@ pub struct JournalLine {
     /// Undo can be tried.
     #[serde(skip)]
     pub undoable: bool,
+    /// Why it cannot, where something was taken away.
+    #[serde(skip)]
+    pub kept_no_more: Option<&'static str>,
 }
 
 impl From<clear::Entry> for JournalLine {
     fn from(entry: clear::Entry) -> Self {
         Self {
             undoable: entry.can_be_undone(),
+            kept_no_more: entry.kept_no_more(),
             id: entry.id,
             at: entry.at,
             what: entry.what,
@@ -205,6 +231,12 @@ impl From<clear::Entry> for JournalLine {
 }
 
 impl JournalLine {
+    /// Whether it is about a lock in this directory or below it.
+    pub fn is_in(&self, directory: &str) -> bool {
+        let (own, directory) = (self.directory.trim_end_matches('/'), directory.trim_end_matches('/'));
+        own.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Which file it is about, in full.
     pub fn full_path(&self) -> String {
         format!("{}/{}", self.directory.trim_end_matches('/'), self.path)
@@ -231,6 +263,7 @@ pub(crate) struct Shared {
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
     pub(crate) watched: ArcSwap<Vec<Watched>>,
     pub(crate) places: ArcSwap<Vec<Place>>,
+    pub(crate) machine: ArcSwap<MachineShown>,
 }
 
 /// Automatic clearing that is on.
@@ -250,6 +283,17 @@ pub struct Engine {
     events: Receiver<Event>,
     /// Disconnected when the working thread has ended.
     ended: Option<Receiver<()>>,
+}
+
+/// Shows pictures through an engine without threads.
+pub struct Projector(Arc<Shared>);
+
+impl Projector {
+    /// Publishes a picture and its listing.
+    pub fn show(&self, snapshot: Snapshot, query: &Query) {
+        self.0.listing.store(Arc::new(Listing::of(&snapshot, query)));
+        self.0.snapshot.store(Some(Arc::new(snapshot)));
+    }
 }
 
 /// At the end we wait so long for the working thread to finish what it is at and to clean up after the demo. A file
@@ -289,6 +333,19 @@ impl Engine {
         (Self { shared, commands, events, ended: None }, received, told)
     }
 
+    /// The same, showing what the last value is given, one picture after the other.
+    pub fn projected() -> (Self, Receiver<Command>, Sender<Event>, Projector) {
+        let shared = Arc::new(Shared::default());
+        let (commands, received) = unbounded();
+        let (told, events) = unbounded();
+        (Self { shared: Arc::clone(&shared), commands, events, ended: None }, received, told, Projector(shared))
+    }
+
+    /// What [`Engine::machine`] gives from now on: for tests of what stands above.
+    pub fn show_machine(&self, shown: MachineShown) {
+        self.shared.machine.store(Arc::new(shown));
+    }
+
     /// The newest picture; `None` while no directory is chosen.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.shared.snapshot.load_full()
@@ -297,6 +354,11 @@ impl Engine {
     /// The newest listing. It may belong to an older snapshot by a moment: look ids up and pass over what has gone.
     pub fn listing(&self) -> Arc<Listing> {
         self.shared.listing.load_full()
+    }
+
+    /// Shows this journal: for tests of what stands above an engine without threads.
+    pub fn show_journal(&self, journal: Vec<JournalLine>) {
+        self.shared.journal.store(Arc::new(journal));
     }
 
     /// All directories that are watched, in the order in which that was asked for: counts, state and picture of each.
@@ -312,6 +374,11 @@ impl Engine {
     /// The journal as last read, oldest first.
     pub fn journal(&self) -> Arc<Vec<JournalLine>> {
         self.shared.journal.load_full()
+    }
+
+    /// What was last seen of the machine, as far as it was asked for.
+    pub fn machine(&self) -> Arc<MachineShown> {
+        self.shared.machine.load_full()
     }
 
     /// Asks for something; never waits.

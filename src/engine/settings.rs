@@ -30,6 +30,17 @@ pub enum ThemeChoice {
     Dark,
 }
 
+/// Whether things may move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MotionChoice {
+    /// As the desktop says.
+    #[default]
+    System,
+    /// Nothing fades or glides.
+    Reduced,
+}
+
 /// The table's columns, in the order in which they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -132,6 +143,10 @@ pub struct Settings {
     pub existence_lock_directories: Vec<PathBuf>,
     /// How Lockscope takes locks itself: `lockscope run`.
     pub locks: LockConfig,
+    /// How large everything is shown, 100 to 300.
+    pub zoom_percent: u16,
+    /// Whether things may move.
+    pub motion: MotionChoice,
 }
 
 impl Default for Settings {
@@ -155,6 +170,8 @@ impl Default for Settings {
             kernel_lock_directories: Vec::new(),
             existence_lock_directories: Vec::new(),
             locks: LockConfig::default(),
+            zoom_percent: 100,
+            motion: MotionChoice::System,
         }
     }
 }

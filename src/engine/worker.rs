@@ -10,6 +10,7 @@ use super::sweep::{Act, Hands, PutBack, Sweep};
 use super::{Command, EngineOptions, Event, JournalLine, Outcome, Shared, Sweeping};
 use crate::clear::{self, Consent, Reason, Workplace};
 use crate::inspect::{LookOptions, impact_of};
+use crate::lock;
 use crate::model::holder::{Pid, ProcessFacts};
 use crate::model::snapshot::{Lock, Watching};
 use crate::model::time::say_duration;
@@ -51,6 +52,7 @@ pub(super) enum Job {
         /// They may be of any directory.
         sessions: Vec<Sender<Word>>,
     },
+    AskUndo(String),
     ReadJournal,
     SaveSettings(Box<Settings>),
     StartDemo,
@@ -100,7 +102,7 @@ impl Worker {
         (commands, alive): (Sender<Command>, Sender<()>),
     ) -> Sender<Job> {
         let (jobs, received) = unbounded();
-        let workplace = options.state_dir.as_ref().map(|state| Workplace::new(Arc::clone(&options.system), state));
+        let workplace = options.state_dir.as_ref().map(|state| lock::workplace(Arc::clone(&options.system), state));
         let system = Arc::clone(&options.system);
         let config_dir = options.config_dir.clone();
         let mut worker = Self {
@@ -194,6 +196,11 @@ impl Worker {
                     let _ = session.send(Word::Rescan);
                 }
                 self.tell(Event::Undone { outcomes });
+            }
+            Job::AskUndo(id) => {
+                let workplace = self.workplace.as_ref().ok_or_else(|| NO_STATE.to_owned());
+                let can = workplace.and_then(|place| clear::can_undo(place, &id).map_err(|error| error.to_string()));
+                self.tell(Event::UndoAsked(id, can));
             }
             Job::ReadJournal => self.read_journal(),
             Job::SaveSettings(settings) => {

@@ -6,6 +6,7 @@ mod content;
 mod evidence;
 mod impact;
 mod kernel;
+mod machine;
 mod pass;
 mod split;
 mod subfolders;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
 pub use impact::{Impact, impact_of};
+pub use machine::{MachineError, machine, process_detail};
 pub(crate) use pass::Openings;
 pub use pass::{Names, list_names, list_names_entering, look, look_after, look_again, look_at_one};
 pub(crate) use split::SplitsByDirectory;
