@@ -16,7 +16,9 @@ mod selection;
 mod status;
 mod sweep;
 mod table;
+mod tell;
 mod theme;
+mod timeline;
 mod toast;
 mod tokens;
 mod topbar;
@@ -24,6 +26,7 @@ mod widgets;
 mod window;
 
 pub use display_name::{elided, visible};
+pub use tell::{Chosen, Desktop, Letter, NotificationService};
 pub use window::{Clock, Window};
 
 use crate::engine::settings::Settings;
@@ -90,6 +93,7 @@ pub fn run(options: WindowOptions) -> Result<(), WindowError> {
         }
         let mut window = Window::new(cc, engine, settings, clock);
         window.follow_desktop_theme(&cc.egui_ctx);
+        window.tell_through(&cc.egui_ctx, Box::<NotificationService>::default());
         for notice in notices {
             window.tell(notice);
         }

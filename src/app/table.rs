@@ -3,6 +3,7 @@
 use super::display_name::{elided, visible};
 use super::icons::Icon;
 use super::selection::Reach;
+use super::tell::{can_be_awaited, tell_words};
 use super::tokens::{self, Palette};
 use super::widgets::{count, cut, from_right};
 use super::window::Window;
@@ -44,6 +45,7 @@ enum Act {
     Clear(LockId),
     Fold(String),
     Copy(String),
+    Tell(LockId),
 }
 
 struct Table<'a> {
@@ -187,6 +189,13 @@ impl Window {
                 }
             }
             Act::Copy(text) => ui.ctx().copy_text(text),
+            Act::Tell(id) => {
+                if let Some(snapshot) = self.snapshot.clone()
+                    && let Some(lock) = snapshot.lock(id)
+                {
+                    self.toggle_tell(lock, &snapshot.directory);
+                }
+            }
         }
     }
 }
@@ -245,6 +254,9 @@ impl egui_table::TableDelegate for Table<'_> {
         let rect = ui.max_rect();
         let moment = self.moment;
         let change = cell_frame(ui, rect, is_number(column), |ui| lock_cell(ui, lock, column, &moment));
+        if column == Column::Age {
+            self.window.unusual_mark(ui, rect, lock, self.snapshot);
+        }
         self.next_change = match (self.next_change, change) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -338,6 +350,11 @@ impl Table<'_> {
         response.context_menu(|ui| {
             if ui.add_enabled(lock.is_clearable(), egui::Button::new("Clear…")).clicked() {
                 self.acts.push(Act::Clear(id));
+                ui.close();
+            }
+            let awaited = self.window.is_awaited(lock, &self.snapshot.directory);
+            if (awaited || can_be_awaited(lock)) && ui.selectable_label(awaited, tell_words(awaited)).clicked() {
+                self.acts.push(Act::Tell(id));
                 ui.close();
             }
             if ui.button("Copy path").clicked() {

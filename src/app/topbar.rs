@@ -178,6 +178,10 @@ impl Window {
             if ui.checkbox(&mut self.show_journal, "Journal").clicked() {
                 self.engine.send(Command::ReadJournal);
             }
+            if ui.selectable_label(self.settings.timeline.shown, "Timeline").clicked() {
+                self.toggle_timeline();
+            }
+            ui.checkbox(&mut self.settings.tell_when_stale, "Tell me when a lock turns stale");
             ui.separator();
             ui.label(muted(ui, "Columns").font(tokens::small()));
             self.column_choice(ui);

@@ -6,6 +6,8 @@ use super::confirm::Confirm;
 use super::dialog::FolderDialog;
 use super::force::ForceDialog;
 use super::selection::{Reach, Selection};
+use super::tell::Tell;
+use super::timeline::Timeline;
 use super::toast::Toast;
 use super::tokens::{self, Palette};
 use crate::engine::bulk::Progress;
@@ -17,7 +19,7 @@ use crate::model::time::Wall;
 use crate::model::verdict::{Clearing, Verdict};
 use crate::platform::environment;
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +67,8 @@ pub struct Window {
     pub(super) clearing: Option<Progress>,
     /// Automatic clearing, where it is on.
     pub(super) sweeping: Option<Sweeping>,
+    pub(super) timeline: Timeline,
+    pub(super) tell: Tell,
     title: String,
 }
 
@@ -112,6 +116,8 @@ impl Window {
             bulk_clearable: 0,
             clearing: None,
             sweeping: None,
+            timeline: Timeline::default(),
+            tell: Tell::default(),
             title: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
@@ -146,6 +152,14 @@ impl Window {
         self.typing_path = false;
         self.settings.directory = Some(path.clone());
         self.engine.send(Command::Watch(Some(path)));
+    }
+
+    /// Shows a lock, and its directory first where that is not the one that is shown.
+    pub(super) fn show_lock(&mut self, directory: &Path, path: &OsStr) {
+        if self.snapshot.as_ref().is_none_or(|shown| *shown.directory != *directory) {
+            self.open(directory.to_owned());
+        }
+        self.wanted = Some((directory.to_owned(), path.to_owned()));
     }
 
     /// Keeps the counts of the directory that is being left, for the list of recent ones.
@@ -226,10 +240,7 @@ impl Window {
         let title = match &self.snapshot {
             Some(snapshot) => {
                 let name = super::visible(&snapshot.directory.file_name().unwrap_or_default().to_string_lossy());
-                match snapshot.counts.of(Verdict::Stale) {
-                    0 => format!("{name} - Lockscope"),
-                    stale => format!("({stale} stale) {name} - Lockscope"),
-                }
+                format!("{}{name} - Lockscope", self.title_counts(snapshot.counts.of(Verdict::Stale)))
             }
             None => "Lockscope".to_owned(),
         };
@@ -276,6 +287,8 @@ impl Window {
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Notice(text) => self.tell(text),
+                Event::Freed(freed, held) => self.hear_freed(ctx, &freed, held),
+                Event::TurnedStale(turned) => self.hear_stale(&turned),
             }
         }
         if let Some(news) = &self.theme_news
@@ -523,6 +536,7 @@ impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.refresh(ctx);
         self.hear(ctx);
+        self.hear_desktop(ctx);
         self.send_query();
         self.keep_settings(ctx);
     }
@@ -539,6 +553,7 @@ impl eframe::App for Window {
                 self.sweep_bar(ui);
                 self.notice_bars(ui);
                 self.journal_panel(ui);
+                self.timeline_panel(ui, &snapshot);
                 self.detail_panel(ui, &snapshot);
                 self.main_area(ui, &snapshot);
             }

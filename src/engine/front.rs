@@ -3,6 +3,7 @@
 //! Owns: which session is the current one, and the listing thread. Never: touches a directory itself, so that a hung
 //! one cannot keep it from answering.
 
+use super::history::chronicle::Chronicle;
 use super::listing::{Listing, Query};
 use super::session::{Session, Word};
 use super::settings::Settings;
@@ -39,6 +40,7 @@ pub(super) struct Front {
     worker: Sender<Job>,
     slow_pass: Duration,
     state_dir: Option<PathBuf>,
+    chronicle: Chronicle,
     /// Of the clears that are asked for and not over.
     clears: Vec<Stop>,
     /// Of the sweep that is on.
@@ -51,6 +53,9 @@ impl Front {
         life: (Sender<Command>, Sender<()>),
     ) -> Self {
         let wish = Arc::new((Mutex::new(Wish::default()), Condvar::new()));
+        let alive = life.1.clone();
+        let chronicle =
+            Chronicle::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), alive);
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
         let front = Self {
             system: options.system,
@@ -66,6 +71,7 @@ impl Front {
             worker,
             slow_pass: options.slow_pass,
             state_dir: options.state_dir,
+            chronicle,
             clears: Vec::new(),
             sweep: None,
         };
@@ -110,7 +116,12 @@ impl Front {
                 Command::Sweep(every) => self.sweep(every),
                 Command::Undo { ids } => self.work(Job::Undo { ids, session: self.session.clone() }),
                 Command::ReadJournal => self.work(Job::ReadJournal),
+                Command::TellWhenFree { lock, on } => {
+                    let options = self.settings.look_options(&lock.directory);
+                    self.chronicle.wish(lock, on, options);
+                }
                 Command::SaveSettings(settings) => {
+                    self.chronicle.tell_stale(settings.tell_when_stale);
                     self.settings = (*settings).clone();
                     self.work(Job::SaveSettings(settings));
                 }
@@ -209,10 +220,13 @@ impl Front {
         let (shared, current) = (Arc::clone(&self.shared), Arc::clone(&self.current));
         let (generation, wish) = (Arc::clone(&self.generation), Arc::clone(&self.wish));
         let wake = Arc::clone(&self.wake);
+        let feed = self.chronicle.feed();
         Box::new(move |mut snapshot| {
             snapshot.generation = generation.fetch_add(1, Ordering::AcqRel) + 1;
             if current.load(Ordering::Acquire) == number {
-                shared.snapshot.store(Some(Arc::new(snapshot)));
+                let snapshot = Arc::new(snapshot);
+                feed.seen(&snapshot);
+                shared.snapshot.store(Some(snapshot));
                 let (state, changed) = &*wish;
                 state.lock().unwrap_or_else(PoisonError::into_inner).dirty = true;
                 changed.notify_one();

@@ -6,12 +6,14 @@
 pub mod bulk;
 pub mod demo;
 mod front;
+pub mod history;
 pub mod learned;
 pub mod listing;
 mod session;
 pub mod settings;
 mod store;
 pub mod sweep;
+pub mod vigil;
 mod watch;
 mod worker;
 
@@ -25,8 +27,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use history::History;
 use listing::{Listing, Query};
 use settings::Settings;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,6 +90,14 @@ pub enum Command {
     },
     /// Read the journal again; [`Engine::journal`] has it then.
     ReadJournal,
+    /// Tell when this lock is free ([`Event::Freed`]), or do not; [`Engine::awaited`] has what is waited for. It goes on
+    /// when another directory is shown.
+    TellWhenFree {
+        /// Which.
+        lock: vigil::Awaited,
+        /// Or not any more.
+        on: bool,
+    },
     /// Write the settings.
     SaveSettings(Box<Settings>),
     /// End.
@@ -131,6 +143,10 @@ pub enum Event {
     },
     /// Something to tell the person; nothing was lost.
     Notice(String),
+    /// A lock that was waited for is held no more; it had been held for so long.
+    Freed(vigil::Freed, Option<Duration>),
+    /// Locks turned stale, and that was to be told.
+    TurnedStale(vigil::TurnedStale),
 }
 
 /// One line of the journal, as it is shown.
@@ -205,6 +221,9 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) listing: ArcSwap<Listing>,
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
+    /// Of the directories that are watched, and of the last ones that were.
+    pub(crate) histories: ArcSwap<HashMap<Arc<Path>, Arc<History>>>,
+    pub(crate) awaited: ArcSwap<Vec<vigil::Awaited>>,
 }
 
 /// Automatic clearing that is on.
@@ -256,6 +275,24 @@ impl Engine {
     /// The journal as last read, oldest first.
     pub fn journal(&self) -> Arc<Vec<JournalLine>> {
         self.shared.journal.load_full()
+    }
+
+    /// What was seen of a directory's locks over time; `None` before it was looked at.
+    pub fn history(&self, directory: &Path) -> Option<Arc<History>> {
+        self.shared.histories.load().get(directory).cloned()
+    }
+
+    /// The locks that somebody waits for.
+    pub fn awaited(&self) -> Arc<Vec<vigil::Awaited>> {
+        self.shared.awaited.load_full()
+    }
+
+    /// With a past, for tests of what stands above.
+    #[must_use]
+    pub fn with_history(self, history: History) -> Self {
+        let directory = Arc::clone(&history.directory);
+        self.shared.histories.store(Arc::new(HashMap::from([(directory, Arc::new(history))])));
+        self
     }
 
     /// Asks for something; never waits.

@@ -103,6 +103,30 @@ pub struct Settings {
     pub existence_lock_directories: Vec<PathBuf>,
     /// How Lockscope takes locks itself: `lockscope run`.
     pub locks: LockConfig,
+    /// Tell when a lock turns stale.
+    pub tell_when_stale: bool,
+    /// The timeline below the table.
+    pub timeline: TimelineSettings,
+}
+
+/// The timeline below the table.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TimelineSettings {
+    /// Shown or hidden.
+    pub shown: bool,
+    /// In points.
+    pub height: f32,
+    /// Of all locks, and not of the chosen one alone.
+    pub all: bool,
+    /// As a list instead of a drawing.
+    pub as_list: bool,
+}
+
+impl Default for TimelineSettings {
+    fn default() -> Self {
+        Self { shown: true, height: 148.0, all: true, as_list: false }
+    }
 }
 
 impl Default for Settings {
@@ -122,6 +146,8 @@ impl Default for Settings {
             kernel_lock_directories: Vec::new(),
             existence_lock_directories: Vec::new(),
             locks: LockConfig::default(),
+            tell_when_stale: false,
+            timeline: TimelineSettings::default(),
         }
     }
 }

@@ -253,7 +253,7 @@ pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
 
 #[cfg(unix)]
 pub use claim::let_children_inherit;
-pub use claim::{exchange, locks_unsupported, publish, replace_whole};
+pub use claim::{exchange, locks_unsupported, publish, replace_private, replace_whole};
 
 // What this system has of it: the feature `portable` shows on Linux what other systems get.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
