@@ -173,7 +173,7 @@ impl Window {
             return;
         }
         ui.add_space(8.0);
-        let button = egui::Button::selectable(on, tell_words(on)).min_size(egui::vec2(0.0, super::tokens::CONTROL));
+        let button = egui::Button::new(tell_words(on)).selected(on).min_size(egui::vec2(0.0, super::tokens::CONTROL));
         let hint = if on {
             "You will be told. Choose it again to stop that."
         } else {
@@ -293,7 +293,10 @@ fn letter_of_freed(freed: &Freed, held: Option<Duration>) -> Letter {
         FreedAs::Gone | FreedAs::Idle => (format!("{name} is free"), format!("{who} let go of it{held}. In {place}.")),
         FreedAs::LeftBehind(verdict) => (
             format!("{name} was left behind"),
-            format!("{who} has gone{held} and left the lock: it is {} now, and not free. In {place}.", verdict.title().to_lowercase()),
+            format!(
+                "{who} has gone{held} and left the lock: it is {} now, and not free. In {place}.",
+                verdict.title().to_lowercase()
+            ),
         ),
     };
     Letter { title, body, lock: freed.lock.clone() }
@@ -308,7 +311,10 @@ fn letter_of_stale(turned: &TurnedStale) -> Option<Letter> {
         (format!("{} is stale", names[0]), format!("Its owner is gone, and nothing has touched it since. In {place}."))
     } else {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        (format!("{} turned stale", count(turned.locks.len(), "lock")), format!("{}{more}. In {place}.", names.join(", ")))
+        (
+            format!("{} turned stale", count(turned.locks.len(), "lock")),
+            format!("{}{more}. In {place}.", names.join(", ")),
+        )
     };
     Some(Letter { title, body, lock: first.clone() })
 }

@@ -98,7 +98,13 @@ impl Window {
             let Timeline { view, lanes, zone } = &mut self.timeline;
             view.settle(&history, one, self.now.0);
             let chosen = chosen.as_ref().map(|lock| &*lock.path);
-            draw::show(ui, &draw::Scene { history: &history, one, chosen, now: self.now.0, zone }, view, lanes, &mut acts);
+            draw::show(
+                ui,
+                &draw::Scene { history: &history, one, chosen, now: self.now.0, zone },
+                view,
+                lanes,
+                &mut acts,
+            );
         }
         for act in acts {
             self.timeline_act(snapshot, act);
@@ -111,7 +117,9 @@ impl Window {
             Act::Choose(path) => {
                 let history = self.engine.history(&snapshot.directory);
                 let id = history.as_ref().and_then(|history| history.lock(&path)?.id);
-                let Some(id) = id.filter(|id| snapshot.lock(*id).is_some_and(|lock| *lock.path == *path)) else { return };
+                let Some(id) = id.filter(|id| snapshot.lock(*id).is_some_and(|lock| *lock.path == *path)) else {
+                    return;
+                };
                 let listing = Arc::clone(&self.listing);
                 self.selection.choose(id, Reach::Only, &listing.rows);
                 self.scroll_to = listing.rows.iter().position(|row| *row == Row::Lock(id));

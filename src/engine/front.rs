@@ -54,8 +54,7 @@ impl Front {
     ) -> Self {
         let wish = Arc::new((Mutex::new(Wish::default()), Condvar::new()));
         let alive = life.1.clone();
-        let chronicle =
-            Chronicle::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), alive);
+        let chronicle = Chronicle::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), alive);
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
         let front = Self {
             system: options.system,

@@ -128,9 +128,7 @@ impl Hold {
 
     /// Begun and released under our eyes: its length is known.
     pub fn is_whole(&self) -> bool {
-        self.verdict == Verdict::Held
-            && self.start == Start::Seen
-            && matches!(self.ended, Some((_, End::Released)))
+        self.verdict == Verdict::Held && self.start == Start::Seen && matches!(self.ended, Some((_, End::Released)))
     }
 
     /// How many holds it stands for.

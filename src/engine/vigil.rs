@@ -135,9 +135,8 @@ impl Vigil {
         if self.tell_stale && !changes.first {
             let was_other = |before: &Option<Arc<Lock>>| before.as_ref().is_none_or(|lock| !lock.is_stale());
             let turned = changes.changed.iter().filter(|(before, lock)| lock.is_stale() && was_other(before));
-            self.turned.extend(
-                turned.map(|(_, lock)| Awaited { directory: Arc::clone(directory), path: lock.path.clone() }),
-            );
+            self.turned
+                .extend(turned.map(|(_, lock)| Awaited { directory: Arc::clone(directory), path: lock.path.clone() }));
             if !self.turned.is_empty() {
                 self.due.get_or_insert(now + GATHER);
             }

@@ -11,8 +11,10 @@ use crate::app::{elided, visible};
 use crate::engine::history::{History, Hold, LockHistory, Start, Wait};
 use crate::model::time::Wall;
 use crate::model::verdict::Verdict;
-use eframe::egui::{self, Align2, Color32, FontId, Pos2, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2};
-use egui_plot::{GridMark, Plot, PlotBounds};
+use eframe::egui::{
+    self, Align2, Color32, FontId, Pos2, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2,
+};
+use egui_plot::{AxisHints, GridMark, Plot, PlotBounds};
 use jiff::tz::TimeZone;
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -69,8 +71,14 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, view: &View, lanes: &mut Lane
     ui.scope_builder(egui::UiBuilder::new().max_rect(plot), |ui| {
         let step = mark_step((right - left) * f64::from(MARKS / plot.width().max(1.0)));
         let zone = scene.zone.clone();
+        let axis = AxisHints::new_x()
+            .formatter(move |mark, _| words::mark(wall(mark.value), step, &zone))
+            .tick_label_font(tokens::small())
+            .tick_label_color(Palette::of(ui).muted)
+            .min_thickness(AXIS);
         let shown = Plot::new("timeline-plot")
             .height(plot.height())
+            .custom_x_axes(vec![axis])
             .show_axes([true, false])
             .show_grid([true, false])
             .show_background(false)
@@ -85,7 +93,6 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, view: &View, lanes: &mut Lane
             .sense(Sense::click_and_drag())
             .grid_color(Palette::of(ui).line)
             .x_grid_spacer(move |input| marks(input.bounds, step))
-            .x_axis_formatter(move |mark, _| words::mark(wall(mark.value), step, &zone))
             .show(ui, |plot| {
                 plot.set_plot_bounds(PlotBounds::from_min_max([left, 0.0], [right, 1.0]));
             });
@@ -166,8 +173,10 @@ fn rows_of(lock: &Arc<LockHistory>, now: Wall) -> Vec<Lane<'_>> {
     let waiters = packed(&lock.waits, |wait| (wait.from, wait.till.unwrap_or(now)));
     let lane = |name: &str, holds, waits, of_waits| Lane { name: name.to_owned(), lock: None, holds, waits, of_waits };
     let name = |at: usize, word: &str| if at == 0 { word.to_owned() } else { String::new() };
-    let holders = holders.into_iter().enumerate().map(|(at, holds)| lane(&name(at, "Holder"), holds, Vec::new(), false));
-    let waiters = waiters.into_iter().enumerate().map(|(at, waits)| lane(&name(at, "Waiting"), Vec::new(), waits, true));
+    let holders =
+        holders.into_iter().enumerate().map(|(at, holds)| lane(&name(at, "Holder"), holds, Vec::new(), false));
+    let waiters =
+        waiters.into_iter().enumerate().map(|(at, waits)| lane(&name(at, "Waiting"), Vec::new(), waits, true));
     holders.chain(waiters).collect()
 }
 
@@ -198,7 +207,10 @@ fn name_column(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, rows: &[Lane<'_>], ac
             for row in &rows[range] {
                 let Some(lock) = row.lock else {
                     let size = Vec2::new(ui.available_width(), LANE);
-                    ui.add_sized(size, egui::Label::new(muted(ui, row.name.clone()).font(tokens::small())).halign(egui::Align::LEFT));
+                    ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                        ui.set_min_size(size);
+                        ui.add(egui::Label::new(muted(ui, row.name.clone()).font(tokens::small())).selectable(false));
+                    });
                     continue;
                 };
                 let chosen = scene.chosen == Some(&*lock.path);
@@ -339,19 +351,8 @@ fn label(painter: &egui::Painter, bar: Rect, word: &str, color: Color32, ground:
         return;
     }
     let at = Align2::LEFT_CENTER.anchor_size(Pos2::new(bar.left() + margin, bar.center().y), galley.size());
-    painter.rect_filled(at.rect_expanded(), 2.0, ground);
+    painter.rect_filled(at.expand2(Vec2::new(2.0, 0.0)), 2.0, ground);
     painter.galley(at.min, galley, color);
-}
-
-/// Room around a word.
-trait Expanded {
-    fn rect_expanded(&self) -> Rect;
-}
-
-impl Expanded for Rect {
-    fn rect_expanded(&self) -> Rect {
-        self.expand2(Vec2::new(2.0, 0.0))
-    }
 }
 
 /// Slanted lines; only what lies in the rectangle.

@@ -34,7 +34,9 @@ fn urgency(lock: &LockHistory) -> u8 {
 
 impl Lanes {
     /// The lanes for what lies between these times. Where `steady` they keep their order.
-    pub(super) fn of(&mut self, history: &Arc<History>, (from, till): (Wall, Wall), now: Wall, steady: bool) -> &[Arc<OsStr>] {
+    pub(super) fn of(
+        &mut self, history: &Arc<History>, (from, till): (Wall, Wall), now: Wall, steady: bool,
+    ) -> &[Arc<OsStr>] {
         let made_from = (Arc::clone(&history.directory), Arc::as_ptr(history) as usize);
         let same_directory = self.made_from.as_ref().is_some_and(|(directory, _)| *directory == history.directory);
         // Another second, or another history.
@@ -43,7 +45,11 @@ impl Lanes {
             return &self.order;
         }
         let busy = |lock: &LockHistory| {
-            lock.holds.iter().filter(|hold| hold.began < till && hold.till(now) > from).map(|hold| hold.count()).sum::<u32>()
+            lock.holds
+                .iter()
+                .filter(|hold| hold.began < till && hold.till(now) > from)
+                .map(|hold| hold.count())
+                .sum::<u32>()
         };
         let mut lanes: Vec<(u8, u32, &Arc<OsStr>)> = history
             .locks()

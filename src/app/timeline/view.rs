@@ -86,9 +86,12 @@ impl View {
         self.right.is_none()
     }
 
-    /// For [`Range::All`], as much as there is.
+    /// For [`Range::All`], as much as there is; for the others no more than that: what nobody watched is no news.
     pub(super) fn settle(&mut self, history: &History, one: Option<&OsStr>, now: Wall) {
-        if self.range != Some(Range::All) {
+        let Some(range) = self.range else { return };
+        if let Some(most) = range.secs() {
+            let watched = history.watched.first().and_then(|span| now.since(span.from)).unwrap_or_default();
+            self.span = (watched.as_secs_f64() * 1.1).clamp(60.0, most);
             return;
         }
         let earliest = |lock: &crate::engine::history::LockHistory| {

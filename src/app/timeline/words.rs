@@ -44,6 +44,16 @@ pub(super) fn span(span: Duration) -> String {
     if span < Duration::from_secs(1) { "under 1 s".to_owned() } else { say_duration(span) }
 }
 
+/// To the nearest second: what is usual is not exact.
+fn rounded(span: Duration) -> String {
+    self::span(if span < Duration::from_secs(1) { span } else { span + Duration::from_millis(500) })
+}
+
+/// To the next second: so many are within it.
+fn rounded_up(span: Duration) -> String {
+    say_duration(Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0)))
+}
+
 /// What a lane shows where there is nothing in it yet.
 pub(super) fn nothing_yet(one: Option<&OsStr>, history: &History, now: Wall, zone: &TimeZone) -> String {
     let what = one.map_or("Nothing".to_owned(), |path| visible(&path.to_string_lossy()));
@@ -109,7 +119,7 @@ pub(super) fn wait(wait: &Wait, now: Wall) -> String {
 /// For the panel's head: `now 41 min, usually 3 s`.
 pub(super) fn in_short(lock: &LockHistory, now: Wall) -> String {
     let held = lock.holding().map(|hold| format!("now {}", span(hold.length(now))));
-    let usual = lock.usual.map(|usual| format!("usually {}", span(usual.median)));
+    let usual = lock.usual.map(|usual| format!("usually {}", rounded(usual.median)));
     held.into_iter().chain(usual).collect::<Vec<_>>().join(", ")
 }
 
@@ -123,11 +133,13 @@ pub(super) fn usual(lock: &LockHistory, history: &History, now: Wall, zone: &Tim
     let holding = lock.holding();
     let whole: u32 = lock.holds.iter().filter(|hold| hold.is_whole()).map(Hold::count).sum();
     let usual = lock.usual.map(|usual| {
-        format!("{} (95 % within {}; {} holds seen)", span(usual.median), span(usual.p95), usual.holds)
+        format!("{} (95 % within {}; {} holds seen)", rounded(usual.median), rounded_up(usual.p95), usual.holds)
     });
     let Some(hold) = holding else {
         let gone = lock.now.is_some_and(|verdict| verdict == Verdict::NotALock);
-        return usual.filter(|_| !gone).map(|usual| Said { text: format!("Usually held for {usual}."), changes_in: None });
+        return usual
+            .filter(|_| !gone)
+            .map(|usual| Said { text: format!("Usually held for {usual}."), changes_in: None });
     };
     let length = hold.length(now);
     let least = if hold.start == Start::Since { "at least " } else { "" };
@@ -239,10 +251,7 @@ mod tests {
         lock.usual = Some(Usual { median: Duration::from_secs(3), p95: Duration::from_secs(9), holds: 120 });
         assert_eq!(said(&lock).as_deref(), Some("Usually held for 3 s (95 % within 9 s; 120 holds seen)."));
         lock.holds.push(sample(41 * 60, Start::Seen, None));
-        assert_eq!(
-            said(&lock).as_deref(),
-            Some("Held for 41 min, usually 3 s (95 % within 9 s; 120 holds seen).")
-        );
+        assert_eq!(said(&lock).as_deref(), Some("Held for 41 min, usually 3 s (95 % within 9 s; 120 holds seen)."));
         assert_eq!(in_short(&lock, NOW), "now 41 min, usually 3 s");
         assert!(is_unusual(&lock, NOW));
         lock.usual = None;

@@ -362,9 +362,10 @@ impl Keeper {
             let waited = |directory: &Arc<Path>| self.vigil.waits_in(directory);
             self.books.retain(|directory, book| book.feed.is_some() || book.unwritten.is_some() || waited(directory));
         }
-        let histories = self.books.iter().map(|(directory, book)| {
-            (Arc::clone(directory), Arc::new(book.recorder.history().clone()))
-        });
+        let histories = self
+            .books
+            .iter()
+            .map(|(directory, book)| (Arc::clone(directory), Arc::new(book.recorder.history().clone())));
         self.shared.histories.store(Arc::new(histories.collect()));
         self.shared.awaited.store(Arc::new(self.vigil.awaited()));
     }

@@ -254,7 +254,13 @@ fn unify(hold: &mut Hold, other: &Hold) {
         }
         (ours, _) if is_seen(&ours) => ours,
         (_, theirs) if is_seen(&theirs) => theirs,
-        (ours, theirs) => if ours.map(|(at, _)| at) >= theirs.map(|(at, _)| at) { ours } else { theirs },
+        (ours, theirs) => {
+            if ours.map(|(at, _)| at) >= theirs.map(|(at, _)| at) {
+                ours
+            } else {
+                theirs
+            }
+        }
     };
     if let Some((at, _)) = &mut hold.ended {
         *at = (*at).max(hold.began);

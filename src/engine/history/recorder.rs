@@ -276,7 +276,8 @@ fn take(lock: &mut LockHistory, seen: &Lock, takers: &[Taker], at: (Wall, bool, 
         let after = |hold: &Hold| hold.ended.map_or(hold.began, |(at, _)| at);
         let floor = lock.holds.iter().filter(|hold| hold.ended.is_some() || goes(hold)).map(after).max();
         let fresh = born.filter(|born| {
-            now.since(*born).is_some_and(|age| age < FRESH) && !lock.open().any(|hold| goes(hold) && hold.began >= *born)
+            now.since(*born).is_some_and(|age| age < FRESH)
+                && !lock.open().any(|hold| goes(hold) && hold.began >= *born)
         });
         let unclear = matches!(before, Some(Verdict::Unknown | Verdict::Foreign)) && fresh.is_none();
         let began = fresh.map_or(now, |born| born.max(floor.unwrap_or(born)));
@@ -378,4 +379,4 @@ fn both(two: &[Hold]) -> Option<Hold> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -58,8 +58,7 @@ impl Film {
         let lock = Arc::make_mut(chunk[id as usize % CHUNK].as_mut().unwrap());
         lock.facts.kernel = None;
         lock.judgement.row = 26;
-        lock.facts.users =
-            crate::model::facts::Users::Looked { open: vec![process(&pid)], works: None, unseen: 0 };
+        lock.facts.users = crate::model::facts::Users::Looked { open: vec![process(&pid)], works: None, unseen: 0 };
         let mut stat = sample_stat();
         stat.born = Some(time(born));
         lock.facts.stat = Some(stat);
@@ -159,7 +158,13 @@ fn snapshots_in_holds_out() {
         ),
         (
             "what a dead holder left is no hold",
-            &[(0.0, None), (1.0, Some((Held, &[7]))), (3.0, Some((Orphaned, &[]))), (9.0, Some((Stale, &[]))), (11.0, None)],
+            &[
+                (0.0, None),
+                (1.0, Some((Held, &[7]))),
+                (3.0, Some((Orphaned, &[]))),
+                (9.0, Some((Stale, &[]))),
+                (11.0, None),
+            ],
             &["held 7 Seen 1 - 3 LeftBehind", "orphaned - Seen 3 - 9 Changed", "stale - Seen 9 - 11 Changed"],
         ),
         (
@@ -169,7 +174,13 @@ fn snapshots_in_holds_out() {
         ),
         (
             "several that share it each have their span",
-            &[(0.0, None), (1.0, Some((Held, &[7]))), (2.0, Some((Held, &[7, 8]))), (4.0, Some((Held, &[8]))), (5.0, None)],
+            &[
+                (0.0, None),
+                (1.0, Some((Held, &[7]))),
+                (2.0, Some((Held, &[7, 8]))),
+                (4.0, Some((Held, &[8]))),
+                (5.0, None),
+            ],
             &["held 7 Seen 1 - 4 Released", "held 8 Seen 2 - 5 Released"],
         ),
         ("what nobody holds has no history", &[(0.0, Some((Idle, &[]))), (5.0, None)], &[]),
@@ -197,10 +208,7 @@ fn a_file_s_birth_tells_the_start_and_a_new_file_is_a_new_hold() {
     assert_eq!(told(recorder.history(), "a.lock"), ["held 7 File 40 - .."]);
     // The same process has taken it anew since the last look.
     recorder.see(&film.at(120.0).born(0, "a.lock", 7, 119.5).snapshot);
-    assert_eq!(
-        told(recorder.history(), "a.lock"),
-        ["held 7 File 40 - 119.5 Released", "held 7 Seen 119.5 - .."]
-    );
+    assert_eq!(told(recorder.history(), "a.lock"), ["held 7 File 40 - 119.5 Released", "held 7 Seen 119.5 - .."]);
     // An old file that comes by a rename was not made when it appeared.
     recorder.see(&film.at(130.0).slot(0, None).snapshot);
     recorder.see(&film.at(131.0).born(0, "b.lock", 7, 5.0).snapshot);
@@ -235,7 +243,11 @@ fn a_hold_that_outlasts_a_gap_with_its_file_is_one() {
     recorder.see(&film.at(10.0).born(0, "a.lock", 7, 9.9).snapshot);
     recorder.stop(time(15.0));
     recorder.see(&film.at(30.0).snapshot);
-    assert_eq!(told(recorder.history(), "a.lock"), ["held 7 File 9.9 - .."], "it is the same file, of the same process");
+    assert_eq!(
+        told(recorder.history(), "a.lock"),
+        ["held 7 File 9.9 - .."],
+        "it is the same file, of the same process"
+    );
     recorder.see(&film.at(40.0).slot(0, None).snapshot);
     let lock = recorder.history().lock(OsStr::new("a.lock")).unwrap();
     assert!(!lock.holds[0].is_whole(), "but its length is not one that was seen");
