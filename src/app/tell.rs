@@ -60,13 +60,10 @@ impl Desktop for NotificationService {
         notification.appname("Lockscope").summary(&letter.title).body(&letter.body);
         #[cfg(all(unix, not(target_os = "macos")))]
         {
-            let abilities = match &self.abilities {
-                Some(abilities) => abilities,
-                None => {
-                    let asked = notify_rust::get_capabilities().map_err(|error| error.to_string())?;
-                    self.abilities.insert(asked)
-                }
-            };
+            if self.abilities.is_none() {
+                self.abilities = Some(notify_rust::get_capabilities().map_err(|error| error.to_string())?);
+            }
+            let abilities = self.abilities.as_deref().unwrap_or_default();
             let can = |ability: &str| abilities.iter().any(|known| known == ability);
             if can("body-markup") {
                 // A file name is no markup.
@@ -333,7 +330,7 @@ mod tests {
         for (freed, held, title, body) in [
             (
                 freed(FreedAs::Idle, "PID 7 (python3)"),
-                Some(Duration::from_secs(41 * 60)),
+                Some(Duration::from_mins(41)),
                 "a.lock is free",
                 "PID 7 (python3) let go of it after 41 min. In /srv/locks.",
             ),

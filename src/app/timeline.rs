@@ -168,13 +168,12 @@ impl Window {
                                 }
                             }
                         }
-                        let note = match history.filter(|history| history.overfull) {
-                            Some(_) => "More is held than is kept here: not every hold is shown.".to_owned(),
-                            None => {
-                                let known = chosen.zip(history).filter(|_| !self.settings.timeline.all);
-                                let lock = known.and_then(|(lock, history)| history.lock(&lock.path));
-                                lock.map(|lock| words::in_short(lock, self.now.0)).unwrap_or_default()
-                            }
+                        let note = if history.is_some_and(|history| history.overfull) {
+                            "More is held than is kept here: not every hold is shown.".to_owned()
+                        } else {
+                            let known = chosen.zip(history).filter(|_| !self.settings.timeline.all);
+                            let lock = known.and_then(|(lock, history)| history.lock(&lock.path));
+                            lock.map(|lock| words::in_short(lock, self.now.0)).unwrap_or_default()
                         };
                         ui.add_space(8.0);
                         widgets::cut(ui, RichText::new(note).font(tokens::small()).color(palette.muted));

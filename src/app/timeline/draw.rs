@@ -59,12 +59,11 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, view: &View, lanes: &mut Lane
     let plot = Rect::from_min_max(Pos2::new(names.right() + 8.0, all.top()), all.max);
     let (left, right) = view.bounds(scene.now, plot.width());
     let steady = ui.rect_contains_pointer(all);
-    let rows = match scene.one {
-        Some(path) => scene.history.lock(path).map(|lock| rows_of(lock, scene.now)).unwrap_or_default(),
-        None => {
-            let order = lanes.of(scene.history, (wall(left), wall(right)), scene.now, steady);
-            order.iter().filter_map(|path| scene.history.lock(path)).map(lane_of).collect()
-        }
+    let rows = if let Some(path) = scene.one {
+        scene.history.lock(path).map(|lock| rows_of(lock, scene.now)).unwrap_or_default()
+    } else {
+        let order = lanes.of(scene.history, (wall(left), wall(right)), scene.now, steady);
+        order.iter().filter_map(|path| scene.history.lock(path)).map(lane_of).collect()
     };
     let offset = name_column(ui, names, scene, &rows, acts);
     let mut under_pointer = None;

@@ -3,7 +3,7 @@
 //!
 //! Owns: [`Lanes`]. Never: draws.
 
-use crate::engine::history::{History, LockHistory};
+use crate::engine::history::{History, Hold, LockHistory};
 use crate::model::time::Wall;
 use crate::model::verdict::Verdict;
 use std::ffi::OsStr;
@@ -45,11 +45,7 @@ impl Lanes {
             return &self.order;
         }
         let busy = |lock: &LockHistory| {
-            lock.holds
-                .iter()
-                .filter(|hold| hold.began < till && hold.till(now) > from)
-                .map(|hold| hold.count())
-                .sum::<u32>()
+            lock.holds.iter().filter(|hold| hold.began < till && hold.till(now) > from).map(Hold::count).sum::<u32>()
         };
         let mut lanes: Vec<(u8, u32, &Arc<OsStr>)> = history
             .locks()

@@ -26,7 +26,8 @@ pub(super) fn show(
             let mut text = words::hold(hold, now, zone);
             let waits: Vec<String> = lock.waits_during(hold, now).take(3).map(|wait| words::wait(wait, now)).collect();
             if !waits.is_empty() {
-                text += &format!("; {}", waits.join(", "));
+                text += "; ";
+                text += &waits.join(", ");
             }
             ui.horizontal(|ui| {
                 ui.set_height(ROW);

@@ -143,19 +143,19 @@ pub(super) fn usual(lock: &LockHistory, history: &History, now: Wall, zone: &Tim
     };
     let length = hold.length(now);
     let least = if hold.start == Start::Since { "at least " } else { "" };
-    let mut text = format!("Held for {least}{}", span(length));
+    let mut parts = vec![format!("Held for {least}{}", span(length))];
     if let Some(usual) = &usual {
-        text += &format!(", usually {usual}");
+        parts.push(format!(", usually {usual}"));
     } else if whole > 0 {
-        text += &format!("; what is usual is said from {LEAST_HOLDS} holds on, {whole} seen");
+        parts.push(format!("; what is usual is said from {LEAST_HOLDS} holds on, {whole} seen"));
     }
-    text.push('.');
+    parts.push(".".to_owned());
     if hold.start == Start::Since
         && let Some(since) = history.watching_since()
     {
-        text += &format!(" It was held already when watching began, at {}.", clock(since, now, zone));
+        parts.push(format!(" It was held already when watching began, at {}.", clock(since, now, zone)));
     }
-    Some(Said { text, changes_in: Some(say_duration_changes_in(length)) })
+    Some(Said { text: parts.concat(), changes_in: Some(say_duration_changes_in(length)) })
 }
 
 /// The drawing in a sentence, for who cannot see it.
@@ -177,17 +177,12 @@ pub(super) fn summary(
         held += u32::from(lock.holding().is_some());
         waiting += lock.waits.iter().filter(|wait| wait.till.is_none()).count();
     };
-    let what = match one {
-        Some(path) => {
-            if let Some(lock) = history.lock(path) {
-                add(lock);
-            }
-            visible(&path.to_string_lossy())
-        }
-        None => {
-            history.locks().for_each(|lock| add(lock));
-            "all locks".to_owned()
-        }
+    let what = if let Some(path) = one {
+        history.lock(path).into_iter().for_each(|lock| add(lock));
+        visible(&path.to_string_lossy())
+    } else {
+        history.locks().for_each(|lock| add(lock));
+        "all locks".to_owned()
     };
     let of = if one.is_some() { String::new() } else { format!(" of {locks} locks") };
     format!(

@@ -196,7 +196,7 @@ impl Keeper {
                 match note {
                     Note::Seen(feed, snapshot) => self.see(feed, &snapshot),
                     Note::Left(feed, directory) => self.leave(feed, &directory),
-                    Note::Wish(lock, on, options) => self.wish(lock, on, options),
+                    Note::Wish(lock, on, options) => self.wish(&lock, on, options),
                     Note::TellStale(on) => self.vigil.tell_stale = on,
                     Note::End => ended = true,
                 }
@@ -299,10 +299,10 @@ impl Keeper {
         }
     }
 
-    fn wish(&mut self, lock: Awaited, on: bool, options: Box<LookOptions>) {
+    fn wish(&mut self, lock: &Awaited, on: bool, options: Box<LookOptions>) {
         self.vigil.wish(lock.clone(), on);
         if !on {
-            self.alone.remove(&lock);
+            self.alone.remove(lock);
             return;
         }
         let book = self.books.get(&lock.directory);
@@ -310,7 +310,7 @@ impl Keeper {
         self.alone.insert(lock.clone(), (options, None));
         if let Some(snapshot) = shown {
             let now = snapshot.find(&lock.path).cloned();
-            if let Some(freed) = self.vigil.see(&lock, now.as_deref()) {
+            if let Some(freed) = self.vigil.see(lock, now.as_deref()) {
                 self.tell(freed);
             }
         }

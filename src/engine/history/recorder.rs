@@ -205,19 +205,18 @@ fn takers(lock: &Lock) -> Vec<Taker> {
     let nobody = || Who { pid: None, incarnation: None, command: "".into() };
     match lock.judgement.verdict {
         Verdict::Idle | Verdict::NotALock => Vec::new(),
-        Verdict::Held => match lock.facts.kernel.as_ref().filter(|kernel| kernel.is_granted()) {
-            Some(kernel) => {
+        Verdict::Held => {
+            if let Some(kernel) = lock.facts.kernel.as_ref().filter(|kernel| kernel.is_granted()) {
                 let whole = kernel.ranges.iter().all(|range| range.exclusive && range.is_whole());
                 let exclusive = whole && kernel.holders.len() <= 1;
                 let holders = kernel.holders.iter().take(MOST_TAKERS);
                 let takers: Vec<Taker> = holders.map(|holder| Taker { who: who(holder), exclusive }).collect();
                 if takers.is_empty() { vec![Taker { who: nobody(), exclusive }] } else { takers }
-            }
-            None => {
+            } else {
                 let holder = lock.holder().map_or_else(nobody, |(process, _)| who(&process));
                 vec![Taker { who: holder, exclusive: true }]
             }
-        },
+        }
         Verdict::Stale
         | Verdict::Orphaned
         | Verdict::Suspect
