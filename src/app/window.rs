@@ -126,6 +126,11 @@ impl Window {
         window
     }
 
+    /// The window's title, as the desktop shows it.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     /// Something to tell the person, above the table, until it is closed.
     pub fn tell(&mut self, notice: String) {
         if !self.notices.contains(&notice) {
