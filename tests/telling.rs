@@ -238,6 +238,8 @@ fn a_notification_reaches_a_real_message_bus_and_its_action_comes_back() {
 
 #[cfg(target_os = "linux")]
 mod bus {
+    #![allow(clippy::unused_self, clippy::used_underscore_binding, reason = "the interface is the specification's")]
+
     use super::*;
     use std::collections::HashMap;
     use zbus::blocking::connection::Builder;
