@@ -360,7 +360,10 @@ impl Keeper {
     fn publish(&mut self) {
         if self.books.len() > AT_HAND {
             let waited = |directory: &Arc<Path>| self.vigil.waits_in(directory);
-            self.books.retain(|directory, book| book.feed.is_some() || book.unwritten.is_some() || waited(directory));
+            let writes = self.state_dir.is_some();
+            self.books.retain(|directory, book| {
+                book.feed.is_some() || writes && book.unwritten.is_some() || waited(directory)
+            });
         }
         let histories = self
             .books

@@ -42,6 +42,8 @@ pub struct Recorder {
     chunks: Option<Chunks>,
     /// When that was.
     at: Wall,
+    /// Room was made for this snapshot: to try it again for each lock would not help.
+    made_room: bool,
 }
 
 /// A process that has a lock, or had it.
@@ -53,7 +55,7 @@ struct Taker {
 impl Recorder {
     /// Goes on with what was kept.
     pub fn new(history: History) -> Self {
-        Self { history, chunks: None, at: Wall::default() }
+        Self { history, chunks: None, at: Wall::default(), made_room: false }
     }
 
     /// As it stands.
@@ -83,6 +85,7 @@ impl Recorder {
             self.history.watched.push(Watched { from: now, till: None });
         }
         let changes = changes(&before, &snapshot.chunks, first);
+        self.made_room = false;
         for lock in &changes.gone {
             self.leave(&lock.path, now);
         }
@@ -140,9 +143,14 @@ impl Recorder {
         if takers.is_empty() && seen.facts.waiters().is_empty() && known.is_none() {
             return;
         }
-        if known.is_none() && self.history.len() >= PER_DIRECTORY {
-            self.history.bound(PER_DIRECTORY - PER_DIRECTORY / 10, now);
-            if self.history.len() >= PER_DIRECTORY {
+        // Holds have half of the room for themselves, whatever else lies about.
+        let held = seen.judgement.verdict == Verdict::Held;
+        let most = if held { PER_DIRECTORY } else { PER_DIRECTORY / 2 };
+        if known.is_none() && self.history.len() >= most {
+            if held && !std::mem::replace(&mut self.made_room, true) {
+                self.history.bound(PER_DIRECTORY - PER_DIRECTORY / 10, now);
+            }
+            if self.history.len() >= most {
                 self.history.overfull = true;
                 return;
             }

@@ -349,7 +349,12 @@ fn more_under_way_than_is_kept_is_said() {
     let mut recorder = recorder();
     recorder.see(&film.snapshot);
     assert!(recorder.history().overfull);
-    assert_eq!(recorder.history().len(), PER_DIRECTORY);
+    assert_eq!(recorder.history().len(), PER_DIRECTORY / 2, "what lies about has half of the room");
+    for number in 0..PER_DIRECTORY as u32 {
+        film.put(30_000 + number, &format!("held-{number}.lock"), Held, &[7], &[]);
+    }
+    recorder.see(&film.at(1.0).snapshot);
+    assert_eq!(recorder.history().len(), PER_DIRECTORY, "and holds the rest");
 }
 
 #[test]
