@@ -60,14 +60,18 @@ impl Window {
         }
         let palette = Palette::of(ui);
         let frame = Frame::new().fill(palette.panel).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 4 });
-        let most = (ui.available_height() - 160.0).max(96.0);
+        // In a low window the table comes first.
+        let most = (ui.available_height() - 260.0).clamp(104.0, 480.0);
         let shown = egui::Panel::bottom("timeline")
             .resizable(true)
             .default_size(self.settings.timeline.height)
-            .size_range(96.0..=most.min(480.0))
+            .size_range(96.0..=most)
             .frame(frame)
             .show(ui, |ui| self.timeline(ui, snapshot));
-        self.settings.timeline.height = shown.response.rect.height().round();
+        let height = shown.response.rect.height().round();
+        if height < most.floor() {
+            self.settings.timeline.height = height;
+        }
     }
 
     fn timeline(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
@@ -151,8 +155,7 @@ impl Window {
                         self.settings.timeline.all = false;
                     }
                     from_right(ui, |ui| {
-                        let close = widgets::quiet_button(ui, "Hide");
-                        if close.on_hover_text("The View menu brings it back.").clicked() {
+                        if tab(ui, false, "Hide", true).on_hover_text("The View menu brings it back.").clicked() {
                             self.settings.timeline.shown = false;
                         }
                         let as_list = self.settings.timeline.as_list;

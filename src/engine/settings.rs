@@ -125,7 +125,7 @@ pub struct TimelineSettings {
 
 impl Default for TimelineSettings {
     fn default() -> Self {
-        Self { shown: true, height: 156.0, all: true, as_list: false }
+        Self { shown: true, height: 160.0, all: true, as_list: false }
     }
 }
 

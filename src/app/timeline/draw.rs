@@ -329,29 +329,33 @@ fn paint_hold(painter: &egui::Painter, palette: &Palette, bar: Rect, frame: Rect
         },
     };
     let margin = if hold.start == Start::Since { 14.0 } else { 6.0 };
-    label(painter, seen, &word, palette.background, color, margin);
+    let shorter = hold.who.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    label(painter, seen, &[&word, &shorter], palette.background, color, margin);
 }
 
 fn paint_wait(painter: &egui::Painter, palette: &Palette, bar: Rect, frame: Rect, wait: &Wait) {
     painter.rect_filled(bar, 3.0, palette.panel);
     painter.rect_stroke(bar, 3.0, Stroke::new(1.0, palette.accent), StrokeKind::Inside);
-    label(painter, bar.intersect(frame), &visible(&wait.who.say()), palette.text, palette.panel, 6.0);
+    let shorter = wait.who.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    label(painter, bar.intersect(frame), &[&visible(&wait.who.say()), &shorter], palette.text, palette.panel, 6.0);
 }
 
-/// A word in a bar, where there is room for it; on a ground of its own where the bar is patterned.
-fn label(painter: &egui::Painter, bar: Rect, word: &str, color: Color32, ground: Color32, margin: f32) {
-    let font = FontId::new(11.0, egui::FontFamily::Proportional);
-    if bar.width() < 40.0 {
-        return;
-    }
-    let galley = painter.layout_no_wrap(word.to_owned(), font, color);
+/// The first of these words that the bar has room for; on a ground of its own, as the bar may be patterned.
+fn label(painter: &egui::Painter, bar: Rect, words: &[&str], color: Color32, ground: Color32, margin: f32) {
     let room = bar.width() - margin - 6.0;
-    if galley.size().x > room {
+    if room < 16.0 {
         return;
     }
-    let at = Align2::LEFT_CENTER.anchor_size(Pos2::new(bar.left() + margin, bar.center().y), galley.size());
-    painter.rect_filled(at.expand2(Vec2::new(2.0, 0.0)), 2.0, ground);
-    painter.galley(at.min, galley, color);
+    for word in words {
+        let font = FontId::new(11.0, egui::FontFamily::Proportional);
+        let galley = painter.layout_no_wrap((*word).to_owned(), font, color);
+        if galley.size().x <= room && !word.is_empty() {
+            let at = Align2::LEFT_CENTER.anchor_size(Pos2::new(bar.left() + margin, bar.center().y), galley.size());
+            painter.rect_filled(at.expand2(Vec2::new(2.0, 0.0)), 2.0, ground);
+            painter.galley(at.min, galley, color);
+            return;
+        }
+    }
 }
 
 /// Slanted lines; only what lies in the rectangle.

@@ -21,6 +21,8 @@ pub(super) fn show(
     ui: &mut Ui, history: &Arc<History>, one: Option<&OsStr>, now: Wall, zone: &TimeZone, acts: &mut Vec<Act>,
 ) {
     let holds = newest(history, one);
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ui.spacing_mut().interact_size.y = ROW;
     ScrollArea::vertical().id_salt("holds").auto_shrink([false, false]).show_rows(ui, ROW, holds.len(), |ui, range| {
         for (lock, hold) in &holds[range] {
             let mut text = words::hold(hold, now, zone);

@@ -99,7 +99,7 @@ pub(super) fn times(hold: &Hold, now: Wall, zone: &TimeZone) -> String {
                 End::Unseen => "its end was not watched",
             };
             let from = if hold.start == Start::Since { format!("seen from {began}") } else { format!("from {began}") };
-            format!("{from} to {}, {known}{length}, {how}", clock(end, now, zone))
+            format!("{from} to {}, {known}{}, {how}", clock(end, now, zone), rounded(hold.length(now)))
         }
     }
 }
