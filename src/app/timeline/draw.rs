@@ -117,7 +117,9 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, view: &View, lanes: &mut Lane
     });
     if grows && view.follows() {
         let pixel = view.span() / f64::from(plot.width().max(1.0));
-        ui.ctx().request_repaint_after(Duration::from_secs_f64(pixel.max(0.1)));
+        // No more often than the ages in the table, unless it is looked at closely.
+        let least = if view.span() < 20.0 { 0.2 } else { 1.0 };
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(pixel.max(least)));
     }
 }
 
@@ -304,7 +306,7 @@ fn paint<'a>(ui: &Ui, scene: &Scene<'_>, rows: &'a [Lane<'a>], scale: &Scale, of
 fn paint_hold(painter: &egui::Painter, palette: &Palette, bar: Rect, frame: Rect, hold: &Hold) {
     let color = palette.verdict(hold.verdict);
     painter.rect_filled(bar, 3.0, color);
-    let seen = bar.intersect(frame);
+    let seen = within(bar, frame);
     if hold.burst.is_some() {
         comb(painter, seen, palette.raised);
     }
@@ -337,7 +339,12 @@ fn paint_wait(painter: &egui::Painter, palette: &Palette, bar: Rect, frame: Rect
     painter.rect_filled(bar, 3.0, palette.panel);
     painter.rect_stroke(bar, 3.0, Stroke::new(1.0, palette.accent), StrokeKind::Inside);
     let shorter = wait.who.pid.map(|pid| pid.to_string()).unwrap_or_default();
-    label(painter, bar.intersect(frame), &[&visible(&wait.who.say()), &shorter], palette.text, palette.panel, 6.0);
+    label(painter, within(bar, frame), &[&visible(&wait.who.say()), &shorter], palette.text, palette.panel, 6.0);
+}
+
+/// What of a bar lies between left and right; what lies above or below is cut by the painter.
+fn within(bar: Rect, frame: Rect) -> Rect {
+    bar.with_min_x(bar.left().max(frame.left())).with_max_x(bar.right().min(frame.right()))
 }
 
 /// The first of these words that the bar has room for; on a ground of its own, as the bar may be patterned.

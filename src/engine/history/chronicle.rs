@@ -25,7 +25,7 @@ const MOST_WAITING: usize = 256;
 /// Written when nothing has changed for so long, or after the longer time at the latest, or to say that it was watched.
 const QUIET: Duration = Duration::from_secs(2);
 const LATEST: Duration = Duration::from_secs(10);
-const STILL_WATCHED: Duration = Duration::from_mins(5);
+const STILL_WATCHED: Duration = Duration::from_mins(1);
 /// Writing takes never more than a fiftieth of our time.
 const WRITE_SHARE: u32 = 50;
 /// A lock in a directory that nobody watches is looked at this often.
