@@ -230,13 +230,13 @@ impl Window {
         self.wanted = Some((directory.to_owned(), path.to_owned()));
     }
 
-    /// Keeps the counts of the directory that is being left, for the list of recent ones.
+    /// Keeps the counts of what is watched, for the list of recent ones.
     fn leave(&mut self) {
-        if let Some(snapshot) = &self.snapshot
-            && let Some(recent) = self.settings.recent.iter_mut().find(|recent| *recent.path == *snapshot.directory)
-        {
-            recent.stale = snapshot.counts.of(Verdict::Stale);
-            recent.held = snapshot.counts.of(Verdict::Held);
+        for picture in self.engine.watched().iter().filter_map(|one| one.picture.as_ref()) {
+            if let Some(recent) = self.settings.recent.iter_mut().find(|recent| *recent.path == *picture.directory) {
+                recent.stale = picture.counts.of(Verdict::Stale);
+                recent.held = picture.counts.of(Verdict::Held);
+            }
         }
     }
 
