@@ -2,6 +2,7 @@
 
 use super::deeds::why_not_clear;
 use super::display_name::visible;
+use super::focus::follow_focus;
 use super::icons::Icon;
 use super::table::PANEL_MARGIN;
 use super::tokens::{self, Palette};
@@ -11,6 +12,7 @@ use crate::model::checklist::Bearing;
 use crate::model::facts::Danger;
 use crate::model::format::Format;
 use crate::model::snapshot::{Lock, Moment, Snapshot, Watching};
+use crate::model::time::Zone;
 use crate::model::verdict::{Certainty, Clearing, Verdict};
 use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
 
@@ -32,7 +34,10 @@ impl Window {
                 nothing_chosen(ui, snapshot);
                 return;
             };
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.one(ui, snapshot, &lock));
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                self.one(ui, snapshot, &lock);
+                follow_focus(ui);
+            });
         });
     }
 
@@ -78,12 +83,21 @@ impl Window {
         self.actions(ui, lock);
         self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
-        evidence(ui, lock, &moment);
+        evidence(ui, lock, &moment, &self.papers.zone);
         self.processes(ui, snapshot, lock, &moment);
         self.record(ui, lock);
         if verdict != Verdict::NotALock {
             tool(ui, lock.facts.reading.format);
         }
+        ui.add_space(10.0);
+        ui.horizontal(|ui| {
+            if widgets::quiet_button(ui, "Copy the evidence").clicked() {
+                self.copy_evidence();
+            }
+            if widgets::quiet_button(ui, "Export it…").clicked() {
+                self.ask_to_export_evidence();
+            }
+        });
         heading(ui, "Path");
         mono_box(ui, &visible(&snapshot.full_path(lock).to_string_lossy()));
     }
@@ -214,7 +228,7 @@ fn tool(ui: &mut Ui, format: &Format) {
     }
 }
 
-fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
+fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>, zone: &Zone) {
     let palette = Palette::of(ui);
     for fact in lock.checklist(moment) {
         hairline(ui);
@@ -231,10 +245,9 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
                 ui.spacing_mut().item_spacing.y = 1.0;
                 let response = ui.add(Label::new(visible(&fact.text)).wrap());
                 ui.ctx().accesskit_node_builder(response.id, |node| node.set_label(format!("{spoken}{}", fact.text)));
-                let seen = fact.at.rfc3339();
                 let certainty = fact.certainty.map_or("not known", Certainty::id);
-                let time = seen.get(11..19).unwrap_or_default();
-                let note = format!("{} · {certainty} · {time} UTC", fact.source);
+                let note = format!("{} · {certainty} · {}", fact.source, zone.clock(fact.at));
+                let seen = format!("{}\n{}", zone.stamp(fact.at), fact.at.rfc3339());
                 ui.label(muted(ui, note).font(tokens::small())).on_hover_text(seen);
             });
         });

@@ -40,6 +40,7 @@ impl Window {
                             self.recent_list(ui);
                         }
                         self.locked_now(ui);
+                        self.places_list(ui, 6);
                         ui.add_space(24.0);
                     });
                 });

@@ -43,6 +43,10 @@ icons! {
     Close = "close",
     Warning = "warning",
     Menu = "menu",
+    Plus = "plus",
+    Sidebar = "sidebar",
+    Refresh = "refresh",
+    Subfolders = "subfolders",
 }
 
 impl Icon {

@@ -1,9 +1,10 @@
 //! All kernel locks of the machine: a table of its own, with search, who waits under whom, and the way to a folder.
 
+use super::cells::cell_frame;
 use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
 use super::process::ProcessView;
-use super::table::{cell_frame, row_node};
+use super::table::place;
 use super::tokens::{self, Palette};
 use super::widgets::{self, count, cut, from_right, muted};
 use super::window::Window;
@@ -380,7 +381,7 @@ impl egui_table::TableDelegate for Table<'_> {
         };
         let color = if sorted { palette.text } else { palette.muted };
         let text = RichText::new(format!("{title}{arrow}")).font(tokens::small()).color(color);
-        let response = cell_frame(ui, rect, false, |ui| {
+        let response = cell_frame(ui, rect, false, None, |ui| {
             ui.add(egui::Button::new(text).frame(false).min_size(Vec2::new(0.0, tokens::HEADER - 4.0)))
         });
         ui.ctx().accesskit_node_builder(response.id, |node| {
@@ -406,7 +407,7 @@ impl egui_table::TableDelegate for Table<'_> {
         let lock = &self.picture.locks[at];
         let rect = ui.max_rect();
         let chosen = self.view.chosen == Some(lock.line);
-        let response = ui.interact(rect, ui.scope_id().with(("machine-row", at)), Sense::CLICK);
+        let response = ui.interact(rect, row_id(at), Sense::CLICK);
         let fill = match (chosen, response.hovered()) {
             (true, _) => palette.selection,
             (false, true) => palette.hover,
@@ -419,7 +420,12 @@ impl egui_table::TableDelegate for Table<'_> {
             ui.painter().rect_filled(edge, 0.0, palette.accent);
         }
         let label = visible(&format!("{}, {}", headline(self.picture, at), place_words(lock, None)));
-        row_node(ui, rect.intersect(ui.clip_rect()), row as usize, &label, chosen);
+        response.widget_info(|| egui::WidgetInfo::labeled(Role::Row, true, &label));
+        let shown = rect.intersect(ui.clip_rect());
+        ui.ctx().accesskit_node_builder(response.id, |node| {
+            node.set_selected(chosen);
+            place(node, shown, row as usize);
+        });
         if response.clicked() || response.secondary_clicked() {
             self.acts.push(Act::Choose(lock.line));
         }
@@ -429,8 +435,8 @@ impl egui_table::TableDelegate for Table<'_> {
     fn cell_ui(&mut self, ui: &mut Ui, cell: &egui_table::CellInfo) {
         let Some(at) = self.view.rows.get(cell.row_nr as usize).copied() else { return };
         let Some(column) = self.columns.get(cell.col_nr).copied() else { return };
-        let rect = ui.max_rect();
-        let change = cell_frame(ui, rect, false, |ui| self.cell(ui, at, column));
+        let (rect, parent) = (ui.max_rect(), row_id(at));
+        let change = cell_frame(ui, rect, false, Some(parent), |ui| self.cell(ui, at, column));
         self.next_change = match (self.next_change, change) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -440,6 +446,11 @@ impl egui_table::TableDelegate for Table<'_> {
     fn default_row_height(&self) -> f32 {
         tokens::ROW
     }
+}
+
+/// The widget of a row: the parent of its cells for screen readers.
+fn row_id(at: usize) -> egui::Id {
+    egui::Id::unique(("machine-row", at))
 }
 
 impl Table<'_> {

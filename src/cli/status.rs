@@ -7,6 +7,7 @@ use super::args::{Look, Status, Watch};
 use super::exit::{Exit, Failure};
 use super::output::{Shown, json, system, table};
 use super::world::World;
+use crate::engine::export::table_csv;
 use crate::inspect::LookOptions;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::Verdict;
@@ -32,6 +33,7 @@ pub fn status(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit,
     let shown = shown(&args.look);
     match (args.json, args.summary) {
         (true, _) => json::status(io.out, &snapshot, &shown)?,
+        _ if args.csv => write!(io.out, "{}", table_csv(&snapshot, &shown.locks(&snapshot)))?,
         (_, true) => table::summary(io.out, &snapshot, &shown)?,
         _ => table::status(io.out, &snapshot, &shown, io.screen)?,
     }

@@ -3,6 +3,7 @@
 //! Owns: [`System`] and [`Directory`], and their implementations for Linux and for elsewhere. Never: concludes anything. Every answer may be
 //! "could not look", and says so as an error or as [`ProcessLook::Unknown`].
 
+pub mod about;
 mod claim;
 pub mod environment;
 #[cfg(target_os = "linux")]
@@ -133,6 +134,11 @@ pub trait System: Send + Sync {
     fn kernel_locks(&self) -> io::Result<Vec<KernelLock>>;
     /// Looks at one process, by PID or thread id.
     fn look_at(&self, pid: Pid) -> ProcessLook;
+    /// What the user with this number is called, where this system knows.
+    fn user_name(&self, uid: u32) -> Option<String> {
+        let _ = uid;
+        None
+    }
     /// How many processes there are, and how many would not show their open files to us.
     fn count_processes(&self) -> (u32, u32);
     /// Looks at all processes and their open files.
@@ -308,7 +314,7 @@ pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
 
 #[cfg(unix)]
 pub use claim::let_children_inherit;
-pub use claim::{exchange, locks_unsupported, publish, replace_whole};
+pub use claim::{ReadBy, exchange, locks_unsupported, publish, replace_whole, save_new};
 
 // What this system has of it: the feature `portable` shows on Linux what other systems get.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]

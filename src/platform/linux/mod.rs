@@ -65,6 +65,10 @@ impl System for Linux {
         processes::look_at(pid, &self.users)
     }
 
+    fn user_name(&self, uid: u32) -> Option<String> {
+        self.users.known(uid)
+    }
+
     fn count_processes(&self) -> (u32, u32) {
         processes::count()
     }

@@ -32,13 +32,17 @@ pub(super) struct UserNames(Mutex<Option<HashMap<u32, Box<str>>>>);
 
 impl UserNames {
     fn name(&self, uid: u32) -> Box<str> {
+        self.known(uid).unwrap_or_else(|| uid.to_string()).into()
+    }
+
+    pub(super) fn known(&self, uid: u32) -> Option<String> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let names = names.get_or_insert_with(|| {
             let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
             let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
             lines.filter_map(|f| Some((f.get(2)?.parse().ok()?, (*f.first()?).into()))).collect()
         });
-        names.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into())
+        names.get(&uid).map(ToString::to_string)
     }
 }
 
