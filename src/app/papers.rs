@@ -17,6 +17,7 @@ use crate::engine::redact::Include;
 use crate::engine::{Command, Event};
 use crate::model::snapshot::Lock;
 use crate::model::time::Zone;
+use crate::model::verdict::Verdict;
 use crate::platform::environment;
 use eframe::egui::{self, CornerRadius, Frame, Key, Label, Margin, RichText, Stroke, Ui, Vec2};
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ struct Save {
     waiting: bool,
     problem: Option<NotSaved>,
     note: Option<&'static str>,
+    /// How many locks the table shows.
+    rows: Option<usize>,
     focused: bool,
 }
 
@@ -89,6 +92,7 @@ impl Save {
             waiting: false,
             problem: None,
             note: None,
+            rows: None,
             focused: false,
         }
     }
@@ -190,11 +194,7 @@ impl Window {
         let snapshot = self.snapshot.clone()?;
         let locks = match what {
             What::Shown => self.shown_locks(),
-            What::All => {
-                let mut locks: Vec<Arc<Lock>> = snapshot.locks().cloned().collect();
-                locks.sort_by(|a, b| a.path.cmp(&b.path));
-                locks
-            }
+            What::All => return Some(Subject::All(snapshot)),
             _ => self.selection.ids().filter_map(|id| snapshot.lock(id).cloned()).collect(),
         };
         Some(if what == What::Evidence { Subject::Evidence(snapshot, locks) } else { Subject::Table(snapshot, locks) })
@@ -263,9 +263,12 @@ impl Window {
         ui.label(RichText::new("Export").font(tokens::title()));
         ui.label(muted(ui, "As it is now; names are never made into formulas of a spreadsheet."));
         ui.add_space(12.0);
-        let shown = self.listing.rows.iter().filter(|row| matches!(row, Row::Lock(_))).count();
-        let all = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.locks().count());
-        let (chosen, entries) = (self.selection.len(), self.papers.journal.listed().1.len());
+        // The rows keep their places while this is open.
+        let rows = || self.listing.rows.iter().filter(|row| matches!(row, Row::Lock(_))).count();
+        let shown = *save.rows.get_or_insert_with(rows);
+        let counts = self.snapshot.as_ref().map(|snapshot| snapshot.counts);
+        let all = counts.map_or(0, |counts| counts.listed() + counts.of(Verdict::NotALock)) as usize;
+        let (chosen, entries) = (self.selection.len(), self.papers.journal.count());
         for (what, text, number) in [
             (What::Shown, format!("The table as shown: {}, filtered and in its order", count(shown, "lock")), shown),
             (What::All, format!("All of this folder: {}", count(all, "lock")), all),
@@ -390,7 +393,7 @@ impl Window {
         };
         if let Some(note) = note {
             ui.add_space(4.0);
-            let color = Palette::of(ui).verdict(crate::model::verdict::Verdict::Stale);
+            let color = Palette::of(ui).verdict(Verdict::Stale);
             let response = ui.add(Label::new(RichText::new(visible(&note)).color(color)).wrap());
             ui.ctx().accesskit_node_builder(response.id, |node| {
                 node.set_role(egui::Role::Alert);
