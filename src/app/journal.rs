@@ -171,17 +171,11 @@ impl Window {
             let seen = ui.available_height();
             let top = at as f32 * LINE;
             let now = ui.data(|data| data.get_temp::<f32>(list)).unwrap_or(0.0);
-            let need = LINE + if open.is_some() { extra.max(96.0) } else { 0.0 };
-            let target = if top < now + LINE {
-                Some((top - LINE).max(0.0))
-            } else if top + need > now + seen {
-                Some(top + need - seen)
-            } else {
-                None
-            };
-            if let Some(target) = target {
-                scroll = scroll.vertical_scroll_offset(target);
-            }
+            let need = LINE + if open.is_some() { extra.max(96.0) + 12.0 } else { 0.0 };
+            // All of it, and a line above; of what is higher than the list, the beginning.
+            let (least, most) = ((top + need - seen).max(0.0), (top - LINE).max(0.0));
+            let target = if least > most { least.min(top) } else { now.clamp(least, most) };
+            scroll = scroll.vertical_scroll_offset(target);
         }
         let output = scroll.show_viewport(ui, |ui, seen| {
             let total = listed.items.len() as f32 * LINE + extra;

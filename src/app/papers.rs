@@ -240,18 +240,17 @@ impl Window {
         let modal = egui::Modal::new(egui::Id::unique("save")).frame(frame);
         let response = modal.show(ui.ctx(), |ui| {
             ui.set_width(width);
-            let most = (ui.ctx().content_rect().height() - 190.0).max(160.0);
-            egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most).auto_shrink([false, true]).show(
-                ui,
-                |ui| {
-                    if save.what == What::Bundle {
-                        self.bundle_content(ui, &mut save);
-                    } else {
-                        self.export_content(ui, &mut save);
-                    }
-                    self.path_field(ui, &mut save);
-                },
-            );
+            let most = (ui.ctx().content_rect().height() - 260.0).max(120.0);
+            let scroll = egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most);
+            scroll.auto_shrink([false, true]).show(ui, |ui| {
+                ui.spacing_mut().interact_size.y = 24.0;
+                if save.what == What::Bundle {
+                    self.bundle_content(ui, &mut save);
+                } else {
+                    self.export_content(ui, &mut save);
+                }
+            });
+            self.path_field(ui, &mut save);
             open = self.save_buttons(ui, &mut save);
         });
         if open && !response.should_close() {
@@ -344,13 +343,14 @@ impl Window {
         let names = if save.include.names {
             "as they are".to_owned()
         } else {
-            format!("{} and {} by numbers: user-1, host-1", count(users, "name"), count(hosts, "host"))
+            format!("{} and {}, as user-1, host-1 and so on", count(users, "user"), count(hosts, "host"))
         };
         row(ui, "Users, hosts", &names);
-        if let Some((_, told)) = &contents.example {
-            row(ui, "A command", &visible(&super::elided(told, 60)));
+        if let Some((seen, told)) = &contents.example {
+            let text = if seen == told { seen.clone() } else { format!("{}, told as {told}", super::elided(seen, 36)) };
+            row(ui, "A command", &visible(&text));
         }
-        row(ui, "Kept as they are", "the names of locks, folders below a home, PIDs, times");
+        row(ui, "Kept as they are", "the names of locks and folders, PIDs, times, reasons of a force");
         ui.add_space(12.0);
         include_choice(ui, save);
     }
@@ -466,8 +466,8 @@ fn include_choice(ui: &mut Ui, save: &mut Save) {
 }
 
 fn row(ui: &mut Ui, what: &str, text: &str) {
-    ui.horizontal(|ui| {
-        ui.spacing_mut().interact_size.y = 20.0;
+    let row = Vec2::new(ui.available_width(), 20.0);
+    ui.allocate_ui_with_layout(row, egui::Layout::left_to_right(egui::Align::Center), |ui| {
         let size = Vec2::new(120.0, 20.0);
         ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
             ui.set_min_width(120.0);
