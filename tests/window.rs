@@ -366,14 +366,17 @@ fn a_clear_goes_on_in_the_status_bar_when_its_dialog_is_closed() {
 #[test]
 fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     let (directory, mut stage) = stage();
-    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Sweep(_))), "off by default");
+    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Sweep { .. })), "off by default");
     stage.click(Role::Button, "automatic clearing off");
     stage.click(Role::RadioButton, "Clear stale every 10 min");
-    let on = |command: &Command| matches!(command, Command::Sweep(Some(every)) if every.as_secs() == 600);
+    let on = |command: &Command| {
+        matches!(command, Command::Sweep { directory: at, every: Some(every) }
+            if **at == *directory.path() && every.as_secs() == 600)
+    };
     assert!(stage.asked().iter().any(on));
     assert!(!stage.button("Turn off"), "on only when the engine says so");
     let every = std::time::Duration::from_mins(10);
-    stage.tell.send(Event::Sweeping(Some(Sweeping { directory: directory.path().into(), every }))).expect("heard");
+    stage.tell.send(Event::Sweeping(vec![Sweeping { directory: directory.path().into(), every }])).expect("heard");
     stage.harness.run_steps(2);
     assert!(
         stage.shows("Stale locks here are cleared automatically, every 10 min.")
@@ -383,7 +386,7 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
         Act::Cleared { path: "a_all.lock".into(), id: "7".into(), why: "Gone.".into() },
         Act::Spared { path: "a_memory.lock".into() },
     ];
-    stage.tell.send(Event::Swept { acts }).expect("heard");
+    stage.tell.send(Event::Swept { directory: directory.path().into(), acts }).expect("heard");
     stage.harness.run_steps(2);
     assert!(stage.shows("1 lock cleared automatically.") && stage.shows("a_memory.lock: you put it back, so it stays"));
     stage.asked();
@@ -391,8 +394,8 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     stage.harness.run_steps(2);
     assert!(stage.asked().iter().any(|command| matches!(command, Command::Undo { ids } if *ids == ["7"])));
     stage.click(Role::Button, "Turn off");
-    assert!(stage.asked().iter().any(|command| matches!(command, Command::Sweep(None))));
-    stage.tell.send(Event::Sweeping(None)).expect("heard");
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::Sweep { every: None, .. })));
+    stage.tell.send(Event::Sweeping(Vec::new())).expect("heard");
     stage.harness.run_steps(2);
     assert!(!stage.button("Turn off") && stage.button("automatic clearing off"));
 }

@@ -18,15 +18,17 @@ const OF_A_ROW: [Action; 7] = [
 ];
 
 /// Before these a line is drawn: they begin something else.
-const BEGINS: [Action; 10] = [
+const BEGINS: [Action; 12] = [
     Action::Export,
     Action::Quit,
     Action::CopyPath,
     Action::Search,
     Action::OnlyStale,
+    Action::Pause,
     Action::SortVerdict,
     Action::ColumnHolder,
     Action::ThemeSystem,
+    Action::MotionSystem,
     Action::ZoomIn,
     Action::NextStale,
 ];

@@ -3,6 +3,7 @@
 //! Owns: the clap types. Never: does anything.
 
 use crate::inspect::LookOptions;
+use crate::model::ignore::IgnoreRules;
 use crate::model::time::parse_duration;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -31,6 +32,10 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
 const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
     Exit codes: 0 done, 1 refused, still held or timed out, 2 wrong usage, 3 could not look or act.";
+
+const SYSTEM_HELP: &str = "With --system: what lslocks(8) tells, and the paths that it misses. Who waits stands under whom it \
+    waits for. A path that cannot be seen is `?`, with the reason. Looking changes nothing.\n\
+    Exit codes: 0 looked, whatever was found; 2 wrong usage; 3 could not look.";
 
 /// The commands. Without one, the window opens.
 #[derive(Debug, Subcommand)]
@@ -116,15 +121,26 @@ pub struct Look {
     pub filter: Filter,
 }
 
+/// Which subdirectories are looked at.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Subfolders {
+    /// Subdirectories too, but for those that the settings pass over (node_modules, .git/objects and their like).
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// With --recursive: pass over these subdirectories too, written as in a .gitignore; !NAME brings back.
+    #[arg(long, value_name = "RULE", requires = "recursive", value_parser = parse_rule)]
+    pub ignore: Vec<String>,
+}
+
 /// What to show of it.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Filter {
     /// Only the locks of this group.
     #[arg(long, value_name = "ID")]
     pub group: Option<String>,
-    /// Subdirectories too.
-    #[arg(long, short)]
-    pub recursive: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub subfolders: Subfolders,
     /// Also what is called like a lock and is none.
     #[arg(long, short)]
     pub all: bool,
@@ -135,6 +151,7 @@ pub struct Filter {
 
 /// `status`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = SYSTEM_HELP)]
 pub struct Status {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -142,6 +159,12 @@ pub struct Status {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Instead of a directory: every kernel lock of this machine, with path, holders and waiters.
+    #[arg(
+        long,
+        conflicts_with_all = ["directory", "group", "recursive", "ignore", "all", "stale_after", "summary", "csv"],
+    )]
+    pub system: bool,
     /// As CSV, for spreadsheets.
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
@@ -176,6 +199,9 @@ pub struct Clear {
     /// The stale locks of this group.
     #[arg(long, value_name = "ID")]
     pub group: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub subfolders: Subfolders,
     /// Do not ask.
     #[arg(long, short)]
     pub yes: bool,
@@ -260,6 +286,9 @@ pub struct Sweep {
     /// The directory that the lock files are in.
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub subfolders: Subfolders,
     /// How far apart the rounds are; after errors, further.
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub every: Duration,
@@ -277,14 +306,26 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_rule(text: &str) -> Result<String, String> {
+    match &IgnoreRules::new(&[text.to_owned()]).1[..] {
+        [] => Ok(text.to_owned()),
+        [wrong, ..] => Err(wrong.clone()),
+    }
+}
+
+impl Subfolders {
+    /// On top of what the settings say.
+    pub fn onto(&self, settings: LookOptions) -> LookOptions {
+        let ignore = if self.ignore.is_empty() { settings.ignore } else { settings.ignore.with(&self.ignore) };
+        LookOptions { recursive: self.recursive || settings.recursive, ignore, ..settings }
+    }
+}
+
 impl Filter {
     /// How to look, on top of what the settings say.
     pub fn options(&self, settings: LookOptions) -> LookOptions {
-        LookOptions {
-            threshold: self.stale_after.unwrap_or(settings.threshold),
-            recursive: self.recursive || settings.recursive,
-            ..settings
-        }
+        let threshold = self.stale_after.unwrap_or(settings.threshold);
+        LookOptions { threshold, ..self.subfolders.onto(settings) }
     }
 }
 
@@ -332,6 +373,8 @@ mod tests {
             &["status", "--json", "--csv"],
             &["log", "--json", "--csv"],
             &["clear", "--stale", "--group", "a"],
+            &["status", "--ignore", "x"],
+            &["status", "--recursive", "--ignore", "a["],
             &["clear", "x.lock", "--force"],
             &["clear", "x.lock", "--reason", "because"],
             &["wait"],

@@ -11,8 +11,9 @@ use crate::engine::learned;
 use crate::engine::papers::{self, NotSaved};
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{Impact, LookError, LookOptions, impact_of, look, look_after, look_at_one};
+use crate::inspect::{Impact, LookError, LookOptions, MachineError, impact_of, look, look_after, look_at_one};
 use crate::model::holder::Pid;
+use crate::model::machine::MachinePicture;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::time::{Wall, Zone};
 use crate::platform::{Ending, Interrupt, ReadBy, System, environment};
@@ -69,6 +70,10 @@ impl World for Machine {
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
         look_at_one(&self.system, directory, name, &Self::recall(directory, options))
+    }
+
+    fn kernel_locks(&self) -> Result<MachinePicture, MachineError> {
+        crate::inspect::machine(&*self.system, None)
     }
 
     fn recover(&self) {

@@ -9,8 +9,9 @@ use crate::engine::incident::Incident;
 use crate::engine::papers::NotSaved;
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{Impact, LookError, LookOptions};
+use crate::inspect::{Impact, LookError, LookOptions, MachineError};
 use crate::model::holder::Pid;
+use crate::model::machine::MachinePicture;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::time::{Wall, Zone};
 use crate::platform::Ending;
@@ -40,6 +41,11 @@ pub trait World {
     fn look_at_one(
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError>;
+
+    /// All kernel locks of the machine.
+    fn kernel_locks(&self) -> Result<MachinePicture, MachineError> {
+        Err(MachineError::Unsupported)
+    }
 
     /// Goes on with what an earlier Lockscope left half done. Commands that change something begin with it; those that only
     /// look change nothing.

@@ -32,6 +32,18 @@ pub fn home_dir() -> Option<PathBuf> {
     etcetera::home_dir().ok()
 }
 
+/// The user's directories for caches, settings and state; `None` where there is none.
+pub fn user_directories() -> [Option<PathBuf>; 3] {
+    use etcetera::BaseStrategy as _;
+    let Some(strategy) = strategy() else { return [None, None, None] };
+    [Some(strategy.cache_dir()), Some(strategy.config_dir()), strategy.state_dir()]
+}
+
+/// The path that a variable names, if it is set.
+pub fn path_in(variable: &str) -> Option<PathBuf> {
+    from_variable(variable)
+}
+
 /// Whether a display server can be reached at all, by the variables that name one.
 pub fn has_display() -> bool {
     cfg!(not(target_os = "linux"))

@@ -3,6 +3,7 @@
 //! Owns: every byte on stdout. Never: looks at a file; it is given snapshots and outcomes.
 
 pub mod json;
+pub mod system;
 pub mod table;
 pub mod text;
 
