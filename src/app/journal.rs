@@ -20,35 +20,38 @@ impl Window {
         }
         let palette = Palette::of(ui);
         let frame = Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(12, 8));
-        egui::Panel::bottom("journal").resizable(true).default_size(150.0).size_range(80.0..=400.0).frame(frame).show(
-            ui,
-            |ui| {
-                ui.horizontal(|ui| {
-                    ui.label(RichText::new("Journal").font(tokens::strong()));
-                    right_note(
-                        ui,
-                        muted(ui, "every clear, sweep, refusal and undo, on this computer").font(tokens::small()),
-                    );
-                });
-                let journal = self.engine.journal();
-                if journal.is_empty() {
-                    ui.label(muted(ui, "Nothing has been cleared yet."));
-                    return;
-                }
-                let mut undo = None;
-                ScrollArea::vertical().auto_shrink([false, false]).show_rows(ui, 24.0, journal.len(), |ui, range| {
-                    for at in range {
-                        let line = &journal[journal.len() - 1 - at];
-                        if journal_row(ui, line) {
-                            undo = Some(line.id.clone());
-                        }
+        let panel = if tokens::is_small(ui.ctx()) {
+            // No room for both: it takes the table's place.
+            egui::Panel::bottom("small-journal").exact_size(ui.available_height())
+        } else {
+            egui::Panel::bottom("journal").resizable(true).default_size(150.0).size_range(80.0..=400.0)
+        };
+        panel.frame(frame).show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("Journal").font(tokens::strong()));
+                right_note(
+                    ui,
+                    muted(ui, "every clear, sweep, refusal and undo, on this computer").font(tokens::small()),
+                );
+            });
+            let journal = self.engine.journal();
+            if journal.is_empty() {
+                ui.label(muted(ui, "Nothing has been cleared yet."));
+                return;
+            }
+            let mut undo = None;
+            ScrollArea::vertical().auto_shrink([false, false]).show_rows(ui, 24.0, journal.len(), |ui, range| {
+                for at in range {
+                    let line = &journal[journal.len() - 1 - at];
+                    if journal_row(ui, line) {
+                        undo = Some(line.id.clone());
                     }
-                });
-                if let Some(id) = undo {
-                    self.engine.send(Command::Undo { ids: vec![id] });
                 }
-            },
-        );
+            });
+            if let Some(id) = undo {
+                self.engine.send(Command::Undo { ids: vec![id] });
+            }
+        });
     }
 }
 
