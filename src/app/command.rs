@@ -157,6 +157,7 @@ actions! {
     EndHolder(Lock, "End its holder…", "kill terminate process sigterm", [], no_holder_to_end, |w, _| w.ask_to_end_chosen());
     Force(Lock, "Force…", "take away remove anyway", [], not_forcible, |w, _| w.ask_to_force_chosen());
 
+    Details(Lock, "Show its details", "evidence why panel", [], none_chosen, |w, ctx| w.go_to_details(ctx));
     RowMenu(Lock, "Open its menu", "context", [shift(Key::F10).in_list()], none_chosen, |w, _| {
         w.row_menu_by_key = w.selection.cursor;
     });

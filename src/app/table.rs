@@ -429,6 +429,12 @@ impl Table<'_> {
             };
             self.acts.push(Act::Choose(id, reach));
             response.request_focus();
+            if ui.input(|i| i.key_pressed(egui::Key::Enter)) {
+                self.acts.push(Act::Perform(Action::Details));
+            }
+        }
+        if response.double_clicked() {
+            self.acts.push(Act::Perform(Action::Details));
         }
         if response.secondary_clicked() && !selected {
             self.acts.push(Act::Choose(id, Reach::Only));

@@ -101,6 +101,10 @@ pub struct Window {
     pub(super) jump: (String, Duration),
     /// The row where the keyboard stands is to have the focus, once it is drawn.
     pub(super) focus_row: bool,
+    /// The search had the focus in the last frame.
+    pub(super) searching: bool,
+    /// In a small window: the details stand in the table's place.
+    pub(super) show_details: bool,
     /// Where the table is.
     pub(super) middle: Option<egui::Rect>,
 }
@@ -166,6 +170,8 @@ impl Window {
             search_error: None,
             jump: (String::new(), Duration::ZERO),
             focus_row: false,
+            searching: false,
+            show_details: false,
             middle: None,
         };
         window.apply_theme(&cc.egui_ctx);
@@ -266,7 +272,11 @@ impl Window {
             }
             self.listing = listing;
         }
-        if let Some(next) = self.rows.expire(self.now.1, held) {
+        // While nothing can be seen nothing has to fade, and no frame is asked for.
+        let seen = ctx.input(|i| i.viewport().visible()) != Some(false);
+        if let Some(next) = self.rows.expire(self.now.1, held)
+            && seen
+        {
             ctx.request_repaint_after(next);
         }
         if let Some(snapshot) = &newest {
@@ -297,7 +307,7 @@ impl Window {
             let over = i.pointer.hover_pos().is_some_and(|at| area.is_some_and(|area| area.contains(at)));
             over && i.pointer.time_since_last_movement() < HAND.as_secs_f32()
         });
-        if moving {
+        if moving && ctx.input(|i| i.viewport().visible()) != Some(false) {
             ctx.request_repaint_after(HAND);
         }
         self.rows.held_by_hand(moving, self.now.1)
@@ -625,6 +635,10 @@ impl eframe::App for Window {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        // eframe does not come here then; whoever else drives the window need not draw either.
+        if ui.input(|i| i.viewport().visible()) == Some(false) {
+            return;
+        }
         let tab = Self::take_tab(ui);
         self.keys(ui);
         self.take_drops(ui);
