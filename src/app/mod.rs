@@ -34,7 +34,9 @@ mod status;
 mod subfolders;
 mod sweep;
 mod table;
+mod tell;
 mod theme;
+mod timeline;
 mod toast;
 mod tokens;
 mod topbar;
@@ -42,6 +44,7 @@ mod widgets;
 mod window;
 
 pub use display_name::{elided, visible};
+pub use tell::{Chosen, Desktop, Letter, NotificationService};
 pub use window::{Clock, Window};
 
 use crate::engine::settings::Settings;
@@ -106,6 +109,7 @@ pub fn run(options: WindowOptions) -> Result<(), WindowError> {
         }
         let mut window = Window::new(cc, engine, settings, clock);
         window.follow_desktop_theme(&cc.egui_ctx);
+        window.tell_through(&cc.egui_ctx, Box::<NotificationService>::default());
         for notice in notices {
             window.tell(notice);
         }
