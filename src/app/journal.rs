@@ -108,10 +108,14 @@ impl Window {
         }
         let most = (ui.available_height() - 140.0).max(160.0);
         let frame = Frame::new().fill(palette.panel).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 4 });
-        let panel = egui::Panel::bottom("journal")
-            .resizable(true)
-            .default_size((ui.available_height() * 0.4).clamp(160.0, 420.0).min(most));
-        panel.size_range(120.0..=most).frame(frame).show(ui, |ui| {
+        let panel = if tokens::is_small(ui.ctx()) {
+            // No room for both: it takes the table's place.
+            egui::Panel::bottom("small-journal").exact_size(ui.available_height())
+        } else {
+            let usual = (ui.available_height() * 0.4).clamp(160.0, 420.0).min(most);
+            egui::Panel::bottom("journal").resizable(true).default_size(usual).size_range(120.0..=most)
+        };
+        panel.frame(frame).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             self.journal_bar(ui, &mut view);
             journal_chips(ui, &mut view);
