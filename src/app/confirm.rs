@@ -49,6 +49,11 @@ impl Confirm {
         }
     }
 
+    /// It was answered, and its clear runs.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
     /// Compares what was seen with the newest picture, once a picture and not once a frame.
     fn compare(&mut self, snapshot: &Snapshot) {
         if self.generation == Some(snapshot.generation) {

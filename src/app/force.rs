@@ -36,6 +36,11 @@ pub(super) struct ForceDialog {
 }
 
 impl ForceDialog {
+    /// It was answered, and its clear runs.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
     fn new(seen: Arc<Lock>, asks: Asks) -> Self {
         Self { seen, asks, typed: String::new(), reason: String::new(), focused: false, sent: false }
     }

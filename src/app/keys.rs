@@ -114,8 +114,12 @@ impl Window {
             self.query.text.clear();
             self.focus_row = self.selection.cursor.is_some();
         }
-        let in_list = !ui.text_edit_focused() && !egui::Popup::is_any_open(ui.ctx());
-        if in_list {
+        let elsewhere = ui.text_edit_focused() || self.papers.journal.has_keys();
+        let in_list = !elsewhere && !egui::Popup::is_any_open(ui.ctx());
+        self.folder_number_keys(ui);
+        if self.machine.is_open() {
+            self.machine_keys(ui, in_list);
+        } else if in_list {
             self.list_keys(ui);
         }
         // A label's text that is marked is what Ctrl+C means.

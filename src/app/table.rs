@@ -8,7 +8,7 @@ use super::menu::row_menu;
 use super::rows::{Rows, Shown};
 use super::selection::Reach;
 use super::tokens::{self, Palette};
-use super::widgets::{count, cut, from_right};
+use super::widgets::count;
 use super::window::Window;
 use crate::engine::listing::{Group, Listing, Row, SortKey};
 use crate::engine::settings::{Column, ColumnSetting};
@@ -484,7 +484,7 @@ impl Table<'_> {
 }
 
 /// Where a row stands, for screen readers.
-fn place(node: &mut egui::accesskit::Node, rect: Rect, at: usize) {
+pub(super) fn place(node: &mut egui::accesskit::Node, rect: Rect, at: usize) {
     node.set_row_index(at);
     node.set_position_in_set(at + 1);
     node.set_bounds(egui::accesskit::Rect {
@@ -511,8 +511,3 @@ fn row_label(lock: &Lock, moment: &Moment<'_>) -> String {
 
 /// So that the margins of table and panels stay the same.
 pub(super) const PANEL_MARGIN: Margin = Margin::same(16);
-
-/// A line of words at the right end of a row.
-pub(super) fn right_note(ui: &mut Ui, text: RichText) {
-    from_right(ui, |ui| cut(ui, text));
-}

@@ -7,6 +7,7 @@ use super::window::Window;
 use crate::engine::Outcome;
 use crate::engine::sweep::Act;
 use eframe::egui::{self, Align2, CornerRadius, Frame, Label, Margin, RichText, Stroke, Ui, Vec2};
+use std::path::Path;
 use std::time::Duration;
 
 /// A toast without anything refused goes by itself after this.
@@ -47,8 +48,8 @@ impl Toast {
         toast
     }
 
-    /// What automatic clearing did.
-    pub(super) fn swept(acts: Vec<Act>, since: Duration) -> Self {
+    /// What automatic clearing did; `elsewhere` names its folder where that is not the one that is shown.
+    pub(super) fn swept(elsewhere: Option<&Path>, acts: Vec<Act>, since: Duration) -> Self {
         let mut toast = Self { text: String::new(), refusals: Vec::new(), undoable: Vec::new(), since };
         let shown = |path: &std::ffi::OsStr| visible(&path.to_string_lossy());
         let mut going_on = false;
@@ -67,6 +68,9 @@ impl Toast {
             (0, false) => "Automatic clearing left something as it is.".to_owned(),
             (cleared, _) => format!("{} cleared automatically.", count(cleared, "lock")),
         };
+        if let Some(name) = elsewhere.and_then(Path::file_name) {
+            toast.text = format!("{}: {}", visible(&name.to_string_lossy()), toast.text);
+        }
         toast
     }
 

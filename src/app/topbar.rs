@@ -17,6 +17,7 @@ impl Window {
         let palette = Palette::of(ui);
         egui::Panel::top("top-bar").exact_size(tokens::TOP_BAR).frame(widgets::bar(ui, palette.panel)).show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                self.sidebar_button(ui);
                 self.folder_field(ui);
                 if let Some(snapshot) = self.snapshot.clone() {
                     self.watch_state(ui, &snapshot);
@@ -84,6 +85,8 @@ impl Window {
             self.engine.send(Command::StartDemo);
             ui.close();
         }
+        self.subfolder_choice(ui);
+        self.places_menu(ui);
         if !self.settings.recent.is_empty() {
             ui.add_space(4.0);
             ui.label(muted(ui, "Recent").font(tokens::small()));
@@ -118,6 +121,10 @@ impl Window {
     }
 
     fn search_field(&mut self, ui: &mut Ui) {
+        // All the machine's locks have a search of their own.
+        if self.machine.is_open() {
+            return;
+        }
         let palette = Palette::of(ui);
         let frame = Frame::new()
             .fill(palette.background)
@@ -330,7 +337,7 @@ pub(super) fn lost_word(reason: &LostReason) -> &'static str {
 pub(super) fn lost_why(reason: &LostReason) -> String {
     match reason {
         LostReason::Gone => {
-            "It was deleted, moved or unmounted. Lockscope keeps trying and goes on by itself when it is back."
+            "There is no folder at this path: it was deleted, moved or unmounted, or the path is wrong. Lockscope keeps trying and goes on by itself when it is there."
                 .to_owned()
         }
         LostReason::Denied => {

@@ -8,10 +8,13 @@ use super::deeds::why_not_clear;
 use super::dialog::FolderDialog;
 use super::focus::FocusBefore;
 use super::force::ForceDialog;
+use super::machine::MachineView;
 use super::palette::CommandPalette;
+use super::papers::Papers;
 use super::paused::Paused;
 use super::rows::{HAND, Rows};
 use super::selection::{Reach, Selection};
+use super::sidebar::Sidebar;
 use super::theme::Preference;
 use super::toast::Toast;
 use super::tokens::{self, Palette};
@@ -72,8 +75,13 @@ pub struct Window {
     pub(super) bulk_clearable: u32,
     /// How far the clear that runs has got.
     pub(super) clearing: Option<Progress>,
-    /// Automatic clearing, where it is on.
-    pub(super) sweeping: Option<Sweeping>,
+    /// The journal's panel, exports, bundles, and how times are said.
+    pub(super) papers: Papers,
+    /// Where automatic clearing is on.
+    pub(super) sweeping: Vec<Sweeping>,
+    pub(super) sidebar: Sidebar,
+    /// All the machine's kernel locks, where they are shown.
+    pub(super) machine: MachineView,
     title: String,
     pub(super) palette: CommandPalette,
     pub(super) show_shortcuts: bool,
@@ -141,7 +149,10 @@ impl Window {
             last_cleared: Vec::new(),
             bulk_clearable: 0,
             clearing: None,
-            sweeping: None,
+            papers: Papers::default(),
+            sweeping: Vec::new(),
+            sidebar: Sidebar::default(),
+            machine: MachineView::default(),
             title: String::new(),
             palette: CommandPalette::default(),
             show_shortcuts: false,
@@ -161,6 +172,7 @@ impl Window {
         window.apply_zoom(&cc.egui_ctx);
         window.apply_motion(&cc.egui_ctx);
         window.engine.send(Command::ReadJournal);
+        window.engine.send(Command::FindPlaces);
         window.refresh(&cc.egui_ctx);
         window
     }
@@ -188,15 +200,21 @@ impl Window {
 
     /// Watches a directory, and remembers it. A file stands for the directory it is in.
     pub(super) fn open(&mut self, path: PathBuf) {
+        self.prepare_to_open(&path);
+        self.engine.send(Command::Watch(Some(path)));
+    }
+
+    pub(super) fn prepare_to_open(&mut self, path: &Path) {
         self.leave();
         self.wanted = path.parent().zip(path.file_name()).map(|(parent, name)| (parent.to_owned(), name.to_owned()));
         // A question about another directory's locks is void.
         self.confirm = None;
         self.force = None;
         self.selection.clear();
+        self.machine.close();
         self.typing_path = false;
-        self.settings.directory = Some(path.clone());
-        self.engine.send(Command::Watch(Some(path)));
+        self.settings.directory = Some(path.to_owned());
+        self.remember_watched(path.to_owned());
     }
 
     /// Keeps the counts of the directory that is being left, for the list of recent ones.
@@ -213,7 +231,9 @@ impl Window {
     fn refresh(&mut self, ctx: &egui::Context) {
         self.now = (self.clock)();
         let newest = self.engine.snapshot();
+        self.refresh_sidebar(newest.as_deref());
         let newest = self.picture(newest);
+        let turned = self.snapshot.as_ref().map(|s| &s.directory) != newest.as_ref().map(|s| &s.directory);
         let held = self.rows_are_held(ctx);
         if let (Some(old), Some(new)) = (&self.snapshot, &newest)
             && !Arc::ptr_eq(old, new)
@@ -223,7 +243,7 @@ impl Window {
         let listing = if self.paused.is_some() { self.paused_listing(ctx) } else { Some(self.engine.listing()) };
         if let Some(listing) = listing
             && !Arc::ptr_eq(&listing, &self.listing)
-            && (!held || self.listing.rows.is_empty() || listing.query != self.listing.query)
+            && (!held || turned || self.listing.rows.is_empty() || listing.query != self.listing.query)
         {
             if let Some(picture) = &newest {
                 self.rows.listing_changes(&self.listing, &listing, picture);
@@ -334,8 +354,9 @@ impl Window {
             match event {
                 Event::Clearing(progress) => self.clearing = Some(progress),
                 Event::Sweeping(on) => self.sweeping = on,
-                Event::Swept { acts } => {
-                    let toast = Toast::swept(acts, self.now.1);
+                Event::Swept { directory, acts } => {
+                    let elsewhere = self.snapshot.as_ref().is_none_or(|shown| shown.directory != directory);
+                    let toast = Toast::swept(elsewhere.then_some(&*directory), acts, self.now.1);
                     if !toast.undoable().is_empty() {
                         self.last_cleared = toast.undoable();
                     }
@@ -343,8 +364,9 @@ impl Window {
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Cleared { outcomes, left } => {
-                    self.confirm = None;
-                    self.force = None;
+                    // A question that was asked meanwhile, in another folder, stays.
+                    self.confirm.take_if(|confirm| confirm.is_sent());
+                    self.force.take_if(|dialog| dialog.is_sent());
                     self.clearing = None;
                     let toast = Toast::cleared(outcomes, left, self.now.1);
                     self.last_cleared = toast.undoable();
@@ -364,6 +386,9 @@ impl Window {
                 Event::Undone { outcomes } => {
                     self.show_toast(Toast::undone(outcomes, self.now.1));
                     self.engine.send(Command::ReadJournal);
+                }
+                event @ (Event::UndoAsked(..) | Event::Saved(_) | Event::Copied(_) | Event::Previewed(_)) => {
+                    self.hear_papers(ctx, event);
                 }
                 Event::Notice(text) => self.tell(text),
             }
@@ -450,7 +475,12 @@ impl Window {
 
     /// Whether a dialog is open.
     pub(super) fn is_asking(&self) -> bool {
-        self.confirm.is_some() || self.force.is_some() || self.palette.is_open() || self.show_shortcuts
+        self.confirm.is_some()
+            || self.force.is_some()
+            || self.palette.is_open()
+            || self.show_shortcuts
+            || self.papers.is_asking()
+            || self.sidebar.is_asking()
     }
 
     /// A path that is pasted where nothing else takes it is opened.
@@ -466,9 +496,12 @@ impl Window {
     }
 
     fn take_drops(&mut self, ui: &egui::Ui) {
-        let dropped = ui.input(|i| i.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
-        if let Some(path) = dropped.filter(|path| !path.as_os_str().is_empty()) {
-            self.open(path);
+        let dropped: Vec<PathBuf> =
+            ui.input(|i| i.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
+        let mut dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty());
+        if let Some(first) = dropped.next() {
+            self.open(first);
+            self.watch_too(dropped.collect());
         }
     }
 
@@ -578,6 +611,7 @@ impl eframe::App for Window {
         self.refresh(ctx);
         self.hear(ctx);
         self.send_query();
+        self.follow_machine(ctx);
         self.keep_settings(ctx);
     }
 
@@ -591,7 +625,9 @@ impl eframe::App for Window {
         self.take_drops(ui);
         self.top_bar(ui);
         self.status_bar(ui);
+        self.sidebar(ui);
         match self.snapshot.clone() {
+            _ if self.machine.is_open() => self.machine_screen(ui),
             None => self.start_screen(ui),
             Some(snapshot) => {
                 self.chip_bar(ui, &snapshot);
@@ -605,8 +641,10 @@ impl eframe::App for Window {
         }
         self.confirm_dialog(ui);
         self.force_dialog(ui);
+        self.save_dialog(ui);
         self.command_palette(ui);
         self.shortcut_sheet(ui);
+        self.rules_dialog(ui);
         self.toast(ui);
         self.announcements(ui);
         drop_hint(ui);
