@@ -1,11 +1,13 @@
 //! The chips: how many locks have each verdict, and a filter.
 
+use super::focus::follow_focus;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use super::widgets::{self, from_right};
 use super::window::Window;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Verdict;
+use eframe::egui::scroll_area::ScrollBarVisibility;
 use eframe::egui::{self, Align, Color32, CornerRadius, Layout, Stroke, TextFormat, Ui, Vec2};
 
 impl Window {
@@ -16,41 +18,51 @@ impl Window {
             |ui| {
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.spacing_mut().item_spacing.x = 6.0;
-                    if chip(ui, None, "All", snapshot.counts.listed(), self.query.verdicts.is_empty()).clicked() {
-                        self.query.verdicts.clear();
-                    }
-                    const ORDER: [Verdict; 9] = [
-                        Verdict::Held,
-                        Verdict::Stale,
-                        Verdict::Orphaned,
-                        Verdict::Interrupted,
-                        Verdict::Suspect,
-                        Verdict::Idle,
-                        Verdict::Foreign,
-                        Verdict::Unknown,
-                        Verdict::NotALock,
-                    ];
-                    for verdict in ORDER {
-                        let count = snapshot.counts.of(verdict);
-                        let chosen = self.query.verdicts.contains(&verdict);
-                        let hidden = verdict == Verdict::NotALock && !self.query.show_not_locks;
-                        if (count == 0 || hidden) && !chosen {
-                            continue;
-                        }
-                        let color = palette.verdict(verdict);
-                        if chip(ui, Some((Icon::of(verdict), color)), verdict.title(), count, chosen).clicked() {
-                            let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
-                            self.choose_verdict(verdict, several);
-                        }
-                    }
-                    from_right(ui, |ui| {
-                        if ui.available_width() > 190.0 {
-                            self.grouping(ui);
-                        }
+                    let grouping = if ui.available_width() < tokens::NARROW { 0.0 } else { 200.0 };
+                    let room = ui.available_width() - grouping;
+                    // Where they have no room they scroll, and none is out of reach.
+                    let scroll = egui::ScrollArea::horizontal().id_salt("chips").max_width(room);
+                    scroll.scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden).show(ui, |ui| {
+                        self.chips(ui, snapshot);
+                        follow_focus(ui);
                     });
+                    if grouping > 0.0 {
+                        from_right(ui, |ui| self.grouping(ui));
+                    }
                 });
             },
         );
+    }
+
+    fn chips(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
+        let palette = Palette::of(ui);
+        if chip(ui, None, "All", snapshot.counts.listed(), self.query.verdicts.is_empty()).clicked() {
+            self.query.verdicts.clear();
+        }
+        const ORDER: [Verdict; 9] = [
+            Verdict::Held,
+            Verdict::Stale,
+            Verdict::Orphaned,
+            Verdict::Interrupted,
+            Verdict::Suspect,
+            Verdict::Idle,
+            Verdict::Foreign,
+            Verdict::Unknown,
+            Verdict::NotALock,
+        ];
+        for verdict in ORDER {
+            let count = snapshot.counts.of(verdict);
+            let chosen = self.query.verdicts.contains(&verdict);
+            let hidden = verdict == Verdict::NotALock && !self.query.show_not_locks;
+            if (count == 0 || hidden) && !chosen {
+                continue;
+            }
+            let color = palette.verdict(verdict);
+            if chip(ui, Some((Icon::of(verdict), color)), verdict.title(), count, chosen).clicked() {
+                let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
+                self.choose_verdict(verdict, several);
+            }
+        }
     }
 
     fn choose_verdict(&mut self, verdict: Verdict, several: bool) {
