@@ -119,8 +119,10 @@ impl Window {
         ui.add_space(10.0);
         let sentence = RichText::new(visible(&lock.why(&moment))).font(tokens::sentence()).line_height(Some(21.0));
         ui.add(Label::new(sentence).wrap());
+        self.usual_line(ui, lock, snapshot);
         ui.add_space(12.0);
         self.actions(ui, lock);
+        self.tell_button(ui, lock, snapshot);
         self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
         evidence(ui, lock, &moment, &self.papers.zone);

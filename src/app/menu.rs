@@ -8,10 +8,11 @@ use super::window::Window;
 use eframe::egui::{self, RichText, Ui, Vec2};
 
 /// What the menu of a row offers.
-const OF_A_ROW: [Action; 7] = [
+const OF_A_ROW: [Action; 8] = [
     Action::Clear,
     Action::EndHolder,
     Action::Force,
+    Action::TellFree,
     Action::CopyPath,
     Action::CopySentence,
     Action::CopyPid,

@@ -270,6 +270,9 @@ impl egui_table::TableDelegate for Table<'_> {
             });
             lock_cell(ui, lock, column, &moment)
         });
+        if column == Column::Age {
+            self.window.unusual_mark(ui, rect, lock, self.snapshot);
+        }
         self.next_change = match (self.next_change, change) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
