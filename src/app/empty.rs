@@ -213,7 +213,8 @@ impl Window {
                     });
                 }
                 Watching::Live | Watching::Polling(_) if !filtered => {
-                    if widgets::quiet_button(ui, "Show all kernel locks of this machine").clicked() {
+                    let asked = widgets::quiet_button(ui, "Show all kernel locks of this machine").clicked();
+                    if asked {
                         self.show_machine();
                     }
                 }
