@@ -123,7 +123,7 @@ impl Window {
             (many, _) if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", confirm.go.len()),
             _ => format!("Clear {} locks?", confirm.go.len()),
         };
-        ui.label(RichText::new(title).font(tokens::title()));
+        widgets::dialog_title(ui, &title);
         ui.label(muted(
             ui,
             "Everything is checked once more at the moment you confirm. Whatever changed stays. You can undo this.",

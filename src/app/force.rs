@@ -110,7 +110,7 @@ impl Window {
 
     fn force_content(&mut self, ui: &mut Ui, dialog: &mut ForceDialog, snapshot: &Snapshot) -> bool {
         let name = visible(&dialog.seen.display_path());
-        ui.label(RichText::new("Take this lock away by force?").font(tokens::title()));
+        widgets::dialog_title(ui, "Take this lock away by force?");
         let text = "It is not proved stale. If whoever made it still works, two can be in at once, and what they work on can \
                     be lost. Everything is looked at once more; what the kernel says is held, or somebody has open, \
                     stays. The file is kept, and you can undo this.";
@@ -146,7 +146,7 @@ impl Window {
             Some(impact) => format!("End {} (PID {})?", visible(impact.process.name()), impact.process.pid),
             None => "End the holder?".to_owned(),
         };
-        ui.label(RichText::new(title).font(tokens::title()));
+        widgets::dialog_title(ui, &title);
         let text = "It is asked to end (SIGTERM), which lets it tidy up; what it has not saved may be lost. The lock itself \
                     is not touched by this. This cannot be undone.";
         ui.add(Label::new(muted(ui, text)).wrap());

@@ -140,6 +140,10 @@ impl Window {
             acts: Vec::new(),
             next_change: None,
         };
+        ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+            node.set_role(Role::Table);
+            node.set_label("Locks");
+        });
         table.show(ui, &mut view);
         let (acts, next_change) = (view.acts, view.next_change);
         if let Some(next_change) = next_change {
@@ -298,9 +302,9 @@ impl Table<'_> {
             );
         });
         let label = format!("Group {name}, {facts}");
-        row_node(ui, visible_rect, at, &label, false);
+        let pressed = row_node(ui, visible_rect, at, &label, false);
         ui.ctx().accesskit_node_builder(ui.unique_id(), |node| node.set_expanded(!group.folded));
-        if response.clicked() {
+        if response.clicked() || pressed {
             self.acts.push(Act::Fold(group.name.clone()));
         }
     }
@@ -322,8 +326,8 @@ impl Table<'_> {
             let edge = Rect::from_min_size(rect.min, Vec2::new(2.0, rect.height()));
             ui.painter().rect_filled(edge, 0.0, palette.accent);
         }
-        row_node(ui, rect.intersect(ui.clip_rect()), at, &row_label(lock, &self.moment), selected);
-        if response.clicked() {
+        let pressed = row_node(ui, rect.intersect(ui.clip_rect()), at, &row_label(lock, &self.moment), selected);
+        if response.clicked() || pressed {
             let modifiers = ui.input(|i| i.modifiers);
             let reach = match (modifiers.shift, modifiers.command) {
                 (true, _) => Reach::Range,
@@ -358,9 +362,11 @@ impl Table<'_> {
     }
 }
 
-/// One node a row for screen readers; the cells are its children.
-fn row_node(ui: &Ui, rect: Rect, at: usize, label: &str, selected: bool) {
+/// One node a row for screen readers; the cells are its children. Tells whether it was pressed through one.
+fn row_node(ui: &Ui, rect: Rect, at: usize, label: &str, selected: bool) -> bool {
+    use egui::accesskit::Action;
     ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+        node.add_action(Action::Click);
         node.set_role(Role::Row);
         node.set_label(label);
         node.set_selected(selected);
@@ -372,6 +378,7 @@ fn row_node(ui: &Ui, rect: Rect, at: usize, label: &str, selected: bool) {
             y1: f64::from(rect.max.y),
         });
     });
+    ui.input(|i| i.has_accesskit_action_request(ui.unique_id(), Action::Click))
 }
 
 fn row_label(lock: &Lock, moment: &Moment<'_>) -> String {

@@ -135,10 +135,6 @@ impl Window {
                     response.request_focus();
                     self.focus_search = false;
                 }
-                if response.has_focus() && ui.input(|i| i.key_pressed(egui::Key::Escape)) {
-                    self.query.text.clear();
-                    response.surrender_focus();
-                }
                 if self.query.text.is_empty() {
                     let key = RichText::new("/").font(tokens::mono()).color(palette.placeholder);
                     Frame::new()

@@ -14,6 +14,13 @@ pub(super) fn muted(ui: &Ui, text: impl Into<String>) -> RichText {
     RichText::new(text).color(Palette::of(ui).muted)
 }
 
+/// A dialog's title, which is its name for screen readers too.
+pub(super) fn dialog_title(ui: &mut Ui, title: &str) {
+    ui.label(RichText::new(title).font(tokens::title()));
+    // A dialog has a layer of its own, and its node is that layer's.
+    ui.ctx().accesskit_node_builder(ui.layer_id().id, |node| node.set_label(title));
+}
+
 /// The red button.
 pub(super) fn danger_button(ui: &mut Ui, icon: Option<Icon>, text: String, enabled: bool) -> Response {
     let palette = Palette::of(ui);

@@ -391,8 +391,13 @@ impl Window {
             self.selection.all(&self.listing.rows);
         }
         if consume(Modifiers::NONE, Key::Escape) {
-            self.selection.clear();
-            self.toast = None;
+            // The search field has lost the focus to this key by now.
+            if self.query.text.is_empty() {
+                self.selection.clear();
+                self.toast = None;
+            } else {
+                self.query.text.clear();
+            }
         }
         const ALL: isize = isize::MAX / 2;
         for (key, by) in [
@@ -528,6 +533,7 @@ impl eframe::App for Window {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        ui.ctx().accesskit_node_builder(egui::accesskit_root_id(), |node| node.set_label(self.title.as_str()));
         self.keys(ui);
         self.take_drops(ui);
         self.top_bar(ui);

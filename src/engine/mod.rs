@@ -10,6 +10,7 @@ pub mod learned;
 pub mod listing;
 mod session;
 pub mod settings;
+pub mod standin;
 mod store;
 pub mod sweep;
 mod watch;

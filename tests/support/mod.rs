@@ -1,6 +1,8 @@
 //! What several tests share: a machine, a directory, an engine that is waited for by its own signals.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod display;
+
 use crossbeam_channel::{Receiver, bounded};
 use lockscope::engine::settings::Settings;
 use lockscope::engine::{Command, Engine, EngineOptions};
