@@ -24,6 +24,8 @@ impl Window {
         let width = if narrow { 300.0 } else { tokens::SIDE };
         let frame = Frame::new().fill(palette.panel).inner_margin(PANEL_MARGIN);
         egui::Panel::right("detail").default_size(width).size_range(260.0..=520.0).frame(frame).show(ui, |ui| {
+            // Else it would be as wide as its words, and the table beside it would jump.
+            ui.set_min_width(ui.available_width());
             if self.selection.len() > 1 {
                 self.many(ui, snapshot);
                 return;

@@ -103,7 +103,7 @@ impl Canvas {
         painter.destroy();
         // SAFETY: the context is current on this thread.
         assert_eq!(unsafe { self.gl.get_error() }, glow::NO_ERROR);
-        let rgb = image.pixels.iter().flat_map(|pixel| [pixel.r(), pixel.g(), pixel.b()]).collect();
+        let rgb = image.as_raw().as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect();
         Picture { size, rgb }
     }
 }
@@ -112,7 +112,7 @@ impl Picture {
     /// How many colours it has.
     pub(crate) fn colours(&self) -> usize {
         let pixels = self.rgb.as_chunks::<3>().0;
-        pixels.iter().collect::<HashSet<_>>().len()
+        pixels.chunk_by(PartialEq::eq).map(|run| run[0]).collect::<HashSet<_>>().len()
     }
 
     /// Writes it as a PNG with a palette: half the size, and no colour is off by more than an eye can tell.
@@ -127,7 +127,8 @@ impl Picture {
         encoder.set_deflate_compression(png::DeflateCompression::Level(9));
         encoder.set_filter(png::Filter::NoFilter);
         let mut writer = encoder.write_header().expect("written");
-        let indices: Vec<u8> = pixels.iter().map(|pixel| place[pixel]).collect();
+        let runs = pixels.chunk_by(PartialEq::eq);
+        let indices: Vec<u8> = runs.flat_map(|run| std::iter::repeat_n(place[&run[0]], run.len())).collect();
         writer.write_image_data(&indices).expect("written");
     }
 
@@ -141,9 +142,9 @@ impl Picture {
 
 /// At most 256 colours, the frequent ones exactly, and for each colour its place among them.
 fn palette(pixels: &[[u8; 3]]) -> (Vec<[u8; 3]>, HashMap<[u8; 3], u8>) {
-    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
-    pixels.iter().for_each(|pixel| *counts.entry(*pixel).or_default() += 1);
-    let mut colours: Vec<([u8; 3], u32)> = counts.into_iter().collect();
+    let mut counts: HashMap<[u8; 3], usize> = HashMap::new();
+    pixels.chunk_by(PartialEq::eq).for_each(|run| *counts.entry(run[0]).or_default() += run.len());
+    let mut colours: Vec<([u8; 3], usize)> = counts.into_iter().collect();
     colours.sort_by_key(|(colour, count)| (std::cmp::Reverse(*count), *colour));
     let far = |a: &[u8; 3], b: &[u8; 3]| a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum::<u32>();
     // The nearer a colour may be to one that is there already, the more there are: as near as 256 allow.

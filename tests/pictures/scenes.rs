@@ -3,6 +3,7 @@
 use super::made::{Made, NOW, mins, secs};
 use lockscope::engine::settings::{Recent, Settings};
 use lockscope::inspect::{LookOptions, look};
+use lockscope::model::naming::Naming;
 use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watching};
 use lockscope::model::verdict::Verdict;
 use std::ffi::OsStr;
@@ -93,7 +94,7 @@ impl Scene {
                 recent("/var/lib/backup/locks", 0, 0),
             ],
         };
-        Settings { recent, ..Settings::default() }
+        Settings { recent, grouped: !matches!(self, Self::Many), ..Settings::default() }
     }
 }
 
@@ -155,7 +156,7 @@ fn many(count: u32) -> Snapshot {
     let one = Lock::clone(snapshot.find(OsStr::new("0.lock")).expect("listed"));
     let lock = |at: u32| {
         let path = OsStr::new(&format!("job-{at:06}.lock")).into();
-        Some(Arc::new(Lock { id: LockId(at), path, ..one.clone() }))
+        Some(Arc::new(Lock { id: LockId(at), path, naming: Naming::default(), ..one.clone() }))
     };
     let ids: Vec<u32> = (0..count).collect();
     snapshot.chunks = ids.chunks(CHUNK).map(|part| Arc::new(part.iter().map(|at| lock(*at)).collect())).collect();
