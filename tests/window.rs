@@ -2,109 +2,19 @@
 
 mod support;
 
-use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Key, Modifiers, Role};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use lockscope::app::Window;
 use lockscope::engine::bulk::Progress;
-use lockscope::engine::listing::{Query, SortKey};
+use lockscope::engine::listing::SortKey;
 use lockscope::engine::settings::{Recent, Settings};
 use lockscope::engine::sweep::Act;
-use lockscope::engine::{Command, Engine, Event, Outcome, Sweeping};
+use lockscope::engine::{Command, Event, Outcome, Sweeping};
 use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watching};
 use lockscope::model::verdict::Verdict;
 use std::path::Path;
 use std::sync::Arc;
+use support::stage::{Stage, locks, stage};
 use support::{DEAD, Process, look_at, write};
-
-struct Stage {
-    harness: Harness<'static, Window>,
-    commands: Receiver<Command>,
-    tell: Sender<Event>,
-}
-
-impl Stage {
-    fn with(snapshot: Option<Snapshot>, settings: Settings, size: [f32; 2]) -> Self {
-        let query = Query { grouped: settings.grouped, sort: settings.sort, ..Query::default() };
-        let now = snapshot.as_ref().map_or_else(Default::default, |s| (s.taken_at, s.taken_monotonic));
-        let (engine, commands, tell) = Engine::detached(snapshot, &query);
-        let harness = Harness::builder()
-            .with_size(size)
-            .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(move || now)));
-        let mut stage = Self { harness, commands, tell };
-        stage.harness.run_steps(2);
-        stage
-    }
-
-    fn on(snapshot: Snapshot) -> Self {
-        Self::with(Some(snapshot), Settings::default(), [1280.0, 800.0])
-    }
-
-    fn shows(&self, label: &str) -> bool {
-        self.harness.query_all_by_label_contains(label).next().is_some()
-    }
-
-    fn button(&self, label: &str) -> bool {
-        self.harness.query_by_role_and_label(Role::Button, label).is_some()
-    }
-
-    fn click(&mut self, role: Role, label: &str) {
-        self.harness.get_by_role_and_label(role, label).click();
-        self.harness.run_steps(2);
-    }
-
-    /// Clicks the row whose label begins so.
-    fn click_row(&mut self, start: &str) {
-        let rows = self.harness.get_all_by_role(Role::Row);
-        let row =
-            rows.into_iter().find(|row| row.accesskit_node().label().is_some_and(|label| label.starts_with(start)));
-        row.unwrap_or_else(|| panic!("there is a row {start}")).click();
-        self.harness.run_steps(2);
-    }
-
-    fn press(&mut self, key: Key) {
-        self.harness.key_press(key);
-        self.harness.run_steps(2);
-    }
-
-    fn write_into(&mut self, field: &str, words: &str) {
-        self.harness.get_by_role_and_label(Role::TextInput, field).focus();
-        self.harness.run_steps(1);
-        self.harness.get_by_role_and_label(Role::TextInput, field).type_text(words);
-        self.harness.run_steps(2);
-    }
-
-    /// The commands since the last time.
-    fn asked(&self) -> Vec<Command> {
-        self.commands.try_iter().collect()
-    }
-
-    fn last_query(&self) -> Option<Query> {
-        self.asked()
-            .into_iter()
-            .rev()
-            .find_map(|command| if let Command::List(query) = command { Some(query) } else { None })
-    }
-}
-
-/// A directory with a lock of each kind, as it is looked at.
-fn locks(directory: &Path) -> Snapshot {
-    write(directory, "a_memory.lock", format!("{DEAD}\n"), 840);
-    write(directory, "a_all.lock", format!("{DEAD}\n"), 7200);
-    write(directory, "a_messages.lock", "", 100);
-    write(directory, "young.lock", format!("{DEAD}\n"), 60);
-    write(directory, "far.lock", "{\"pid\": 812, \"host\": \"nas2\"}", 7200);
-    write(directory, "garbage.lock", "what is this\n", 7200);
-    write(directory, "mine.pid", format!("{}\n", std::process::id()), 0);
-    look_at(directory)
-}
-
-fn stage() -> (tempfile::TempDir, Stage) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let snapshot = locks(directory.path());
-    (directory, Stage::on(snapshot))
-}
 
 #[test]
 fn chips_count_and_filter() {

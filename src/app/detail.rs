@@ -1,5 +1,6 @@
 //! The side panel: the chosen lock, its sentence, its evidence, its record, and what may be done.
 
+use super::deeds::why_not_clear;
 use super::display_name::visible;
 use super::icons::Icon;
 use super::table::PANEL_MARGIN;
@@ -91,28 +92,12 @@ impl Window {
     }
 
     fn actions(&mut self, ui: &mut Ui, lock: &Lock) {
-        let own_way = lock.own_way().map(|way| format!("{way}."));
-        let reason = match lock.clearing() {
-            Clearing::Bulk | Clearing::ByName => {
-                if widgets::danger_button(ui, None, "Clear…".to_owned(), true).clicked() {
-                    self.ask_to_clear(&[lock.id]);
-                }
-                return;
+        let Some(reason) = why_not_clear(lock) else {
+            let word = if lock.clearing() == Clearing::Repair { "Repair…" } else { "Clear…" };
+            if widgets::danger_button(ui, None, word.to_owned(), true).clicked() {
+                self.ask_to_clear(&[lock.id]);
             }
-            Clearing::Repair => {
-                if widgets::danger_button(ui, None, "Repair…".to_owned(), true).clicked() {
-                    self.ask_to_clear(&[lock.id]);
-                }
-                return;
-            }
-            Clearing::ByItsTool => own_way.as_deref().unwrap_or_default(),
-            Clearing::ForceOnly => match lock.judgement.verdict {
-                Verdict::Held => "It cannot be cleared: a process has it. End that process, or wait for it.",
-                Verdict::Idle => "There is nothing to clear: it blocks nobody, and deleting it is what lets two in.",
-                Verdict::Foreign => "It cannot be cleared from here: look on the computer that made it.",
-                _ => "It cannot be cleared: what is not known to be dead is left alone.",
-            },
-            Clearing::Never => "There is nothing to clear: it is no lock.",
+            return;
         };
         let palette = Palette::of(ui);
         Frame::new()

@@ -105,7 +105,7 @@ impl Window {
     /// Instead of rows.
     pub(super) fn no_rows(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
         let palette = Palette::of(ui);
-        let filtered = !self.query.text.is_empty() || !self.query.verdicts.is_empty();
+        let filtered = self.is_filtered();
         let (icon, title, text) = match &snapshot.watching {
             Watching::Lost(reason) => (Icon::Warning, lost_word(reason).to_owned(), lost_why(reason)),
             Watching::Loading(read) => {
@@ -133,8 +133,7 @@ impl Window {
             ui.label(muted(ui, text));
             ui.add_space(8.0);
             if filtered && ui.button("Show all").clicked() {
-                self.query.text.clear();
-                self.query.verdicts.clear();
+                self.show_all();
             }
             if matches!(snapshot.watching, Watching::Lost(_)) && ui.button("Open folder…").clicked() {
                 self.dialog.open(ui.ctx(), self.now.1);

@@ -41,6 +41,7 @@ icons! {
     ChevronRight = "chevron-right",
     Close = "close",
     Warning = "warning",
+    Menu = "menu",
 }
 
 impl Icon {

@@ -3,16 +3,23 @@
 //! Owns: what is shown and how. Never: touches a file or a process; whatever could take time is the engine's.
 
 mod chips;
+mod command;
 mod confirm;
+mod deeds;
 mod detail;
 mod dialog;
 mod display_name;
 mod empty;
+mod focus;
 mod fonts;
 mod force;
 mod icons;
 mod journal;
+mod keys;
+mod menu;
+mod palette;
 mod selection;
+mod sheet;
 mod status;
 mod sweep;
 mod table;

@@ -1,7 +1,9 @@
 //! The table: one row a lock, under group headings; virtual, so that 100,000 cost what a screenful does.
 
+use super::command::Action;
 use super::display_name::{elided, visible};
 use super::icons::Icon;
+use super::menu::row_menu;
 use super::selection::Reach;
 use super::tokens::{self, Palette};
 use super::widgets::{count, cut, from_right};
@@ -41,9 +43,8 @@ fn is_number(column: Column) -> bool {
 enum Act {
     Sort(SortKey),
     Choose(LockId, Reach),
-    Clear(LockId),
-    Fold(String),
-    Copy(String),
+    Fold(String, bool),
+    Perform(Action),
 }
 
 struct Table<'a> {
@@ -69,7 +70,7 @@ impl Window {
         });
     }
 
-    fn shown_columns(&self) -> Vec<ColumnSetting> {
+    pub(super) fn shown_columns(&self) -> Vec<ColumnSetting> {
         let known = |column| self.settings.columns.iter().find(|setting| setting.column == column);
         COLUMNS
             .iter()
@@ -78,21 +79,6 @@ impl Window {
                 None => ColumnSetting { column: *column, width: *width, shown: true },
             })
             .collect()
-    }
-
-    /// Which columns are shown, for the menu.
-    pub(super) fn column_choice(&mut self, ui: &mut Ui) {
-        let mut settings = self.shown_columns();
-        let mut changed = false;
-        for setting in &mut settings {
-            // Verdict and name are the point of the table.
-            let fixed = matches!(setting.column, Column::Verdict | Column::Lock);
-            let checkbox = egui::Checkbox::new(&mut setting.shown, design(setting.column).0);
-            changed |= ui.add_enabled(!fixed, checkbox).changed();
-        }
-        if changed {
-            self.settings.columns = settings;
-        }
     }
 
     fn table(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
@@ -171,26 +157,13 @@ impl Window {
 
     fn act(&mut self, ui: &Ui, act: Act) {
         match act {
-            Act::Sort(key) if self.settings.sort == key => {
-                self.settings.sort_descending = !self.settings.sort_descending;
-            }
-            Act::Sort(key) => {
-                self.settings.sort = key;
-                self.settings.sort_descending = matches!(key, SortKey::Age | SortKey::Waiting);
-            }
+            Act::Sort(key) => self.sort_by(key),
             Act::Choose(id, reach) => {
                 let listing = std::sync::Arc::clone(&self.listing);
                 self.selection.choose(id, reach, &listing.rows);
             }
-            Act::Clear(id) => self.ask_to_clear(&[id]),
-            Act::Fold(name) => {
-                if let Some(at) = self.query.folded.iter().position(|folded| *folded == name) {
-                    self.query.folded.remove(at);
-                } else {
-                    self.query.folded.push(name);
-                }
-            }
-            Act::Copy(text) => ui.ctx().copy_text(text),
+            Act::Fold(name, folded) => self.fold(name, folded),
+            Act::Perform(action) => self.perform(ui.ctx(), action),
         }
     }
 }
@@ -305,7 +278,7 @@ impl Table<'_> {
         let pressed = row_node(ui, visible_rect, at, &label, false);
         ui.ctx().accesskit_node_builder(ui.unique_id(), |node| node.set_expanded(!group.folded));
         if response.clicked() || pressed {
-            self.acts.push(Act::Fold(group.name.clone()));
+            self.acts.push(Act::Fold(group.name.clone(), !group.folded));
         }
     }
 
@@ -339,26 +312,7 @@ impl Table<'_> {
         if response.secondary_clicked() && !selected {
             self.acts.push(Act::Choose(id, Reach::Only));
         }
-        response.context_menu(|ui| {
-            if ui.add_enabled(lock.is_clearable(), egui::Button::new("Clear…")).clicked() {
-                self.acts.push(Act::Clear(id));
-                ui.close();
-            }
-            if ui.button("Copy path").clicked() {
-                self.acts.push(Act::Copy(self.snapshot.full_path(lock).to_string_lossy().into_owned()));
-                ui.close();
-            }
-            if let Some(pid) = lock.holder().map(|(p, _)| p.pid).or_else(|| lock.facts.reading.record()?.pid)
-                && ui.button(format!("Copy PID {pid}")).clicked()
-            {
-                self.acts.push(Act::Copy(pid.to_string()));
-                ui.close();
-            }
-            if ui.button("Copy the sentence").clicked() {
-                self.acts.push(Act::Copy(lock.why(&self.moment)));
-                ui.close();
-            }
-        });
+        response.context_menu(|ui| self.acts.extend(row_menu(ui, self.window).map(Act::Perform)));
     }
 }
 

@@ -175,6 +175,8 @@ pub(super) fn install(ctx: &egui::Context) {
         options.fallback_theme = Theme::Dark;
         // A slip of the finger must not close the window of somebody under pressure.
         options.quit_shortcuts.clear();
+        // Our own commands zoom, and remember it.
+        options.zoom_with_keyboard = false;
     });
 }
 

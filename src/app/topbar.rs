@@ -1,12 +1,13 @@
 //! The top bar: which folder, whether it is live, search, and the one red button.
 
+use super::command::Action;
 use super::display_name::{elided, short_path};
 use super::icons::Icon;
+use super::keys::Chord;
 use super::tokens::{self, Palette};
 use super::widgets::{self, from_right, muted};
 use super::window::{Window, typed_path};
 use crate::engine::Command;
-use crate::engine::settings::ThemeChoice;
 use crate::model::snapshot::{LostReason, PollingReason, Snapshot, Watching};
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Align, CornerRadius, Frame, Layout, Margin, RichText, Sense, Stroke, TextEdit, Ui, Vec2};
@@ -22,7 +23,8 @@ impl Window {
                 }
                 from_right(ui, |ui| {
                     self.clear_stale_button(ui);
-                    self.theme_menu(ui);
+                    self.menu_button(ui);
+                    self.palette_button(ui);
                     self.search_field(ui);
                 });
             });
@@ -55,8 +57,11 @@ impl Window {
             Some(snapshot) => response.on_hover_text(super::visible(&snapshot.directory.to_string_lossy())),
             None => response,
         };
-        egui::Popup::menu(&response)
-            .width(width.max(360.0))
+        let mut menu = egui::Popup::menu(&response);
+        if self.typing_path && self.snapshot.is_some() {
+            menu = menu.open_memory(egui::SetOpenCommand::Bool(true));
+        }
+        menu.width(width.max(360.0))
             .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
             .show(|ui| self.folder_menu(ui));
     }
@@ -137,10 +142,12 @@ impl Window {
                 }
                 if self.query.text.is_empty() {
                     let key = RichText::new("/").font(tokens::mono()).color(palette.placeholder);
+                    // As high as its letter, not as a control.
+                    ui.spacing_mut().interact_size.y = 16.0;
                     Frame::new()
                         .stroke(Stroke::new(1.0, palette.line))
                         .corner_radius(CornerRadius::same(3))
-                        .inner_margin(Margin::symmetric(5, 0))
+                        .inner_margin(Margin::symmetric(5, 1))
                         .show(ui, |ui| ui.add(egui::Label::new(key).selectable(false)));
                 } else {
                     let close = egui::Button::image(Icon::Close.image(palette.muted)).frame(false);
@@ -154,30 +161,13 @@ impl Window {
         });
     }
 
-    fn theme_menu(&mut self, ui: &mut Ui) {
-        let response = widgets::quiet_button(ui, "View");
-        egui::Popup::menu(&response).show(|ui| {
-            for (choice, text) in [
-                (ThemeChoice::System, "Theme: as the desktop"),
-                (ThemeChoice::Light, "Theme: light"),
-                (ThemeChoice::Dark, "Theme: dark"),
-            ] {
-                if ui.radio(self.settings.theme == choice, text).clicked() {
-                    self.settings.theme = choice;
-                    self.apply_theme(ui.ctx());
-                    ui.close();
-                }
-            }
-            ui.separator();
-            ui.checkbox(&mut self.settings.grouped, "Grouped by conversation");
-            ui.checkbox(&mut self.query.show_not_locks, "Show what is no lock");
-            if ui.checkbox(&mut self.show_journal, "Journal").clicked() {
-                self.engine.send(Command::ReadJournal);
-            }
-            ui.separator();
-            ui.label(muted(ui, "Columns").font(tokens::small()));
-            self.column_choice(ui);
-        });
+    fn palette_button(&mut self, ui: &mut Ui) {
+        let text = Action::Palette.command().chords.first().copied().map(Chord::shown).unwrap_or_default();
+        let response = widgets::quiet_button(ui, &text);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, Action::Palette.command().title));
+        if response.on_hover_text(Action::Palette.command().title).clicked() {
+            self.perform(ui.ctx(), Action::Palette);
+        }
     }
 
     fn clear_stale_button(&mut self, ui: &mut Ui) {

@@ -3,8 +3,11 @@
 //! Owns: [`Window`]. The views are in their own files and draw from it. Never: asks a clock or a file itself.
 
 use super::confirm::Confirm;
+use super::deeds::why_not_clear;
 use super::dialog::FolderDialog;
+use super::focus::FocusBefore;
 use super::force::ForceDialog;
+use super::palette::CommandPalette;
 use super::selection::{Reach, Selection};
 use super::toast::Toast;
 use super::tokens::{self, Palette};
@@ -16,7 +19,7 @@ use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::model::verdict::{Clearing, Verdict};
 use crate::platform::environment;
-use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+use eframe::egui;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +69,9 @@ pub struct Window {
     /// Automatic clearing, where it is on.
     pub(super) sweeping: Option<Sweeping>,
     title: String,
+    pub(super) palette: CommandPalette,
+    pub(super) show_shortcuts: bool,
+    pub(super) focus: FocusBefore,
 }
 
 impl Window {
@@ -113,8 +119,12 @@ impl Window {
             clearing: None,
             sweeping: None,
             title: String::new(),
+            palette: CommandPalette::default(),
+            show_shortcuts: false,
+            focus: FocusBefore::default(),
         };
         window.apply_theme(&cc.egui_ctx);
+        window.apply_zoom(&cc.egui_ctx);
         window.engine.send(Command::ReadJournal);
         window.refresh(&cc.egui_ctx);
         window
@@ -133,6 +143,12 @@ impl Window {
             ThemeChoice::Light => ctx.set_theme(egui::Theme::Light),
             ThemeChoice::Dark => ctx.set_theme(egui::Theme::Dark),
         }
+    }
+
+    /// How many rows a page is.
+    #[expect(clippy::unused_self, reason = "what is drawn will tell")]
+    pub(super) fn page_rows(&self) -> isize {
+        15
     }
 
     /// Watches a directory, and remembers it. A file stands for the directory it is in.
@@ -310,16 +326,15 @@ impl Window {
             [one] => {
                 let name = super::visible(&one.display_path());
                 let verdict = one.judgement.verdict.title().to_lowercase();
-                let why = one.own_way().unwrap_or_else(|| "it cannot be cleared".to_owned());
-                self.toast = Some(Toast::said(format!("{name} is {verdict}: {why}."), self.now.1));
+                let why = why_not_clear(one).unwrap_or_default();
+                self.say(format!("{name} is {verdict}. {why}"));
                 None
             }
             _ => {
                 let (go, stay): (Vec<_>, Vec<_>) =
                     locks.into_iter().partition(|lock| lock.is_bulk_clearable(&snapshot.sight));
                 if go.is_empty() {
-                    let text = "None of these may be cleared together: only what is stale can.".to_owned();
-                    self.toast = Some(Toast::said(text, self.now.1));
+                    self.say("None of these may be cleared together: only what is stale can.".to_owned());
                 }
                 (!go.is_empty()).then(|| Confirm::of(go, stay))
             }
@@ -355,71 +370,13 @@ impl Window {
         self.toast = None;
     }
 
-    /// Whether a question is open.
-    fn is_asking(&self) -> bool {
-        self.confirm.is_some() || self.force.is_some()
+    /// Whether a dialog is open.
+    pub(super) fn is_asking(&self) -> bool {
+        self.confirm.is_some() || self.force.is_some() || self.palette.is_open() || self.show_shortcuts
     }
 
-    fn keys(&mut self, ui: &egui::Ui) {
-        if self.is_asking() {
-            return;
-        }
-        let consume = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
-        if consume(Modifiers::COMMAND, Key::O) {
-            self.dialog.open(ui.ctx(), self.now.1);
-        }
-        if consume(Modifiers::NONE, Key::F5) || consume(Modifiers::COMMAND, Key::R) {
-            self.engine.send(Command::Rescan);
-        }
-        if consume(Modifiers::COMMAND, Key::F) {
-            self.focus_search = true;
-        }
-        if ui.text_edit_focused() || egui::Popup::is_any_open(ui.ctx()) {
-            return;
-        }
-        if consume(Modifiers::COMMAND, Key::Z) {
-            self.undo_last();
-        }
-        if consume(Modifiers::NONE, Key::Slash) {
-            self.focus_search = true;
-        }
-        if consume(Modifiers::NONE, Key::Delete) {
-            let ids: Vec<LockId> = self.selection.ids().collect();
-            self.ask_to_clear(&ids);
-        }
-        if consume(Modifiers::COMMAND, Key::A) {
-            self.selection.all(&self.listing.rows);
-        }
-        if consume(Modifiers::NONE, Key::Escape) {
-            // The search field has lost the focus to this key by now.
-            if self.query.text.is_empty() {
-                self.selection.clear();
-                self.toast = None;
-            } else {
-                self.query.text.clear();
-            }
-        }
-        const ALL: isize = isize::MAX / 2;
-        for (key, by) in [
-            (Key::ArrowDown, 1),
-            (Key::ArrowUp, -1),
-            (Key::PageDown, 15),
-            (Key::PageUp, -15),
-            (Key::End, ALL),
-            (Key::Home, -ALL),
-        ] {
-            let reach = if consume(Modifiers::SHIFT, key) {
-                Reach::Range
-            } else if consume(Modifiers::NONE, key) {
-                Reach::Only
-            } else {
-                continue;
-            };
-            if let Some((id, row)) = self.selection.moved(by, &self.listing.rows) {
-                self.selection.choose(id, reach, &self.listing.rows);
-                self.scroll_to = Some(row);
-            }
-        }
+    /// A path that is pasted where nothing else takes it is opened.
+    pub(super) fn take_paste(&mut self, ui: &egui::Ui) {
         let pasted = ui.input(|i| {
             i.events
                 .iter()
@@ -448,7 +405,8 @@ impl Window {
     }
 
     fn keep_settings(&mut self, ctx: &egui::Context) {
-        if let Some(size) = ctx.input(|i| i.viewport().inner_rect).map(|rect| rect.size()) {
+        // In points as they are before any zoom, which is how the next window asks for its size.
+        if let Some(size) = ctx.input(|i| i.viewport().inner_rect).map(|rect| rect.size() * ctx.zoom_factor()) {
             self.settings.window_size = (size.x.round(), size.y.round());
         }
         if self.settings == self.saved {
@@ -551,8 +509,11 @@ impl eframe::App for Window {
         }
         self.confirm_dialog(ui);
         self.force_dialog(ui);
+        self.command_palette(ui);
+        self.shortcut_sheet(ui);
         self.toast(ui);
         drop_hint(ui);
+        self.give_focus_back(ui.ctx());
         self.send_query();
     }
 }

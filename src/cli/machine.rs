@@ -37,7 +37,7 @@ impl Machine {
     /// With the machine's ways and what is remembered.
     pub fn new(system: Arc<dyn System>, settings: Settings) -> Self {
         // One command is one confirmation.
-        let workplace = Workplace::usual(Arc::clone(&system)).map(|usual| usual.for_one_confirmation());
+        let workplace = crate::lock::usual_workplace(Arc::clone(&system)).map(|usual| usual.for_one_confirmation());
         Self { system, settings, workplace, interrupt: OnceLock::new() }
     }
 

@@ -103,6 +103,8 @@ pub struct Settings {
     pub existence_lock_directories: Vec<PathBuf>,
     /// How Lockscope takes locks itself: `lockscope run`.
     pub locks: LockConfig,
+    /// How large everything is shown, 100 to 300.
+    pub zoom_percent: u16,
 }
 
 impl Default for Settings {
@@ -122,6 +124,7 @@ impl Default for Settings {
             kernel_lock_directories: Vec::new(),
             existence_lock_directories: Vec::new(),
             locks: LockConfig::default(),
+            zoom_percent: 100,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::sweep::{Act, Hands, PutBack, Sweep};
 use super::{Command, EngineOptions, Event, JournalLine, Outcome, Shared, Sweeping};
 use crate::clear::{self, Consent, Reason, Workplace};
 use crate::inspect::{LookOptions, impact_of};
+use crate::lock;
 use crate::model::holder::{Pid, ProcessFacts};
 use crate::model::snapshot::{Lock, Watching};
 use crate::model::time::say_duration;
@@ -98,7 +99,7 @@ impl Worker {
         (commands, alive): (Sender<Command>, Sender<()>),
     ) -> Sender<Job> {
         let (jobs, received) = unbounded();
-        let workplace = options.state_dir.as_ref().map(|state| Workplace::new(Arc::clone(&options.system), state));
+        let workplace = options.state_dir.as_ref().map(|state| lock::workplace(Arc::clone(&options.system), state));
         let system = Arc::clone(&options.system);
         let config_dir = options.config_dir.clone();
         let mut worker = Self {

@@ -266,11 +266,11 @@ use portable::Portable as ThisMachine;
 pub use portable::own::{private_directory, random, runtime_directory, sync_directory};
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
-pub use linux::child::{Ended, Prepared, Running, Signals, prepare, start};
+pub use linux::child::{Ended, Prepared, Running, Signals, prepare};
 #[cfg(all(feature = "cli", target_os = "linux"))]
 pub use linux::interrupt::Interrupt;
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
-pub use portable::child::{Ended, Prepared, Running, Signals, prepare, start};
+pub use portable::child::{Ended, Prepared, Running, Signals, prepare};
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
 pub use portable::own::Interrupt;
 

@@ -18,8 +18,6 @@ use std::sync::Arc;
 pub(crate) enum Step {
     /// A click on the button with these words.
     Button(&'static str),
-    /// A click on the check box with these words.
-    Check(&'static str),
     /// A click on the row whose words begin so.
     Row(&'static str),
     /// A key.
@@ -77,8 +75,10 @@ impl Stage {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Button(words) => self.click(Role::Button, words),
-            Step::Check(words) => self.click(Role::CheckBox, words),
+            Step::Button(words) => {
+                let found = self.harness.query_by_role_and_label(Role::Button, words);
+                found.unwrap_or_else(|| panic!("{}: there is a button {words}", self.name)).click();
+            }
             Step::Row(start) => {
                 let rows = self.harness.get_all_by_role(Role::Row);
                 let begins = |label: String| label.starts_with(start);
@@ -97,12 +97,6 @@ impl Stage {
             Step::Becomes(scene) => self.engine.show(scene.snapshot().expect("a directory")),
         }
         self.settle();
-    }
-
-    fn click(&mut self, role: Role, words: &str) {
-        let name = self.name;
-        let found = self.harness.query_by_role_and_label(role, words);
-        found.unwrap_or_else(|| panic!("{name}: there is a {role:?} called {words}")).click();
     }
 
     /// Whether these words are there, for eyes or for a screen reader.

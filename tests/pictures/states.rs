@@ -30,8 +30,6 @@ const fn state(name: &'static str, scene: Scene, steps: &'static [Step], shows: 
     State { name, scene, size: USUAL, scale: 1.0, steps, shows }
 }
 
-const ESCAPE: Step = Press(Modifiers::NONE, Key::Escape);
-
 /// All of them, in the order of docs/WINDOW.md.
 pub(crate) const STATES: &[State] = &[
     state("main", Chat, &[], &["Clear stale (3)…"]),
@@ -78,10 +76,13 @@ pub(crate) const STATES: &[State] = &[
         &["3 locks cleared. Each was checked again first.", "Undo"],
     ),
     state("refused", Chat, &[Tell(one_refused)], &["2 locks cleared, 1 refused."]),
-    state("journal", ChatCleared, &[Journal(journal), Button("View"), Check("Journal"), ESCAPE], &["put back"]),
+    state("journal", ChatCleared, &[Journal(journal), Press(Modifiers::COMMAND, Key::J)], &["put back"]),
     state("search", Chat, &[Write("Search", "verdict:held user:chat")], &["Held, thumbnails.lock"]),
     state("nothing-matches", Chat, &[Write("Search", "verdict:stale postgres")], &["Nothing matches", "Show all"]),
     state("many-chosen", Chat, &[Press(Modifiers::COMMAND, Key::A)], &["13 locks chosen"]),
+    state("palette", Chat, &[Press(Modifiers::COMMAND, Key::K)], &["Find a command, a lock or a folder"]),
+    state("shortcuts", Chat, &[Press(Modifiers::NONE, Key::F1)], &["Shortcuts", "Undo the last clear"]),
+    state("menu", Chat, &[Button("Menu")], &["Open folder…"]),
     state("names", Hostile, &[Row("Stale, invoice\\u{202e}fdp.lock")], &["two\\nlines.lock"]),
     state("hundred-thousand", Many, &[], &["Clear stale (100000)…"]),
     state("empty", Empty, &[], &["No lock files here"]),

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 pub mod display;
+#[cfg(feature = "gui")]
+pub mod stage;
 
 use crossbeam_channel::{Receiver, bounded};
 use lockscope::engine::settings::Settings;
