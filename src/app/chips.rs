@@ -8,6 +8,18 @@ use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Align, Color32, CornerRadius, Layout, Stroke, TextFormat, Ui, Vec2};
 
+const ORDER: [Verdict; 9] = [
+    Verdict::Held,
+    Verdict::Stale,
+    Verdict::Orphaned,
+    Verdict::Interrupted,
+    Verdict::Suspect,
+    Verdict::Idle,
+    Verdict::Foreign,
+    Verdict::Unknown,
+    Verdict::NotALock,
+];
+
 impl Window {
     pub(super) fn chip_bar(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
         let palette = Palette::of(ui);
@@ -15,30 +27,23 @@ impl Window {
             ui,
             |ui| {
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    ui.spacing_mut().item_spacing.x = 6.0;
-                    if chip(ui, None, "All", snapshot.counts.listed(), self.query.verdicts.is_empty()).clicked() {
+                    ui.spacing_mut().item_spacing.x = CHIP_GAP;
+                    let counts = &snapshot.counts;
+                    let shown: Vec<Verdict> = ORDER.into_iter().filter(|v| self.has_chip(*v, counts.of(*v))).collect();
+                    let all = (None, "All", counts.listed());
+                    let spoken = shown.iter().map(|v| (Some(*v), v.title(), counts.of(*v)));
+                    // Where not all have room, the icons stand for the words, which show on hover.
+                    let room = [all].into_iter().chain(spoken).map(|(_, word, count)| chip_width(ui, word, count));
+                    let with_words = room.sum::<f32>() <= ui.available_width();
+                    let chosen = self.query.verdicts.is_empty();
+                    if chip(ui, None, "All", counts.listed(), chosen, true).clicked() {
                         self.query.verdicts.clear();
                     }
-                    const ORDER: [Verdict; 9] = [
-                        Verdict::Held,
-                        Verdict::Stale,
-                        Verdict::Orphaned,
-                        Verdict::Interrupted,
-                        Verdict::Suspect,
-                        Verdict::Idle,
-                        Verdict::Foreign,
-                        Verdict::Unknown,
-                        Verdict::NotALock,
-                    ];
-                    for verdict in ORDER {
-                        let count = snapshot.counts.of(verdict);
+                    for verdict in shown {
                         let chosen = self.query.verdicts.contains(&verdict);
-                        let hidden = verdict == Verdict::NotALock && !self.query.show_not_locks;
-                        if (count == 0 || hidden) && !chosen {
-                            continue;
-                        }
-                        let color = palette.verdict(verdict);
-                        if chip(ui, Some((Icon::of(verdict), color)), verdict.title(), count, chosen).clicked() {
+                        let icon = Some((Icon::of(verdict), palette.verdict(verdict)));
+                        let words = with_words || chosen;
+                        if chip(ui, icon, verdict.title(), counts.of(verdict), chosen, words).clicked() {
                             let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
                             self.choose_verdict(verdict, several);
                         }
@@ -51,6 +56,11 @@ impl Window {
                 });
             },
         );
+    }
+
+    fn has_chip(&self, verdict: Verdict, count: u32) -> bool {
+        let hidden = verdict == Verdict::NotALock && !self.query.show_not_locks;
+        (count > 0 && !hidden) || self.query.verdicts.contains(&verdict)
     }
 
     fn choose_verdict(&mut self, verdict: Verdict, several: bool) {
@@ -80,12 +90,26 @@ impl Window {
     }
 }
 
-fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool) -> egui::Response {
+const CHIP_PADDING: f32 = 9.0;
+const CHIP_GAP: f32 = 6.0;
+
+/// How much room a chip takes with its word, icon and the gap to the next.
+fn chip_width(ui: &Ui, word: &str, count: u32) -> f32 {
+    let width = |text: String, font| ui.painter().layout_no_wrap(text, font, Color32::WHITE).size().x;
+    let words = width(word.to_owned(), tokens::body()) + width(count.to_string(), tokens::strong());
+    words + tokens::ICON + 2.0 * CHIP_PADDING + 3.0 * CHIP_GAP
+}
+
+fn chip(
+    ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool, with_word: bool,
+) -> egui::Response {
     let palette = Palette::of(ui);
     let mut job = egui::text::LayoutJob::default();
     let format = |font, color| TextFormat { font_id: font, color, valign: Align::Center, ..Default::default() };
-    job.append(word, 0.0, format(tokens::body(), if chosen { palette.text } else { palette.muted }));
-    job.append(&count.to_string(), 6.0, format(tokens::strong(), palette.text));
+    if with_word {
+        job.append(word, 0.0, format(tokens::body(), if chosen { palette.text } else { palette.muted }));
+    }
+    job.append(&count.to_string(), if with_word { CHIP_GAP } else { 0.0 }, format(tokens::strong(), palette.text));
     let button = match icon {
         Some((icon, color)) => egui::Button::image_and_text(icon.image(color), job),
         None => egui::Button::new(job),
@@ -94,15 +118,15 @@ fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chos
         .fill(if chosen { palette.selection } else { palette.background })
         .stroke(Stroke::new(1.0, if chosen { palette.accent } else { palette.line }))
         .corner_radius(CornerRadius::same(13))
-        .gap(6.0)
+        .gap(CHIP_GAP)
         .min_size(Vec2::new(0.0, 26.0));
     let response = ui
         .scope(|ui| {
-            ui.spacing_mut().button_padding = Vec2::new(9.0, 3.0);
+            ui.spacing_mut().button_padding = Vec2::new(CHIP_PADDING, 3.0);
             ui.spacing_mut().interact_size.y = 26.0;
             ui.add(button)
         })
         .inner;
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, format!("{word} {count}")));
-    response
+    if with_word { response } else { response.on_hover_text(word) }
 }

@@ -124,6 +124,37 @@ fn a_mouse_and_a_keyboard_clear_a_stale_lock_and_put_it_back() {
     assert_eq!(std::fs::read(&lock).expect("it is back"), record);
 }
 
+/// The path that docs/WINDOW.md tells a newcomer, with the mouse alone.
+#[test]
+fn a_newcomer_clears_the_demos_stuck_lock_in_three_clicks() {
+    if !can_run("the newcomer's path under a real mouse") {
+        return;
+    }
+    let (mut session, directory) = demo();
+    let lock = directory.join("a41f9_memory.lock");
+    session.see(json!({"role": "push button", "name": "Clear stale (3)…"}));
+    let start = std::time::Instant::now();
+    session.click(row("Stale, a41f9_memory.lock"));
+    session.see(json!({"starts": "Owner PID ", "holds": "is gone: no such process"}));
+    session.click(button("Clear…"));
+    session.click(button("Clear 1 lock"));
+    until("the file is gone", || !lock.exists());
+    println!("three clicks and what they wait for took {} ms", start.elapsed().as_millis());
+    session.see(json!({"starts": "1 lock cleared."}));
+    session.click(json!({"role": "push button", "starts": "Undo"}));
+    until("the file is back", || lock.exists());
+}
+
+/// A desktop finds the program by it.
+#[test]
+fn the_desktop_entry_is_valid() {
+    let entry = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lockscope.desktop");
+    match std::process::Command::new("desktop-file-validate").arg(entry).output() {
+        Ok(said) => assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout)),
+        Err(error) => println!("not run: the desktop entry's check: desktop-file-validate: {error}"),
+    }
+}
+
 #[test]
 fn folders_and_files_are_dropped_as_from_a_file_manager() {
     if !can_run("a real drop of a folder") {

@@ -55,9 +55,9 @@ impl Scene {
             }
             Self::ChatCleared => {
                 let mut cleared = chat();
-                ["a41f9_memory.lock", "b7702_all.lock", "b7702_uploaded_documents_list.lock"]
-                    .iter()
-                    .for_each(|name| cleared.remove(at(name)));
+                for name in ["a41f9_memory.lock", "b7702_all.lock", "b7702_uploaded_documents_list.lock"] {
+                    cleared.remove(at(name));
+                }
                 Some(Snapshot { generation: 2, ..seen(&cleared, CHAT) })
             }
             Self::Split => {
@@ -160,7 +160,9 @@ fn many(count: u32) -> Snapshot {
     };
     let ids: Vec<u32> = (0..count).collect();
     snapshot.chunks = ids.chunks(CHUNK).map(|part| Arc::new(part.iter().map(|at| lock(*at)).collect())).collect();
-    (1..count).for_each(|_| snapshot.counts.add(Verdict::Stale));
+    for _ in 1..count {
+        snapshot.counts.add(Verdict::Stale);
+    }
     snapshot
 }
 

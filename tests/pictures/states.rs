@@ -82,7 +82,7 @@ pub(crate) const STATES: &[State] = &[
     state("many-chosen", Chat, &[Press(Modifiers::COMMAND, Key::A)], &["13 locks chosen"]),
     state("palette", Chat, &[Press(Modifiers::COMMAND, Key::K)], &["Find a command, a lock or a folder"]),
     state("shortcuts", Chat, &[Press(Modifiers::NONE, Key::F1)], &["Shortcuts", "Undo the last clear"]),
-    state("menu", Chat, &[Button("Menu")], &["Open folder…"]),
+    state("menu", Chat, &[Button("Menu"), Button("Lock")], &["Next stale lock"]),
     state("names", Hostile, &[Row("Stale, invoice\\u{202e}fdp.lock")], &["two\\nlines.lock"]),
     state("hundred-thousand", Many, &[], &["Clear stale (100000)…"]),
     state("empty", Empty, &[], &["No lock files here"]),
