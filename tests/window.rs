@@ -70,7 +70,7 @@ fn a_split_lock_is_a_danger_in_words_and_each_fact_says_how_sure_and_when() {
     let script = "exec 9>job.lock; flock 9; rm job.lock; exec 8>job.lock; echo ready; exec sleep 1000";
     let _holder = Process::shell(directory.path(), script);
     let snapshot = look_at(directory.path());
-    let seen = snapshot.taken_at.rfc3339().get(11..19).expect("a time").to_owned();
+    let seen = lockscope::platform::environment::zone().clock(snapshot.taken_at);
     let mut stage = Stage::on(snapshot);
     let rows = stage.harness.get_all_by_role(Role::Row);
     let labels: Vec<String> = rows.into_iter().filter_map(|row| row.accesskit_node().label()).collect();
@@ -80,7 +80,7 @@ fn a_split_lock_is_a_danger_in_words_and_each_fact_says_how_sure_and_when() {
     );
     stage.click_row("Held, job.lock");
     assert!(stage.shows("Danger: split lock"));
-    assert!(stage.shows(&format!("split lock · certain · {seen} UTC")));
+    assert!(stage.shows(&format!("split lock · certain · {seen}")));
 }
 
 #[test]
@@ -366,14 +366,17 @@ fn a_clear_goes_on_in_the_status_bar_when_its_dialog_is_closed() {
 #[test]
 fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     let (directory, mut stage) = stage();
-    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Sweep(_))), "off by default");
+    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Sweep { .. })), "off by default");
     stage.click(Role::Button, "automatic clearing off");
     stage.click(Role::RadioButton, "Clear stale every 10 min");
-    let on = |command: &Command| matches!(command, Command::Sweep(Some(every)) if every.as_secs() == 600);
+    let on = |command: &Command| {
+        matches!(command, Command::Sweep { directory: at, every: Some(every) }
+            if **at == *directory.path() && every.as_secs() == 600)
+    };
     assert!(stage.asked().iter().any(on));
     assert!(!stage.button("Turn off"), "on only when the engine says so");
     let every = std::time::Duration::from_mins(10);
-    stage.tell.send(Event::Sweeping(Some(Sweeping { directory: directory.path().into(), every }))).expect("heard");
+    stage.tell.send(Event::Sweeping(vec![Sweeping { directory: directory.path().into(), every }])).expect("heard");
     stage.harness.run_steps(2);
     assert!(
         stage.shows("Stale locks here are cleared automatically, every 10 min.")
@@ -383,7 +386,7 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
         Act::Cleared { path: "a_all.lock".into(), id: "7".into(), why: "Gone.".into() },
         Act::Spared { path: "a_memory.lock".into() },
     ];
-    stage.tell.send(Event::Swept { acts }).expect("heard");
+    stage.tell.send(Event::Swept { directory: directory.path().into(), acts }).expect("heard");
     stage.harness.run_steps(2);
     assert!(stage.shows("1 lock cleared automatically.") && stage.shows("a_memory.lock: you put it back, so it stays"));
     stage.asked();
@@ -391,8 +394,8 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     stage.harness.run_steps(2);
     assert!(stage.asked().iter().any(|command| matches!(command, Command::Undo { ids } if *ids == ["7"])));
     stage.click(Role::Button, "Turn off");
-    assert!(stage.asked().iter().any(|command| matches!(command, Command::Sweep(None))));
-    stage.tell.send(Event::Sweeping(None)).expect("heard");
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::Sweep { every: None, .. })));
+    stage.tell.send(Event::Sweeping(Vec::new())).expect("heard");
     stage.harness.run_steps(2);
     assert!(!stage.button("Turn off") && stage.button("automatic clearing off"));
 }

@@ -36,14 +36,14 @@ impl Window {
                     let room = [all].into_iter().chain(spoken).map(|(_, word, count)| chip_width(ui, word, count));
                     let with_words = room.sum::<f32>() <= ui.available_width();
                     let chosen = self.query.verdicts.is_empty();
-                    if chip(ui, None, "All", counts.listed(), chosen, true).clicked() {
+                    if chip(ui, None, "All", counts.listed(), chosen).clicked() {
                         self.query.verdicts.clear();
                     }
                     for verdict in shown {
                         let chosen = self.query.verdicts.contains(&verdict);
                         let icon = Some((Icon::of(verdict), palette.verdict(verdict)));
                         let words = with_words || chosen;
-                        if chip(ui, icon, verdict.title(), counts.of(verdict), chosen, words).clicked() {
+                        if chip_of(ui, icon, verdict.title(), counts.of(verdict), chosen, words).clicked() {
                             let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
                             self.choose_verdict(verdict, several);
                         }
@@ -93,6 +93,10 @@ impl Window {
 const CHIP_PADDING: f32 = 9.0;
 const CHIP_GAP: f32 = 6.0;
 
+pub(super) fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool) -> egui::Response {
+    chip_of(ui, icon, word, count, chosen, true)
+}
+
 /// How much room a chip takes with its word, icon and the gap to the next.
 fn chip_width(ui: &Ui, word: &str, count: u32) -> f32 {
     let width = |text: String, font| ui.painter().layout_no_wrap(text, font, Color32::WHITE).size().x;
@@ -100,7 +104,7 @@ fn chip_width(ui: &Ui, word: &str, count: u32) -> f32 {
     words + tokens::ICON + 2.0 * CHIP_PADDING + 3.0 * CHIP_GAP
 }
 
-fn chip(
+fn chip_of(
     ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool, with_word: bool,
 ) -> egui::Response {
     let palette = Palette::of(ui);

@@ -6,7 +6,7 @@
 use super::keys::{Chord, alt, ctrl, ctrl_alt, ctrl_shift, plain, shift};
 use super::window::Window;
 use crate::engine::listing::SortKey;
-use crate::engine::settings::{Column, ThemeChoice};
+use crate::engine::settings::{Column, MotionChoice, ThemeChoice};
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Key};
 
@@ -77,6 +77,15 @@ actions! {
     OpenFolder(File, "Open folder…", "directory choose watch", [ctrl(Key::O)], always, |w, ctx| w.choose_folder(ctx));
     TypePath(File, "Type or paste a path…", "directory go to location", [ctrl(Key::L)], always, |w, _| w.ask_for_path());
     Rescan(File, "Look again now", "refresh reload rescan", [plain(Key::F5), ctrl(Key::R)], no_folder, |w, _| w.rescan());
+    Export(File, "Export…", "save csv json table evidence journal spreadsheet", [ctrl(Key::S)], no_folder,
+        |w, _| w.ask_to_export());
+    Bundle(File, "Save an incident bundle…", "report ticket zip redacted support", [ctrl_shift(Key::S)], no_folder,
+        |w, _| w.ask_for_incident());
+    NextFolder(File, "Next folder", "directory tab switch", [ctrl(Key::Tab)], one_folder, |w, _| w.show_neighbour(1));
+    PreviousFolder(File, "Previous folder", "directory tab switch back", [ctrl_shift(Key::Tab)], one_folder,
+        |w, _| w.show_neighbour(-1));
+    StopWatching(File, "Stop watching this folder", "close directory tab", [ctrl(Key::W)], no_folder,
+        |w, _| w.stop_watching_shown());
     Demo(File, "Try the demo", "example tour", [], always, |w, _| w.start_demo());
     Quit(File, "Quit", "exit close leave", [], always, |_, ctx| ctx.send_viewport_cmd(egui::ViewportCommand::Close));
 
@@ -87,6 +96,8 @@ actions! {
     CopySentence(Edit, "Copy the sentence", "clipboard why reason", [ctrl_shift(Key::C).in_list()], none_chosen,
         |w, ctx| w.copy_sentences(ctx));
     CopyPid(Edit, "Copy PID", "clipboard process number", [ctrl_alt(Key::C).in_list()], no_pid, |w, ctx| w.copy_pid(ctx));
+    CopyEvidence(Edit, "Copy the evidence", "clipboard markdown ticket facts", [], none_chosen, |w, _| w.copy_evidence());
+    CopyTable(Edit, "Copy the table", "clipboard csv spreadsheet", [], no_rows, |w, _| w.copy_table());
     Search(Edit, "Search", "find filter", [ctrl(Key::F), plain(Key::Slash).in_list()], no_folder, |w, _| w.focus_search = true);
     ShowAll(Edit, "Show all locks again", "clear the search no filter", [ctrl_shift(Key::F)], not_filtered, |w, _| w.show_all());
 
@@ -99,7 +110,13 @@ actions! {
     OnlyHeld(View, "Show only what is held", "filter in use", [], no_folder, |w, _| w.show_only(Verdict::Held));
     NotLocks(View, "Show what is no lock", "dependency all files", [], no_folder,
         |w, _| w.query.show_not_locks = !w.query.show_not_locks);
+    Folders(View, "Folders", "sidebar tabs directories", [ctrl(Key::B)], one_folder, |w, _| w.toggle_sidebar());
+    Subfolders(View, "With subfolders", "recursive deep", [], no_folder, |w, _| w.toggle_subfolders());
+    SubfolderRules(View, "What to pass over in subfolders…", "ignore rules glob", [], no_folder, |w, _| w.edit_rules());
     Journal(View, "Journal", "log history undo", [ctrl(Key::J)], always, |w, _| w.toggle_journal());
+    Machine(View, "All kernel locks of this machine", "lslocks system flock fcntl processes", [ctrl_shift(Key::M)], always,
+        |w, _| w.toggle_machine());
+    Pause(View, "Pause", "freeze stand still hold go on", [ctrl(Key::P)], no_folder, |w, _| w.toggle_pause());
     SortVerdict(View, "Sort by verdict", "order urgency", [alt(Key::Num1)], always, |w, _| w.sort_by(SortKey::Verdict));
     SortLock(View, "Sort by name", "order lock", [alt(Key::Num2)], always, |w, _| w.sort_by(SortKey::Lock));
     SortHolder(View, "Sort by holder", "order pid process", [alt(Key::Num3)], always, |w, _| w.sort_by(SortKey::Holder));
@@ -117,6 +134,10 @@ actions! {
         |w, ctx| w.choose_theme(ctx, ThemeChoice::System));
     ThemeLight(View, "Theme: light", "colour bright", [], always, |w, ctx| w.choose_theme(ctx, ThemeChoice::Light));
     ThemeDark(View, "Theme: dark", "colour night", [], always, |w, ctx| w.choose_theme(ctx, ThemeChoice::Dark));
+    MotionSystem(View, "Motion: as the desktop", "animation fade", [], always,
+        |w, ctx| w.choose_motion(ctx, MotionChoice::System));
+    MotionReduced(View, "Motion: reduced", "animation still no fade", [], always,
+        |w, ctx| w.choose_motion(ctx, MotionChoice::Reduced));
     ZoomIn(View, "Larger", "zoom in scale text", [ctrl(Key::Plus), ctrl(Key::Equals)], at_largest, |w, ctx| w.zoom(ctx, 1));
     ZoomOut(View, "Smaller", "zoom out scale text", [ctrl(Key::Minus)], at_smallest, |w, ctx| w.zoom(ctx, -1));
     ZoomReset(View, "Usual size", "zoom reset scale 100 %", [ctrl(Key::Num0)], always, |w, ctx| w.zoom(ctx, 0));
@@ -129,6 +150,10 @@ actions! {
     PreviousStale(Lock, "Previous stale lock", "jump stuck up", [shift(Key::F8)], no_stale_row, |w, _| w.jump_to_stale(false));
     EndHolder(Lock, "End its holder…", "kill terminate process sigterm", [], no_holder_to_end, |w, _| w.ask_to_end_chosen());
     Force(Lock, "Force…", "take away remove anyway", [], not_forcible, |w, _| w.ask_to_force_chosen());
+
+    RowMenu(Lock, "Open its menu", "context", [shift(Key::F10).in_list()], none_chosen, |w, _| {
+        w.row_menu_by_key = w.selection.cursor;
+    });
 
     Palette(Help, "Find a command, a lock or a folder…", "palette run", [ctrl(Key::K), ctrl_shift(Key::P)], always,
         |w, _| w.palette.open());
@@ -149,6 +174,8 @@ impl Action {
             Self::Grouped => settings.grouped,
             Self::NotLocks => window.query.show_not_locks,
             Self::Journal => window.show_journal,
+            Self::Machine => window.machine.is_open(),
+            Self::Pause => window.paused.is_some(),
             Self::OnlyStale => window.query.verdicts == [Verdict::Stale],
             Self::OnlyHeld => window.query.verdicts == [Verdict::Held],
             Self::SortVerdict => settings.sort == SortKey::Verdict,
@@ -165,6 +192,8 @@ impl Action {
             Self::ColumnWaiting => window.shows_column(Column::Waiting),
             Self::ThemeSystem => settings.theme == ThemeChoice::System,
             Self::ThemeLight => settings.theme == ThemeChoice::Light,
+            Self::MotionSystem => settings.motion == MotionChoice::System,
+            Self::MotionReduced => settings.motion == MotionChoice::Reduced,
             Self::ThemeDark => settings.theme == ThemeChoice::Dark,
             _ => return None,
         })
@@ -192,6 +221,10 @@ fn unless(may: bool, why: &str) -> Option<String> {
 
 fn no_folder(window: &Window) -> Option<String> {
     unless(window.snapshot.is_some(), "no folder is open.")
+}
+
+fn one_folder(window: &Window) -> Option<String> {
+    unless(window.sidebar.watched.len() > 1, "no other folder is watched.")
 }
 
 fn no_rows(window: &Window) -> Option<String> {

@@ -49,6 +49,11 @@ impl Confirm {
         }
     }
 
+    /// It was answered, and its clear runs.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
     /// Compares what was seen with the newest picture, once a picture and not once a frame.
     fn compare(&mut self, snapshot: &Snapshot) {
         if self.generation == Some(snapshot.generation) {
@@ -102,7 +107,7 @@ pub(super) fn dropped_out(seen: &Lock, snapshot: &Snapshot) -> Option<String> {
 
 impl Window {
     pub(super) fn confirm_dialog(&mut self, ui: &mut Ui) {
-        let (Some(mut confirm), Some(snapshot)) = (self.confirm.take(), self.snapshot.clone()) else { return };
+        let (Some(mut confirm), Some(snapshot)) = (self.confirm.take(), self.newest()) else { return };
         confirm.compare(&snapshot);
         let width = 580.0_f32.min(ui.ctx().content_rect().width() - 80.0);
         let mut open = true;

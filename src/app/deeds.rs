@@ -6,7 +6,7 @@ use super::toast::Toast;
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::listing::{Row, SortKey};
-use crate::engine::settings::{Column, ThemeChoice};
+use crate::engine::settings::{Column, MotionChoice, ThemeChoice};
 use crate::model::snapshot::Lock;
 use crate::model::verdict::{Clearing, Verdict};
 use eframe::egui;
@@ -34,7 +34,7 @@ pub(super) fn why_not_clear(lock: &Lock) -> Option<String> {
 impl Window {
     /// A word to the person, seen and heard.
     pub(super) fn say(&mut self, text: String) {
-        self.toast = Some(Toast::said(text, self.now.1));
+        self.show_toast(Toast::said(text, self.now.1));
     }
 
     pub(super) fn choose_folder(&mut self, ctx: &egui::Context) {
@@ -213,6 +213,33 @@ impl Window {
         }
     }
 
+    /// Chooses the first row that is listed.
+    pub(super) fn go_to_first(&mut self) {
+        let first = self
+            .listing
+            .rows
+            .iter()
+            .enumerate()
+            .find_map(|(at, row)| if let Row::Lock(id) = row { Some((at, *id)) } else { None });
+        if let Some((row, id)) = first {
+            self.choose_row(id, row, Reach::Only);
+        }
+    }
+
+    pub(super) fn choose_motion(&mut self, ctx: &egui::Context, motion: MotionChoice) {
+        self.settings.motion = motion;
+        self.apply_motion(ctx);
+    }
+
+    /// Lets things move as the person or the desktop wishes.
+    pub(super) fn apply_motion(&self, ctx: &egui::Context) {
+        let reduced = match self.settings.motion {
+            MotionChoice::System => self.desktop_reduces_motion,
+            MotionChoice::Reduced => true,
+        };
+        super::tokens::set_motion(ctx, reduced);
+    }
+
     /// Chooses the next row that is stale, round the end.
     pub(super) fn jump_to_stale(&mut self, down: bool) {
         let Some(snapshot) = self.snapshot.clone() else { return };
@@ -234,7 +261,6 @@ impl Window {
         let Some((row, id)) = next.copied() else {
             return self.say("What is stale is filtered out or in a folded group.".to_owned());
         };
-        self.selection.choose(id, Reach::Only, &self.listing.rows);
-        self.scroll_to = Some(row);
+        self.choose_row(id, row, Reach::Only);
     }
 }

@@ -36,6 +36,11 @@ pub(super) struct ForceDialog {
 }
 
 impl ForceDialog {
+    /// It was answered, and its clear runs.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
     fn new(seen: Arc<Lock>, asks: Asks) -> Self {
         Self { seen, asks, typed: String::new(), reason: String::new(), focused: false, sent: false }
     }
@@ -124,7 +129,7 @@ impl Window {
     }
 
     pub(super) fn force_dialog(&mut self, ui: &mut Ui) {
-        let (Some(mut dialog), Some(snapshot)) = (self.force.take(), self.snapshot.clone()) else { return };
+        let (Some(mut dialog), Some(snapshot)) = (self.force.take(), self.newest()) else { return };
         let width = 580.0_f32.min(ui.ctx().content_rect().width() - 80.0);
         let mut open = true;
         let name = match dialog.asks {

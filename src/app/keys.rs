@@ -5,7 +5,10 @@
 use super::command::{Action, COMMANDS};
 use super::selection::Reach;
 use super::window::Window;
+use crate::engine::listing::Row;
+use crate::model::snapshot::LockId;
 use eframe::egui::{self, Event, Key, KeyboardShortcut, ModifierNames, Modifiers};
+use std::time::Duration;
 
 /// Where a shortcut works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +108,12 @@ impl Window {
         if self.is_asking() {
             return;
         }
-        let in_list = !ui.text_edit_focused() && !egui::Popup::is_any_open(ui.ctx());
-        if in_list {
+        let elsewhere = ui.text_edit_focused() || self.papers.journal.has_keys();
+        let in_list = !elsewhere && !egui::Popup::is_any_open(ui.ctx());
+        self.folder_number_keys(ui);
+        if self.machine.is_open() {
+            self.machine_keys(ui, in_list);
+        } else if in_list {
             self.list_keys(ui);
         }
         // A label's text that is marked is what Ctrl+C means.
@@ -145,9 +152,10 @@ impl Window {
             } else {
                 continue;
             };
+            // egui would go on to another control.
+            ui.memory_mut(|memory| memory.move_focus(egui::FocusDirection::None));
             if let Some((id, row)) = self.selection.moved(by, &self.listing.rows) {
-                self.selection.choose(id, reach, &self.listing.rows);
-                self.scroll_to = Some(row);
+                self.choose_row(id, row, reach);
             }
         }
         if consume(Modifiers::COMMAND, Key::Space)
@@ -155,5 +163,73 @@ impl Window {
         {
             self.selection.choose(id, Reach::Toggle, &self.listing.rows);
         }
+        for (key, folded) in [(Key::ArrowLeft, true), (Key::ArrowRight, false)] {
+            if self.selection.cursor.is_some() && consume(Modifiers::NONE, key) {
+                ui.memory_mut(|memory| memory.move_focus(egui::FocusDirection::None));
+                self.fold_here(folded);
+            }
+        }
+        self.type_ahead(ui);
+    }
+
+    /// Chooses a row, shows it, and gives it the focus.
+    pub(super) fn choose_row(&mut self, id: LockId, row: usize, reach: Reach) {
+        self.selection.choose(id, reach, &self.listing.rows);
+        self.scroll_to = Some(row);
+        self.focus_row = true;
+    }
+
+    /// Folds the group that the keyboard stands in, or unfolds it.
+    fn fold_here(&mut self, folded: bool) {
+        let Some(id) = self.selection.cursor else { return };
+        let rows = &self.listing.rows;
+        let at = rows.iter().position(|row| *row == Row::Lock(id));
+        let heading = |row: &Row| if let Row::Group(group) = row { Some(group.name.clone()) } else { None };
+        let name = match at {
+            Some(at) => rows[..at].iter().rev().find_map(heading),
+            // Its group is folded: one of its own name, or the one of those that stand alone.
+            None => self
+                .chosen()
+                .map(|lock| lock.group())
+                .map(|own| if self.query.folded.contains(&own) { own } else { String::new() }),
+        };
+        if let Some(name) = name {
+            self.fold(name, folded);
+            self.scroll_to = at;
+        }
+    }
+
+    /// Letters jump to the name that begins with them.
+    fn type_ahead(&mut self, ui: &egui::Ui) {
+        const PAUSE: Duration = Duration::from_secs(1);
+        let (typed, commanding) = ui.input(|i| {
+            let texts =
+                i.events.iter().filter_map(|event| if let Event::Text(text) = event { Some(&**text) } else { None });
+            (texts.collect::<String>(), i.modifiers.alt || i.modifiers.command || i.modifiers.ctrl)
+        });
+        if typed.is_empty() || commanding {
+            return;
+        }
+        let going_on = !self.jump.0.is_empty() && self.now.1.saturating_sub(self.jump.1) < PAUSE;
+        let starts = typed.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.'));
+        if !going_on && !starts {
+            return;
+        }
+        let begun = if going_on { std::mem::take(&mut self.jump.0) } else { String::new() };
+        let text = format!("{begun}{}", typed.to_lowercase());
+        let Some(snapshot) = self.snapshot.clone() else { return };
+        let begins = |row: &Row| match row {
+            Row::Lock(id) => snapshot.lock(*id).filter(|lock| lock.display_path().to_lowercase().starts_with(&text)),
+            Row::Group(_) => None,
+        };
+        let rows = &self.listing.rows;
+        let now = self.selection.cursor.and_then(|id| rows.iter().position(|row| *row == Row::Lock(id)));
+        // A first letter goes on to the next such name; more letters stay where they still fit.
+        let from = now.map_or(0, |now| if begun.is_empty() { now + 1 } else { now });
+        let found = (from..rows.len()).chain(0..from).find_map(|at| Some((at, begins(&rows[at])?.id)));
+        if let Some((row, id)) = found {
+            self.choose_row(id, row, Reach::Only);
+        }
+        self.jump = (text, self.now.1);
     }
 }

@@ -7,18 +7,28 @@ use super::window::Window;
 use eframe::egui::{self, RichText, Ui, Vec2};
 
 /// What the menu of a row offers.
-const OF_A_ROW: [Action; 6] =
-    [Action::Clear, Action::EndHolder, Action::Force, Action::CopyPath, Action::CopySentence, Action::CopyPid];
+const OF_A_ROW: [Action; 7] = [
+    Action::Clear,
+    Action::EndHolder,
+    Action::Force,
+    Action::CopyPath,
+    Action::CopySentence,
+    Action::CopyPid,
+    Action::CopyEvidence,
+];
 
 /// Before these a line is drawn: they begin something else.
-const BEGINS: [Action; 9] = [
+const BEGINS: [Action; 12] = [
+    Action::Export,
     Action::Quit,
     Action::CopyPath,
     Action::Search,
     Action::OnlyStale,
+    Action::Pause,
     Action::SortVerdict,
     Action::ColumnHolder,
     Action::ThemeSystem,
+    Action::MotionSystem,
     Action::ZoomIn,
     Action::NextStale,
 ];

@@ -261,6 +261,7 @@ impl Window {
         }
         self.selection.choose(id, Reach::Only, &self.listing.rows);
         self.scroll_to = row;
+        self.focus_row = true;
     }
 }
 

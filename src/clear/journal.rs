@@ -169,6 +169,21 @@ impl Entry {
         self.state == State::Done && self.quarantine.is_some() && self.what != "undo"
     }
 
+    /// Why what was taken away cannot be had back any more; `None` where it can, or where nothing was taken.
+    pub fn kept_no_more(&self) -> Option<&'static str> {
+        match self.state {
+            State::Undone => Some("It was put back already."),
+            State::Expired => Some("It was kept for 30 days and has been deleted."),
+            State::Prepared | State::Swapped if self.what != "undo" => {
+                Some("It was interrupted: repair the lock first.")
+            }
+            State::Done if self.deed.is_some() && self.quarantine.is_none() => {
+                Some("The journal names no place that it is kept in.")
+            }
+            _ => None,
+        }
+    }
+
     /// Whether undo or recovery may still go by it.
     fn is_needed(&self) -> bool {
         matches!(self.state, State::Prepared | State::Swapped | State::KeptForeign) || self.can_be_undone()

@@ -27,7 +27,7 @@ pub use error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
 pub use journal::{Deed, Entry, Inner, Journal, JournalLock, RawPath, State};
 pub use way::{ClearPermit, ForceClear, Grounds, clear, clear_and_crash, expire, force, recheck, recheck_forced};
-pub use way::{recover_all, repair, undo};
+pub use way::{can_undo, recover_all, repair, undo};
 
 use crate::model::verdict::Verdict;
 use crate::platform::{System, environment, runtime_directory};
@@ -98,7 +98,9 @@ impl Workplace {
     /// Who acts, for the journal.
     pub(crate) fn who(&self) -> String {
         let host = self.system.host();
-        let user = environment::user().unwrap_or_else(|| host.uid.to_string());
+        // Started by a service manager, there is no login session to ask.
+        let user = environment::user().or_else(|| self.system.user_name(host.uid));
+        let user = user.unwrap_or_else(|| host.uid.to_string());
         format!("{user}@{} PID {}", host.name, environment::own_pid())
     }
 

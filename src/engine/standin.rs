@@ -3,7 +3,9 @@
 //! Owns: [`StandIn`], the other end of an engine without threads. Never: starts a thread, or looks at anything itself.
 
 use super::listing::{Listing, Query};
-use super::{Command, Engine, Event, JournalLine, Shared};
+use super::places::Place;
+use super::watched::Watched;
+use super::{Command, Engine, Event, Shared};
 use crate::model::snapshot::Snapshot;
 use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
@@ -18,22 +20,23 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// An engine that shows `snapshot`, and its other end.
-    pub fn engine(snapshot: Option<Snapshot>, query: &Query) -> (Engine, Self) {
-        let (engine, commands, tell) = Engine::detached(snapshot, query);
+    /// An engine that shows these, and its other end.
+    pub fn engine(watched: Vec<Watched>, places: Vec<Place>, query: &Query) -> (Engine, Self) {
+        let (engine, commands, tell) = Engine::detached_with(watched, places, query);
         let shared = Arc::clone(&engine.shared);
         (engine, Self { shared, commands, tell, query: query.clone() })
     }
 
-    /// Another picture.
+    /// Another picture of the directory that is shown.
     pub fn show(&self, snapshot: Snapshot) {
-        self.shared.listing.store(Arc::new(Listing::of(&snapshot, &self.query)));
-        self.shared.snapshot.store(Some(Arc::new(snapshot)));
-    }
-
-    /// Another journal, oldest first.
-    pub fn show_journal(&self, lines: Vec<JournalLine>) {
-        self.shared.journal.store(Arc::new(lines));
+        let picture = Arc::new(snapshot);
+        let mut watched = Vec::clone(&self.shared.watched.load());
+        for one in watched.iter_mut().filter(|one| one.shown) {
+            one.picture = Some(Arc::clone(&picture));
+        }
+        self.shared.watched.store(Arc::new(watched));
+        self.shared.listing.store(Arc::new(Listing::of(&picture, &self.query)));
+        self.shared.snapshot.store(Some(picture));
     }
 
     /// Something to tell.

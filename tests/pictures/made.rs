@@ -1,11 +1,16 @@
 //! A made-up machine: files in memory, a process table, kernel locks, and a clock that stands still. What is looked at on
 //! it goes through the real inspection and the real judge, and comes out the same everywhere and always.
 
+use lockscope::engine::machine::MachineShown;
+use lockscope::inspect::{machine, process_detail};
 use lockscope::model::facts::{FileKind, FileStat, FileSystem};
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook};
-use lockscope::model::kernel::{KernelFile, KernelLock, LockKind};
+use lockscope::model::kernel::{KernelFile, KernelLock, LockKind, TableKind, TableLine};
+use lockscope::model::machine::Condition;
 use lockscope::model::time::Wall;
-use lockscope::platform::{Directory, DirectoryId, Host, OpenFile, ProcessSweep, ProcessView, System};
+use lockscope::platform::{
+    Directory, DirectoryId, Host, NamedFile, NamedFiles, OpenFile, ProcessState, ProcessSweep, ProcessView, System,
+};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -163,6 +168,13 @@ impl Made {
         Arc::new(self.clone())
     }
 
+    /// What the window shows of the machine as a whole.
+    pub(crate) fn shown(&self) -> MachineShown {
+        let picture = machine(self, None).map(Arc::new).map_err(|error| error.to_string().into());
+        let detail = |pid: &Pid| (*pid, (NOW, Arc::new(process_detail(self, *pid))));
+        MachineShown { picture: Some(picture), processes: self.processes.keys().map(detail).collect() }
+    }
+
     fn stat(&self, path: &Path) -> io::Result<FileStat> {
         let node = self.nodes.get(path).ok_or(io::ErrorKind::NotFound)?;
         let touched = NOW.minus(node.age);
@@ -255,6 +267,44 @@ impl System for Made {
     fn locked_paths(&self, pid: Pid) -> Option<Vec<PathBuf>> {
         let its = self.locked_files(pid)?;
         Some(self.nodes.iter().filter(|(_, node)| its.contains(&node.ino)).map(|(path, _)| path.clone()).collect())
+    }
+
+    fn kernel_table(&self) -> io::Result<(Vec<TableLine>, usize)> {
+        let line = |lock: &KernelLock| TableLine {
+            kind: TableKind::Flock,
+            depth: u8::from(lock.waiting),
+            exclusive: lock.exclusive,
+            number: lock.pid.map_or(-1, |pid| i64::from(pid.get())),
+            file: Some(lock.file),
+            start: lock.start,
+            end: lock.end,
+        };
+        Ok((self.locks.iter().map(line).collect(), 0))
+    }
+
+    fn named_files(&self, _: &HashSet<u64>) -> NamedFiles {
+        let path = |ino| {
+            let here = self.nodes.iter().find(|(_, node)| node.ino == ino).map(|(path, _)| path.clone());
+            let gone = self.deleted.iter().find(|(.., deleted)| *deleted == ino);
+            here.or_else(|| gone.map(|(_, path, _)| format!("{} (deleted)", path.display()).into()))
+        };
+        let named = |file: OpenFile| Some(NamedFile { path: path(file.ino)?, file });
+        let files = self.sweep().open_files.into_iter().filter_map(named).collect();
+        NamedFiles { files, processes: 212, unseen: Vec::new() }
+    }
+
+    fn process_state(&self, pid: Pid) -> Option<ProcessState> {
+        self.processes.contains_key(&pid).then(|| ProcessState {
+            condition: Condition::Running,
+            parent: self.children.iter().find(|(_, child)| *child == pid).map(|(parent, _)| *parent),
+            cwd: Ok("/srv/chat".into()),
+            other_mounts: Some(false),
+            other_pids: Some(false),
+        })
+    }
+
+    fn mount_point(&self, _: (u32, u32)) -> Option<PathBuf> {
+        Some("/".into())
     }
 
     fn children(&self, parent: Pid) -> Vec<Pid> {

@@ -1,7 +1,9 @@
 //! What the pictures show: directories on a made-up machine, each with its settings.
 
 use super::made::{Made, NOW, mins, secs};
-use lockscope::engine::settings::{Recent, Settings};
+use lockscope::engine::places::Place;
+use lockscope::engine::settings::{Recent, Settings, WatchedFolder};
+use lockscope::engine::watched::Watched;
 use lockscope::inspect::{LookOptions, look};
 use lockscope::model::naming::Naming;
 use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watching};
@@ -26,6 +28,8 @@ pub(crate) enum Scene {
     ChatTaken,
     /// A bit of everything, after the stale ones were cleared.
     ChatCleared,
+    /// The same beside three other folders.
+    Several,
     /// Two hold what is one lock.
     Split,
     /// Nothing in it.
@@ -46,7 +50,7 @@ impl Scene {
     pub(crate) fn snapshot(self) -> Option<Snapshot> {
         match self {
             Self::FirstRun | Self::Recent => None,
-            Self::Chat => Some(seen(&chat(), CHAT)),
+            Self::Chat | Self::Several => Some(seen(&chat(), CHAT)),
             Self::ChatTaken => {
                 let mut taken = chat();
                 taken.process(8021, "python3 worker.py --queue memory", secs(2));
@@ -60,15 +64,7 @@ impl Scene {
                 }
                 Some(Snapshot { generation: 2, ..seen(&cleared, CHAT) })
             }
-            Self::Split => {
-                let mut machine = Made::new();
-                machine.process(5102, "python3 server.py --port 8080", mins(190));
-                machine.process(7340, "python3 server.py --port 8081", mins(42));
-                machine.file("/srv/chat/run/jobs.lock", "", mins(41));
-                machine.file("/srv/chat/run/mail.pid", "5102\n", mins(190));
-                machine.flock("/srv/chat/run/jobs.lock", &[7340]).deleted("/srv/chat/run/jobs.lock", 5102);
-                Some(seen(&machine, "/srv/chat/run"))
-            }
+            Self::Split => Some(seen(&split(), "/srv/chat/run")),
             Self::Empty => Some(seen(Made::new().directory("/srv/chat/tmp"), "/srv/chat/tmp")),
             Self::Loading => Some(Snapshot { watching: Watching::Loading(48_128), ..Self::Empty.snapshot()? }),
             Self::Lost => Some(Snapshot { watching: Watching::Lost(LostReason::Gone), ..Self::Empty.snapshot()? }),
@@ -78,9 +74,35 @@ impl Scene {
         }
     }
 
-    /// The machine that it plays on, where it has one.
-    pub(crate) fn machine(self) -> Option<Made> {
-        matches!(self, Self::Chat).then(chat)
+    /// The folders that are watched; the one that is shown first.
+    pub(crate) fn watched(self) -> Vec<Watched> {
+        let mut pictures: Vec<Snapshot> = self.snapshot().into_iter().collect();
+        if matches!(self, Self::Several) {
+            pictures.extend([Self::Split, Self::Hostile, Self::Lost].into_iter().filter_map(Self::snapshot));
+        }
+        let watched = |(at, picture): (usize, Snapshot)| Watched {
+            path: Arc::clone(&picture.directory),
+            recursive: at == 2,
+            ignore: None,
+            shown: at == 0,
+            picture: Some(Arc::new(picture)),
+        };
+        pictures.into_iter().enumerate().map(watched).collect()
+    }
+
+    /// Where locks usually are.
+    pub(crate) fn places(self) -> Vec<Place> {
+        let place = |title, holds, path: &str| Place { title, holds, folder: WatchedFolder::at(path) };
+        vec![
+            place("Git repository", "the index, refs and config of this one", "/home/kim/src/website/.git"),
+            place("System services", "who runs, and who keeps others out", "/run"),
+            place("Package manager", "installations under way", "/var/lib/dpkg"),
+        ]
+    }
+
+    /// The machine that it plays on.
+    pub(crate) fn machine(self) -> Made {
+        if matches!(self, Self::Split) { split() } else { chat() }
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -104,6 +126,16 @@ fn at(name: &str) -> std::path::PathBuf {
 
 fn seen(machine: &Made, directory: &str) -> Snapshot {
     look(&machine.machine(), Path::new(directory), &LookOptions::default()).expect("it can be looked at")
+}
+
+fn split() -> Made {
+    let mut machine = Made::new();
+    machine.process(5102, "python3 server.py --port 8080", mins(190));
+    machine.process(7340, "python3 server.py --port 8081", mins(42));
+    machine.file("/srv/chat/run/jobs.lock", "", mins(41));
+    machine.file("/srv/chat/run/mail.pid", "5102\n", mins(190));
+    machine.flock("/srv/chat/run/jobs.lock", &[7340]).deleted("/srv/chat/run/jobs.lock", 5102);
+    machine
 }
 
 fn chat() -> Made {

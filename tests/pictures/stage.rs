@@ -2,15 +2,16 @@
 
 use super::canvas::Textures;
 use super::scenes::{Scene, clock};
-use super::states::{State, impact};
+use super::states::{State, impact, journal};
 use eframe::egui::{self, Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::app::Window;
+use lockscope::engine::Event;
 use lockscope::engine::listing::Query;
 use lockscope::engine::settings::{Settings, ThemeChoice};
 use lockscope::engine::standin::StandIn;
-use lockscope::engine::{Event, JournalLine};
+use lockscope::model::time::Zone;
 use std::sync::Arc;
 
 /// What is done in a window.
@@ -28,8 +29,6 @@ pub(crate) enum Step {
     Tell(fn() -> Event),
     /// The engine tells what ending this process would hit.
     Impact(u32),
-    /// The engine has read the journal.
-    Journal(fn() -> Vec<JournalLine>),
     /// The directory is like this now.
     Becomes(Scene),
 }
@@ -48,7 +47,9 @@ impl Stage {
     pub(crate) fn open(state: &State, theme: ThemeChoice) -> Self {
         let settings = Settings { theme, window_size: (state.size[0], state.size[1]), ..state.scene.settings() };
         let query = Query { grouped: settings.grouped, sort: settings.sort, ..Query::default() };
-        let (engine, standin) = StandIn::engine(state.scene.snapshot(), &query);
+        let (engine, standin) = StandIn::engine(state.scene.watched(), state.scene.places(), &query);
+        engine.show_machine(state.scene.machine().shown());
+        engine.show_journal(journal());
         let textures = Textures::default();
         let harness = Harness::builder()
             .with_size(state.size)
@@ -56,7 +57,11 @@ impl Stage {
             // The harness sets one of its own, after the window has.
             .with_theme(if theme == ThemeChoice::Light { egui::Theme::Light } else { egui::Theme::Dark })
             .renderer(textures.clone())
-            .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(clock)));
+            .build_eframe(move |cc| {
+                let mut window = Window::new(cc, engine, settings, Arc::new(clock));
+                window.set_zone(Zone::fixed(60));
+                window
+            });
         let mut stage = Self { harness, textures, engine: standin, scene: state.scene, name: state.name };
         stage.settle();
         for step in state.steps {
@@ -93,7 +98,6 @@ impl Stage {
             }
             Step::Tell(event) => self.engine.tell(event()),
             Step::Impact(number) => self.engine.tell(impact(self.scene, number)),
-            Step::Journal(lines) => self.engine.show_journal(lines()),
             Step::Becomes(scene) => self.engine.show(scene.snapshot().expect("a directory")),
         }
         self.settle();

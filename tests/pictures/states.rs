@@ -5,12 +5,15 @@ use super::made::pid;
 use super::scenes::Scene::{self, *};
 use super::stage::Step::{self, *};
 use eframe::egui::{Key, Modifiers};
+use lockscope::engine::incident::Contents;
 use lockscope::engine::{Event, JournalLine, Outcome};
 
 /// 1280 x 800, the window's own size.
 const USUAL: [f32; 2] = [1280.0, 800.0];
 /// The smallest that it can be made.
 const SMALLEST: [f32; 2] = [720.0, 480.0];
+
+const COMMAND_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
 /// One state of the window.
 pub(crate) struct State {
@@ -76,13 +79,19 @@ pub(crate) const STATES: &[State] = &[
         &["3 locks cleared. Each was checked again first.", "Undo"],
     ),
     state("refused", Chat, &[Tell(one_refused)], &["2 locks cleared, 1 refused."]),
-    state("journal", ChatCleared, &[Journal(journal), Press(Modifiers::COMMAND, Key::J)], &["put back"]),
+    state("journal", ChatCleared, &[Press(Modifiers::COMMAND, Key::J)], &["put back"]),
     state("search", Chat, &[Write("Search", "verdict:held user:chat")], &["Held, thumbnails.lock"]),
     state("nothing-matches", Chat, &[Write("Search", "verdict:stale postgres")], &["Nothing matches", "Show all"]),
     state("many-chosen", Chat, &[Press(Modifiers::COMMAND, Key::A)], &["13 locks chosen"]),
     state("palette", Chat, &[Press(Modifiers::COMMAND, Key::K)], &["Find a command, a lock or a folder"]),
     state("shortcuts", Chat, &[Press(Modifiers::NONE, Key::F1)], &["Shortcuts", "Undo the last clear"]),
     state("menu", Chat, &[Button("Menu"), Button("Lock")], &["Next stale lock"]),
+    state("row-menu", Chat, &[Row("Stale, a41f9_memory.lock"), Press(Modifiers::SHIFT, Key::F10)], &["Copy path"]),
+    state("paused", Chat, &[Press(Modifiers::COMMAND, Key::P), Becomes(ChatTaken)], &["Paused"]),
+    state("folders", Several, &[], &["uploads"]),
+    state("machine", Chat, &[Press(COMMAND_SHIFT, Key::M)], &["a41f9_messages.lock"]),
+    state("export", Chat, &[Press(Modifiers::COMMAND, Key::S)], &["Export", "The table as shown"]),
+    state("incident", Chat, &[Press(COMMAND_SHIFT, Key::S), Tell(previewed)], &["Save an incident bundle"]),
     state("names", Hostile, &[Row("Stale, invoice\\u{202e}fdp.lock")], &["two\\nlines.lock"]),
     state("hundred-thousand", Many, &[], &["Clear stale (100000)…"]),
     state("empty", Empty, &[], &["No lock files here"]),
@@ -118,12 +127,23 @@ fn one_refused() -> Event {
     Event::Cleared { outcomes, left: 0 }
 }
 
+fn previewed() -> Event {
+    Event::Previewed(Box::new(Contents {
+        locks: (13, 0),
+        evidence: (10, 0),
+        entries: (6, 0),
+        replaced: (1, 1, 1),
+        directory: super::scenes::CHAT.to_owned(),
+        example: Some(("python3 server.py --port 8080".to_owned(), "python3 (3 arguments)".to_owned())),
+    }))
+}
+
 /// When, what, which, what came of it, why; undoable.
 type Line = (&'static str, &'static str, &'static str, &'static str, &'static str, bool);
 
 const LINES: &[Line] = &[
     ("2026-11-18T09:02:11Z", "force", "nightly-sync.lock", "cleared", "nas1 was scrapped, ticket 1102", true),
-    ("2026-11-20T17:44:05Z", "sweep", "b7702_all.lock", "cleared", "Owner PID 2207 is gone: no such process.", true),
+    ("2026-11-20T17:44:05Z", "sweep", "b7702_all.lock", "cleared", "Owner PID 2207 is gone: no such process.", false),
     (
         "2026-11-20T17:51:40Z",
         "refuse",
@@ -137,7 +157,8 @@ const LINES: &[Line] = &[
     ("2026-11-21T13:29:51Z", "clear", "b7702_all.lock", "cleared", "Owner PID 3990 is gone: no such process.", true),
 ];
 
-fn journal() -> Vec<JournalLine> {
+/// What every picture's journal says.
+pub(crate) fn journal() -> Vec<JournalLine> {
     let line = |(at, (when, what, path, outcome, why, undoable)): (usize, &Line)| JournalLine {
         id: at.to_string(),
         at: (*when).to_owned(),
@@ -150,13 +171,13 @@ fn journal() -> Vec<JournalLine> {
         why: (*why).to_owned(),
         outcome: (*outcome).to_owned(),
         undoable: *undoable,
+        kept_no_more: (*what == "sweep").then_some("It was put back already."),
     };
     LINES.iter().enumerate().map(line).collect()
 }
 
 /// What ending a process of the scene would hit.
 pub(crate) fn impact(scene: Scene, number: u32) -> Event {
-    let machine = scene.machine().expect("the scene has a machine");
-    let impact = lockscope::inspect::impact_of(&*machine.machine(), pid(number));
+    let impact = lockscope::inspect::impact_of(&*scene.machine().machine(), pid(number));
     Event::Impact(pid(number), Ok(Box::new(impact.expect("it runs"))))
 }

@@ -2,35 +2,102 @@
 
 use super::{DEAD, look_at, write};
 use crossbeam_channel::{Receiver, Sender};
+use eframe::egui::accesskit::Live;
 use eframe::egui::{Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::app::Window;
 use lockscope::engine::listing::Query;
 use lockscope::engine::settings::Settings;
-use lockscope::engine::{Command, Engine, Event};
+use lockscope::engine::{Command, Engine, Event, Projector};
 use lockscope::model::snapshot::Snapshot;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A window whose engine is the test itself.
 pub struct Stage {
     pub harness: Harness<'static, Window>,
     pub commands: Receiver<Command>,
     pub tell: Sender<Event>,
+    projector: Projector,
+    passed: Arc<AtomicU64>,
 }
 
 impl Stage {
     pub fn with(snapshot: Option<Snapshot>, settings: Settings, size: [f32; 2]) -> Self {
         let query = Query { grouped: settings.grouped, sort: settings.sort, ..Query::default() };
         let now = snapshot.as_ref().map_or_else(Default::default, |s| (s.taken_at, s.taken_monotonic));
-        let (engine, commands, tell) = Engine::detached(snapshot, &query);
+        let (engine, commands, tell, projector) = Engine::projected();
+        if let Some(snapshot) = snapshot {
+            projector.show(snapshot, &query);
+        }
+        let passed = Arc::new(AtomicU64::new(0));
+        let clock = {
+            let passed = Arc::clone(&passed);
+            move || {
+                let passed = Duration::from_millis(passed.load(Ordering::Acquire));
+                (now.0.plus(passed), now.1 + passed)
+            }
+        };
         let harness = Harness::builder()
             .with_size(size)
-            .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(move || now)));
-        let mut stage = Self { harness, commands, tell };
+            .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(clock)));
+        let mut stage = Self { harness, commands, tell, projector, passed };
         stage.harness.run_steps(2);
         stage
+    }
+
+    /// The directory changes: this is what is seen now.
+    pub fn show(&mut self, mut snapshot: Snapshot, generation: u64, query: &Query) {
+        snapshot.generation = generation;
+        self.projector.show(snapshot, query);
+        self.harness.run_steps(2);
+    }
+
+    /// Time passes on the window's clock.
+    pub fn pass(&mut self, time: Duration) {
+        self.passed.fetch_add(time.as_millis() as u64, Ordering::AcqRel);
+        self.harness.run_steps(2);
+    }
+
+    /// The rows as they are read out, from above.
+    pub fn rows(&self) -> Vec<String> {
+        let mut rows: Vec<(f32, String)> = self
+            .harness
+            .query_all_by_role(Role::Row)
+            .filter_map(|row| Some((row.rect().top(), row.accesskit_node().label()?)))
+            .collect();
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        rows.into_iter().map(|(_, label)| label).collect()
+    }
+
+    /// What has the focus, as it is read out.
+    pub fn focus(&self) -> Option<String> {
+        let root = self.harness.root();
+        let mut left = vec![root];
+        while let Some(node) = left.pop() {
+            if node.accesskit_node().is_focused() && node.accesskit_node().label().is_some() {
+                return node.accesskit_node().label();
+            }
+            left.extend(node.children());
+        }
+        None
+    }
+
+    /// What a screen reader was told without looking: text, and whether at once.
+    pub fn told(&self) -> Vec<(String, bool)> {
+        let mut told = Vec::new();
+        let mut left = vec![self.harness.root()];
+        while let Some(node) = left.pop() {
+            let access = node.accesskit_node();
+            if access.live() != Live::Off && matches!(access.role(), Role::Status | Role::Alert) {
+                told.push((access.label().unwrap_or_default(), access.live() == Live::Assertive));
+            }
+            left.extend(node.children());
+        }
+        told
     }
 
     pub fn on(snapshot: Snapshot) -> Self {
