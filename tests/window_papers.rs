@@ -204,7 +204,14 @@ fn an_entry_in_full_says_who_when_and_why_it_cannot_be_put_back() {
         "{asked:?}"
     );
     stage.click(Role::Button, "Show the lock");
-    let path = stage.directory.path().join("c.pid");
+    let rows = stage.harness.query_all_by_role(Role::Row);
+    let chosen = rows.into_iter().find(|row| row.accesskit_node().is_selected() == Some(true));
+    let label = chosen.and_then(|row| row.accesskit_node().label()).expect("a lock is chosen");
+    assert!(label.contains("c.pid"), "{label}");
+    stage.click_entry("Clear, far.lock");
+    stage.asked();
+    stage.click(Role::Button, "Show the lock");
+    let path = PathBuf::from("/elsewhere/far.lock");
     let asked = stage.asked();
     assert!(asked.iter().any(|command| matches!(command, Command::Watch(Some(to)) if *to == path)), "{asked:?}");
 }

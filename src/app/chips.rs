@@ -1,11 +1,13 @@
 //! The chips: how many locks have each verdict, and a filter.
 
+use super::focus::follow_focus;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use super::widgets::{self, from_right};
 use super::window::Window;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Verdict;
+use eframe::egui::scroll_area::ScrollBarVisibility;
 use eframe::egui::{self, Align, Color32, CornerRadius, Layout, Stroke, TextFormat, Ui, Vec2};
 
 const ORDER: [Verdict; 9] = [
@@ -28,39 +30,43 @@ impl Window {
             |ui| {
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.spacing_mut().item_spacing.x = CHIP_GAP;
-                    let counts = &snapshot.counts;
-                    let shown: Vec<Verdict> = ORDER.into_iter().filter(|v| self.has_chip(*v, counts.of(*v))).collect();
-                    let all = (None, "All", counts.listed());
-                    let spoken = shown.iter().map(|v| (Some(*v), v.title(), counts.of(*v)));
-                    // Where not all have room, the icons stand for the words, which show on hover.
-                    let room = [all].into_iter().chain(spoken).map(|(_, word, count)| chip_width(ui, word, count));
-                    let with_words = room.sum::<f32>() <= ui.available_width();
-                    let chosen = self.query.verdicts.is_empty();
-                    if chip(ui, None, "All", counts.listed(), chosen).clicked() {
-                        self.query.verdicts.clear();
-                    }
-                    for verdict in shown {
-                        let chosen = self.query.verdicts.contains(&verdict);
-                        let icon = Some((Icon::of(verdict), palette.verdict(verdict)));
-                        let words = with_words || chosen;
-                        if chip_of(ui, icon, verdict.title(), counts.of(verdict), chosen, words).clicked() {
-                            let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
-                            self.choose_verdict(verdict, several);
-                        }
-                    }
-                    from_right(ui, |ui| {
-                        if ui.available_width() > 190.0 {
-                            self.grouping(ui);
-                        }
+                    let grouping = if ui.available_width() < tokens::NARROW { 0.0 } else { 200.0 };
+                    let room = ui.available_width() - grouping;
+                    // Where they have no room they scroll, and none is out of reach.
+                    let scroll = egui::ScrollArea::horizontal().id_salt("chips").max_width(room);
+                    scroll.scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden).show(ui, |ui| {
+                        self.chips(ui, snapshot, room);
+                        follow_focus(ui);
                     });
+                    if grouping > 0.0 {
+                        from_right(ui, |ui| self.grouping(ui));
+                    }
                 });
             },
         );
     }
 
-    fn has_chip(&self, verdict: Verdict, count: u32) -> bool {
-        let hidden = verdict == Verdict::NotALock && !self.query.show_not_locks;
-        (count > 0 && !hidden) || self.query.verdicts.contains(&verdict)
+    /// Where not all have room, the icons stand for the words, which show on hover.
+    fn chips(&mut self, ui: &mut Ui, snapshot: &Snapshot, room: f32) {
+        let palette = Palette::of(ui);
+        let counts = &snapshot.counts;
+        let hidden = |verdict| verdict == Verdict::NotALock && !self.query.show_not_locks;
+        let chosen = |verdict: &Verdict| self.query.verdicts.contains(verdict);
+        let has_chip = |verdict: &Verdict| (counts.of(*verdict) > 0 && !hidden(*verdict)) || chosen(verdict);
+        let shown: Vec<Verdict> = ORDER.into_iter().filter(has_chip).collect();
+        let spoken = shown.iter().map(|verdict| chip_width(ui, verdict.title(), counts.of(*verdict)));
+        let with_words = spoken.sum::<f32>() + chip_width(ui, "All", counts.listed()) <= room;
+        if chip(ui, None, "All", counts.listed(), self.query.verdicts.is_empty()).clicked() {
+            self.query.verdicts.clear();
+        }
+        for verdict in shown {
+            let (chosen, count) = (self.query.verdicts.contains(&verdict), counts.of(verdict));
+            let icon = Some((Icon::of(verdict), palette.verdict(verdict)));
+            if chip_of(ui, icon, verdict.title(), count, chosen, with_words || chosen).clicked() {
+                let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
+                self.choose_verdict(verdict, several);
+            }
+        }
     }
 
     fn choose_verdict(&mut self, verdict: Verdict, several: bool) {

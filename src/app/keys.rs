@@ -108,6 +108,12 @@ impl Window {
         if self.is_asking() {
             return;
         }
+        // egui has taken the focus away by now, so it is remembered who had it.
+        if self.searching && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
+            self.searching = false;
+            self.query.text.clear();
+            self.focus_row = self.selection.cursor.is_some();
+        }
         let elsewhere = ui.text_edit_focused() || self.papers.journal.has_keys();
         let in_list = !elsewhere && !egui::Popup::is_any_open(ui.ctx());
         self.folder_number_keys(ui);

@@ -76,6 +76,12 @@ impl MachineView {
         }
     }
 
+    /// Where the chosen lock is.
+    fn chosen_place(&self) -> Option<Place> {
+        let (picture, ..) = self.made_from.as_ref()?;
+        Some(picture.locks.get(self.chosen_at(picture)?)?.place.clone())
+    }
+
     /// Where in the picture the chosen one is.
     fn chosen_at(&self, picture: &MachinePicture) -> Option<usize> {
         let chosen = self.chosen?;
@@ -143,6 +149,23 @@ impl Window {
         }
         if consume(Key::Slash) {
             self.focus_search = true;
+        }
+        if let Some(place) = self.machine.chosen_place() {
+            let copies = ui.input_mut(|i| {
+                let before = i.events.len();
+                i.events.retain(|event| !matches!(event, egui::Event::Copy));
+                i.events.len() < before
+            });
+            if copies && let Place::Seen { path, .. } = &place {
+                ui.ctx().copy_text(path.to_string_lossy().into_owned());
+                self.say("Path copied.".to_owned());
+            }
+            if consume(Key::Enter)
+                && let Some(path) = watched(&place)
+            {
+                self.open(path);
+                return;
+            }
         }
         const ALL: isize = isize::MAX / 2;
         for (key, by) in [
@@ -575,9 +598,16 @@ fn place_words(lock: &MachineLock, home: Option<&std::path::Path>) -> String {
     }
 }
 
+/// What to open to watch a lock's folder: a file that is there is chosen in it then.
+fn watched(place: &Place) -> Option<PathBuf> {
+    let deleted = matches!(place, Place::Seen { deleted: true, .. });
+    let path = place.path_here()?;
+    if deleted { path.parent().map(std::path::Path::to_owned) } else { Some(path.to_owned()) }
+}
+
 /// What may be done with one of them.
 fn row_acts(ui: &mut Ui, lock: &MachineLock, acts: &mut Vec<Act>, in_menu: bool) {
-    let folder = lock.place.path_here().and_then(std::path::Path::parent).map(std::path::Path::to_owned);
+    let folder = watched(&lock.place);
     let button = egui::Button::new("Watch its folder");
     let response = ui.add_enabled(folder.is_some(), button);
     let response = response.on_disabled_hover_text("Its path is not one that can be watched from here.");

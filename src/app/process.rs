@@ -30,6 +30,8 @@ const MOST_PROCESSES: usize = 4;
 /// So many of its other locks are listed before it is asked for more.
 const FEW_LOCKS: usize = 5;
 const MOST_LOCKS: usize = 200;
+/// A long queue is indented no further than this.
+const DEEPEST: usize = 6;
 const MOST_WAITERS: usize = 50;
 /// A command line that is longer is cut until it is asked for.
 const SHORT_COMMAND: usize = 96;
@@ -315,7 +317,7 @@ impl View<'_> {
         let picture = self.picture();
         let file = picture.as_ref().and_then(|picture| self.file(picture));
         let tree = match (&picture, file) {
-            (Some(picture), Some(file)) => wait_tree(picture, file),
+            (Some(picture), Some(file)) => wait_tree(picture, file, MOST_WAITERS),
             _ => Vec::new(),
         };
         if queued.is_empty() && tree.is_empty() {
@@ -324,11 +326,11 @@ impl View<'_> {
         heading(ui, "Waiting for it");
         match picture.filter(|_| !tree.is_empty()) {
             Some(picture) => {
-                let mut left = MOST_WAITERS;
+                let mut drawn = 0;
                 for waiter in &tree {
-                    self.waiter(ui, &picture, waiter, 0, &mut left);
+                    self.waiter(ui, &picture, waiter, 0, &mut drawn);
                 }
-                if left == 0 {
+                if drawn >= MOST_WAITERS {
                     ui.label(muted(ui, "Only the first ones are shown.").font(tokens::small()));
                 }
             }
@@ -354,11 +356,8 @@ impl View<'_> {
         picture.locks.iter().find(is_it)?.line.file
     }
 
-    fn waiter(&mut self, ui: &mut Ui, picture: &MachinePicture, waiter: &Waiter, depth: usize, left: &mut usize) {
-        if *left == 0 {
-            return;
-        }
-        *left -= 1;
+    fn waiter(&mut self, ui: &mut Ui, picture: &MachinePicture, waiter: &Waiter, depth: usize, drawn: &mut usize) {
+        *drawn += 1;
         let palette = Palette::of(ui);
         let lock = &picture.locks[waiter.at];
         let seen = self.now.1.saturating_sub(lock.waiting_since.unwrap_or(self.now.1));
@@ -369,7 +368,7 @@ impl View<'_> {
         let through = through.map(|name| elided(&visible(&name.to_string_lossy()), 28));
         let circle = palette.verdict(Verdict::Stale);
         let row = ui.horizontal_top(|ui| {
-            ui.add_space(14.0 * depth as f32);
+            ui.add_space(14.0 * depth.min(DEEPEST) as f32);
             let (rect, _) = ui.allocate_exact_size(Vec2::new(12.0, 18.0), Sense::hover());
             let corner = egui::pos2(rect.left() + 3.0, rect.center().y);
             let stroke = Stroke::new(1.0, palette.muted);
@@ -398,7 +397,7 @@ impl View<'_> {
         row.response.on_hover_text(waiting_words(lock, seen));
         ui.add_space(2.0);
         for below in &waiter.waiters {
-            self.waiter(ui, picture, below, depth + 1, left);
+            self.waiter(ui, picture, below, depth + 1, drawn);
         }
     }
 

@@ -80,6 +80,8 @@ pub(super) struct Listed {
     pub(super) items: Vec<Item>,
     /// How many entries of each kind fit but for their kind, in the order of [`Kind::ALL`].
     pub(super) counts: [u32; Kind::ALL.len()],
+    /// So many entries are listed.
+    pub(super) count: usize,
     /// So many entries are not looked at yet.
     pub(super) left: usize,
     /// The quarter of an hour of the last entry: within it no day can begin, in any zone.
@@ -115,6 +117,7 @@ impl Listed {
             }
         }
         self.items.push(Item::Entry(at as u32));
+        self.count += 1;
     }
 }
 

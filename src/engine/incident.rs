@@ -271,8 +271,9 @@ impl Incident {
         }
         let _ = writeln!(
             text,
-            "- Kept as they are: the names of locks, the folders below a home, PIDs, times. Look at them before you pass \
-             this on.\n- Never in it: environment variables, the content of other files."
+            "- Kept as they are: the names of locks and of folders (but homes), PIDs, times, and the reasons that people \
+             gave for\n  a force. Look at them before you pass this on.\n\
+             - Never in it: environment variables, the content of other files."
         );
         text
     }

@@ -66,6 +66,11 @@ impl Zone {
         Self(rules)
     }
 
+    /// The rules, for reckoning with them.
+    pub fn rules(&self) -> &jiff::tz::TimeZone {
+        &self.0
+    }
+
     /// So many minutes east of UTC the whole year; UTC where there is no such place.
     pub fn fixed(minutes_east: i32) -> Self {
         let offset = jiff::tz::Offset::from_seconds(minutes_east.saturating_mul(60));

@@ -124,7 +124,7 @@ impl Picture {
         encoder.set_color(png::ColorType::Indexed);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_palette(palette.concat());
-        encoder.set_deflate_compression(png::DeflateCompression::Level(9));
+        encoder.set_deflate_compression(png::DeflateCompression::Level(6));
         encoder.set_filter(png::Filter::NoFilter);
         let mut writer = encoder.write_header().expect("written");
         let runs = pixels.chunk_by(PartialEq::eq);

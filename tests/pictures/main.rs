@@ -28,13 +28,20 @@ fn file_name(state: &states::State, theme: &str) -> String {
 
 #[test]
 fn each_state_can_be_drawn_in_both_themes() {
-    let canvas = match Canvas::new() {
-        Ok(canvas) => Some(canvas),
-        Err(why) => {
-            println!("not run: drawing the window's states: no OpenGL without a display here ({why})");
-            None
-        }
-    };
+    let drawn = std::thread::scope(|scope| {
+        let threads = THEMES.map(|(theme, choice)| scope.spawn(move || draw_all(theme, choice)));
+        threads.map(|thread| thread.join().expect("no panic"))
+    });
+    let faults = drawn.concat();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Draws all states in one theme; tells what is wrong.
+fn draw_all(theme: &str, choice: ThemeChoice) -> Vec<String> {
+    let canvas = Canvas::new();
+    if let Err(why) = &canvas {
+        println!("not run: drawing the window's states: no OpenGL without a display here ({why})");
+    }
     // Asked for by `./dev screenshots`; a word picks the states whose names hold it.
     let wanted = std::env::var("LOCKSCOPE_PICTURES").ok();
     let mut faults = Vec::new();
@@ -42,24 +49,22 @@ fn each_state_can_be_drawn_in_both_themes() {
         if wanted.as_ref().is_some_and(|word| !state.name.contains(word)) {
             continue;
         }
-        for (theme, choice) in THEMES {
-            let stage = Stage::open(state, choice);
-            let missing = state.shows.iter().filter(|words| !stage.shows(words));
-            faults.extend(missing.map(|words| format!("{}: does not show {words:?}", state.name)));
-            let beyond = stage.beyond_the_edge();
-            faults.extend(beyond.into_iter().map(|button| format!("{}: {button} is beyond the edge", state.name)));
-            let Some(canvas) = &canvas else { continue };
-            let picture = canvas.draw(&stage.harness, &stage.textures);
-            if picture.colours() < 40 {
-                faults.push(format!("{}: the picture is blank", state.name));
-            }
-            if wanted.is_some() {
-                std::fs::create_dir_all(folder()).expect("made");
-                picture.write(&folder().join(file_name(state, theme)));
-            }
+        let stage = Stage::open(state, choice);
+        let missing = state.shows.iter().filter(|words| !stage.shows(words));
+        faults.extend(missing.map(|words| format!("{}: does not show {words:?}", state.name)));
+        let beyond = stage.beyond_the_edge();
+        faults.extend(beyond.into_iter().map(|button| format!("{}: {button} is beyond the edge", state.name)));
+        let Ok(canvas) = &canvas else { continue };
+        let picture = canvas.draw(&stage.harness, &stage.textures);
+        if picture.colours() < 40 {
+            faults.push(format!("{}: the picture is blank", state.name));
+        }
+        if wanted.is_some() {
+            std::fs::create_dir_all(folder()).expect("made");
+            picture.write(&folder().join(file_name(state, theme)));
         }
     }
-    assert!(faults.is_empty(), "{faults:#?}");
+    faults
 }
 
 #[test]

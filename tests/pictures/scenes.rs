@@ -1,6 +1,7 @@
 //! What the pictures show: directories on a made-up machine, each with its settings.
 
 use super::made::{Made, NOW, mins, secs};
+use lockscope::engine::history::{End, History, Hold, LockHistory, Start, Usual, Wait, Watched as Seen, Who};
 use lockscope::engine::places::Place;
 use lockscope::engine::settings::{Recent, Settings, WatchedFolder};
 use lockscope::engine::watched::Watched;
@@ -11,6 +12,7 @@ use lockscope::model::verdict::Verdict;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where most of it plays.
 pub(crate) const CHAT: &str = "/srv/chat/storage/locks";
@@ -88,6 +90,50 @@ impl Scene {
             picture: Some(Arc::new(picture)),
         };
         pictures.into_iter().enumerate().map(watched).collect()
+    }
+
+    /// What was seen of its locks in the last hour.
+    pub(crate) fn history(self) -> Option<History> {
+        let snapshot = self.snapshot()?;
+        let mut history = History::new(Arc::clone(&snapshot.directory));
+        history.watched.push(Seen { from: NOW.minus(mins(60)), till: None });
+        for lock in snapshot.locks() {
+            let mut past = LockHistory::of((&*lock.path).into());
+            (past.id, past.now) = (Some(lock.id), Some(lock.judgement.verdict));
+            let verdict = lock.judgement.verdict;
+            let age = lock.age(&snapshot.moment()).unwrap_or_default().min(mins(60));
+            let who =
+                |number: Option<u32>, command: &str| Who { pid: number, incarnation: None, command: command.into() };
+            let hold = |verdict, who, ago: Duration, ended| Hold {
+                verdict,
+                certainty: None,
+                who,
+                exclusive: true,
+                began: NOW.minus(ago),
+                start: Start::Seen,
+                ended,
+                burst: None,
+            };
+            if verdict == Verdict::Held {
+                for turn in 1..9_u64 {
+                    let began = age + secs(turn * 380);
+                    let end = NOW.minus(began).plus(secs(12 + turn % 3 * 9));
+                    past.holds.push(hold(verdict, who(Some(5107), "python3"), began, Some((end, End::Released))));
+                }
+                past.usual = Some(Usual { median: secs(12), p95: secs(30), holds: 214 });
+                past.holds.reverse();
+            }
+            if matches!(verdict, Verdict::Held | Verdict::Stale) {
+                let number = lock.holder().map(|(process, _)| process.pid.get());
+                past.holds.push(hold(verdict, who(number, "python3"), age, None));
+            }
+            for waiter in lock.facts.waiters() {
+                let who = who(Some(waiter.pid.get()), waiter.name());
+                past.waits.push(Wait { who, from: NOW.minus(secs(33)), since: false, till: None, got: false });
+            }
+            history.put(past);
+        }
+        Some(history)
     }
 
     /// Where locks usually are.
@@ -199,6 +245,6 @@ fn many(count: u32) -> Snapshot {
 }
 
 /// The moment of all pictures, on the clocks that a window reads.
-pub(crate) fn clock() -> (lockscope::model::time::Wall, std::time::Duration) {
+pub(crate) fn clock() -> (lockscope::model::time::Wall, Duration) {
     (NOW, mins(60 * 24 * 12))
 }

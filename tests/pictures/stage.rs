@@ -50,6 +50,10 @@ impl Stage {
         let (engine, standin) = StandIn::engine(state.scene.watched(), state.scene.places(), &query);
         engine.show_machine(state.scene.machine().shown());
         engine.show_journal(journal());
+        let engine = match state.scene.history() {
+            Some(history) if !matches!(state.scene, Scene::Many) => engine.with_history(history),
+            _ => engine,
+        };
         let textures = Textures::default();
         let harness = Harness::builder()
             .with_size(state.size)

@@ -88,6 +88,8 @@ pub(crate) const STATES: &[State] = &[
     state("menu", Chat, &[Button("Menu"), Button("Lock")], &["Next stale lock"]),
     state("row-menu", Chat, &[Row("Stale, a41f9_memory.lock"), Press(Modifiers::SHIFT, Key::F10)], &["Copy path"]),
     state("paused", Chat, &[Press(Modifiers::COMMAND, Key::P), Becomes(ChatTaken)], &["Paused"]),
+    state("timeline", Chat, &[Row("Held, a41f9_messages.lock"), Button("Chosen lock")], &["Timeline", "usually"]),
+    state("timeline-list", Chat, &[Button("List")], &["Timeline"]),
     state("folders", Several, &[], &["uploads"]),
     state("machine", Chat, &[Press(COMMAND_SHIFT, Key::M)], &["a41f9_messages.lock"]),
     state("export", Chat, &[Press(Modifiers::COMMAND, Key::S)], &["Export", "The table as shown"]),
