@@ -28,7 +28,17 @@ impl StandIn {
     }
 
     /// Another picture of the directory that is shown.
-    pub fn show(&self, snapshot: Snapshot) {
+    pub fn show(&self, mut snapshot: Snapshot) {
+        // As the store does: what has not changed is the very same.
+        if let Some(before) = self.shared.snapshot.load_full() {
+            for chunk in &mut snapshot.chunks {
+                for lock in Arc::make_mut(chunk).iter_mut().flatten() {
+                    if let Some(same) = before.find(&lock.path).filter(|known| ***known == **lock) {
+                        *lock = Arc::clone(same);
+                    }
+                }
+            }
+        }
         let picture = Arc::new(snapshot);
         let mut watched = Vec::clone(&self.shared.watched.load());
         for one in watched.iter_mut().filter(|one| one.shown) {
