@@ -24,7 +24,7 @@ struct Stage {
     harness: Harness<'static, Window>,
     commands: Receiver<Command>,
     tell: Sender<Event>,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 fn line(directory: &Path, number: usize, what: &str, path: &str) -> JournalLine {
@@ -79,7 +79,7 @@ impl Stage {
             window.set_zone(Zone::fixed(330));
             window
         });
-        let mut stage = Self { harness, commands, tell, directory };
+        let mut stage = Self { harness, commands, tell, _directory: directory };
         stage.harness.run_steps(2);
         stage
     }

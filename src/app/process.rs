@@ -5,7 +5,7 @@
 use super::detail::{heading, mono_box};
 use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
-use super::machine::waiting_words;
+use super::machine_words::{self, waiting_words};
 use super::selection::Reach;
 use super::tokens::{self, Palette};
 use super::widgets::muted;
@@ -19,10 +19,11 @@ use crate::model::snapshot::{Lock, Moment, Snapshot};
 use crate::model::time::{Wall, say_duration, say_duration_changes_in};
 use crate::model::verdict::Verdict;
 use crate::model::waits::{Waiter, wait_tree};
+use crate::platform::environment;
 use eframe::egui::{self, Label, RichText, Sense, Stroke, Ui, Vec2};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// So many processes are shown in full; more share a lock only where somebody forks very much.
@@ -253,7 +254,7 @@ impl View<'_> {
         let picture = match &self.shown.picture {
             Some(Ok(picture)) => Arc::clone(picture),
             Some(Err(why)) => {
-                ui.add(Label::new(muted(ui, super::machine::sentence(why)).font(tokens::small())).wrap());
+                ui.add(Label::new(muted(ui, machine_words::sentence(why)).font(tokens::small())).wrap());
                 return;
             }
             None => {
@@ -437,10 +438,6 @@ fn locks(number: usize) -> String {
 
 /// The time here: of today the time of day, else with the day.
 fn local(at: Wall, now: Wall) -> String {
-    static ZONE: OnceLock<jiff::tz::TimeZone> = OnceLock::new();
-    let zone = ZONE.get_or_init(jiff::tz::TimeZone::system);
-    let zoned = |wall: Wall| jiff::Timestamp::from_second(wall.secs()).map(|time| time.to_zoned(zone.clone()));
-    let (Ok(at), Ok(now)) = (zoned(at), zoned(now)) else { return at.rfc3339() };
-    let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
-    at.strftime(form).to_string()
+    let zone = environment::zone();
+    if zone.day(at) == zone.day(now) { zone.clock(at) } else { zone.stamp(at) }
 }
