@@ -58,15 +58,18 @@ impl Window {
         self.selection.all(&self.listing.rows);
     }
 
-    /// One step back: first the toast goes, then the details of a small window, then the choice.
+    /// One step back: first the toast goes, then the details of a small window, what was searched for, the choice.
     pub(super) fn step_back(&mut self) {
         if self.toast.take().is_some() {
             return;
         }
+        // The search field has lost the focus to Escape by now.
         if std::mem::take(&mut self.show_details) {
             self.focus_row = true;
-        } else {
+        } else if self.query.text.is_empty() {
             self.selection.clear();
+        } else {
+            self.query.text.clear();
         }
     }
 

@@ -29,6 +29,8 @@ impl Window {
         }
         let width = if narrow { 300.0 } else { tokens::SIDE };
         egui::Panel::right("detail").default_size(width).size_range(260.0..=520.0).frame(frame).show(ui, |ui| {
+            // Else it would be as wide as its words, and the table beside it would jump.
+            ui.set_min_width(ui.available_width());
             self.detail(ui, snapshot);
         });
     }

@@ -67,7 +67,7 @@ impl Window {
                 if self.typing_path || !self.typed_path.is_empty() {
                     ui.allocate_ui(Vec2::new(width - 152.0, 36.0), |ui| self.path_entry(ui));
                 } else {
-                    ui.allocate_ui_with_layout(Vec2::new(330.0, 36.0), Layout::left_to_right(Align::Center), |ui| {
+                    ui.allocate_ui_with_layout(Vec2::new(306.0, 36.0), Layout::left_to_right(Align::Center), |ui| {
                         if widgets::primary_button(ui, "Open folder…").clicked() {
                             self.dialog.open(ui.ctx(), self.now.1);
                         }

@@ -94,13 +94,10 @@ pub(super) fn modal_at<R>(
         .shadow(ui.visuals().window_shadow)
         .inner_margin(egui::Margin::same(margin));
     let id = egui::Id::unique(id);
-    let area = egui::Modal::default_area(id).anchor(anchor.0, anchor.1);
+    let area = egui::Modal::default_area(id).anchor(anchor.0, anchor.1).accessible_name(name);
     egui::Modal::new(id).area(area).frame(frame).show(ui.ctx(), |ui| {
-        ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
-            node.set_role(egui::Role::Dialog);
-            node.set_label(name);
-            node.set_modal();
-        });
+        // A dialog has a layer of its own, and its node is that layer's.
+        ui.ctx().accesskit_node_builder(ui.layer_id().id, egui::accesskit::Node::set_modal);
         // Where the window is too small for it, all of it scrolls.
         let most = ui.ctx().content_rect().height() - 2.0 * f32::from(margin) - 16.0;
         let scroll = egui::ScrollArea::vertical().id_salt("dialog").max_height(most).min_scrolled_height(most);

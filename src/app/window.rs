@@ -640,6 +640,7 @@ impl eframe::App for Window {
             return;
         }
         self.middle = None;
+        ui.ctx().accesskit_node_builder(egui::accesskit_root_id(), |node| node.set_label(self.title.as_str()));
         let tab = Self::take_tab(ui);
         self.keys(ui);
         self.take_drops(ui);

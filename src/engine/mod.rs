@@ -21,6 +21,7 @@ pub mod search;
 mod session;
 pub mod settings;
 pub mod shape;
+pub mod standin;
 mod store;
 pub mod sweep;
 pub mod vigil;
