@@ -157,6 +157,18 @@ fn keys_turn_between_folders() {
 }
 
 #[test]
+fn from_the_machine_s_locks_a_folder_is_one_click_away_and_clearing_is_not_forgotten() {
+    let scene = Scene::new();
+    let mut stage = scene.stage();
+    let on = Sweeping { directory: scene.at("a/locks").into(), every: Duration::from_mins(10) };
+    stage.tell.send(Event::Sweeping(vec![on])).expect("heard");
+    stage.press(Modifiers::COMMAND | Modifiers::SHIFT, Key::M);
+    assert!(stage.row("Stale 1").is_none() && stage.shows("are cleared automatically"));
+    stage.click_start("locks, ");
+    assert!(stage.row("Stale 1").is_some(), "the folder that was shown before");
+}
+
+#[test]
 fn it_is_there_where_there_is_a_choice_and_can_be_put_away() {
     let scene = Scene::new();
     let one = Stage::over(vec![look_at(&scene.at("a/locks"))], 0, Settings::default());

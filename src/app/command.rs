@@ -3,7 +3,7 @@
 //! Owns: [`Action`] and what belongs to each: title, words to find it by, keys, why it may not be used now, what it does.
 //! A new one is one row of the list. Never: draws.
 
-use super::keys::{Chord, alt, ctrl, ctrl_alt, ctrl_shift, plain, shift};
+use super::keys::{Chord, alt, ctrl, ctrl_alt, ctrl_shift, plain, real_ctrl, real_ctrl_shift, shift};
 use super::tell::can_be_awaited;
 use super::window::Window;
 use crate::engine::listing::SortKey;
@@ -82,8 +82,8 @@ actions! {
         |w, _| w.ask_to_export());
     Bundle(File, "Save an incident bundle…", "report ticket zip redacted support", [ctrl_shift(Key::S)], no_folder,
         |w, _| w.ask_for_incident());
-    NextFolder(File, "Next folder", "directory tab switch", [ctrl(Key::Tab)], one_folder, |w, _| w.show_neighbour(1));
-    PreviousFolder(File, "Previous folder", "directory tab switch back", [ctrl_shift(Key::Tab)], one_folder,
+    NextFolder(File, "Next folder", "directory tab switch", [real_ctrl(Key::Tab)], one_folder, |w, _| w.show_neighbour(1));
+    PreviousFolder(File, "Previous folder", "directory tab switch back", [real_ctrl_shift(Key::Tab)], one_folder,
         |w, _| w.show_neighbour(-1));
     StopWatching(File, "Stop watching this folder", "close directory tab", [ctrl(Key::W)], no_folder,
         |w, _| w.stop_watching_shown());

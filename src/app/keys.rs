@@ -47,6 +47,16 @@ pub(super) const fn ctrl(key: Key) -> Chord {
     chord(Modifiers::COMMAND, key)
 }
 
+/// The key called Ctrl, also where shortcuts have another one: turning pages is Ctrl+Tab everywhere.
+pub(super) const fn real_ctrl(key: Key) -> Chord {
+    chord(Modifiers::CTRL, key)
+}
+
+/// The same, backwards.
+pub(super) const fn real_ctrl_shift(key: Key) -> Chord {
+    chord(Modifiers::CTRL.plus(Modifiers::SHIFT), key)
+}
+
 pub(super) const fn ctrl_shift(key: Key) -> Chord {
     chord(Modifiers::COMMAND.plus(Modifiers::SHIFT), key)
 }

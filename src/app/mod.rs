@@ -19,6 +19,7 @@ mod icons;
 mod journal;
 mod keys;
 mod machine;
+mod machine_words;
 mod menu;
 mod palette;
 mod papers;

@@ -75,7 +75,7 @@ fn word_fits(word: &str, text: &str) -> Option<i32> {
     }
     // Letters that lie too far apart are chance.
     let spread = last - first.unwrap_or(0);
-    (spread <= word.len() * 3).then(|| 30 - spread as i32)
+    (spread <= word.len() * 2).then(|| 30 - spread as i32)
 }
 
 impl Window {

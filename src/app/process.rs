@@ -5,7 +5,7 @@
 use super::detail::{heading, mono_box};
 use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
-use super::machine::waiting_words;
+use super::machine_words::{self, waiting_words};
 use super::selection::Reach;
 use super::tokens::{self, Palette};
 use super::widgets::muted;
@@ -254,7 +254,7 @@ impl View<'_> {
         let picture = match &self.shown.picture {
             Some(Ok(picture)) => Arc::clone(picture),
             Some(Err(why)) => {
-                ui.add(Label::new(muted(ui, super::machine::sentence(why)).font(tokens::small())).wrap());
+                ui.add(Label::new(muted(ui, machine_words::sentence(why)).font(tokens::small())).wrap());
                 return;
             }
             None => {

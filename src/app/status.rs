@@ -31,20 +31,21 @@ impl Window {
                     };
                     let sight = &snapshot.sight;
                     let seen = sight.processes.saturating_sub(sight.processes_denied);
-                    let text = format!("{seen} of {} processes visible", sight.processes);
-                    if small {
-                        files.on_hover_text(format!("{how}
-{text}"));
-                    } else {
-                        say(ui, how.to_owned());
-                    }
+                    let mut facts = vec![how.to_owned()];
                     // Where nothing could be looked at yet, nobody was counted.
-                    let response = if small || sight.processes == 0 { None } else { Some(say(ui, text)) };
-                    if let Some(response) = response.filter(|_| sight.processes_denied > 0) {
-                        response.on_hover_text(
-                            "The open files of the others may not be seen: a lock that only they could hold is Unknown, \
-                             never free. Root sees more.",
-                        );
+                    if sight.processes > 0 {
+                        facts.push(format!("{seen} of {} processes visible", sight.processes));
+                    }
+                    if small {
+                        files.on_hover_text(facts.join("\n"));
+                    } else {
+                        let last = facts.into_iter().map(|fact| say(ui, fact)).last();
+                        if let Some(response) = last.filter(|_| sight.processes_denied > 0) {
+                            response.on_hover_text(
+                                "The open files of the others may not be seen: a lock that only they could hold is Unknown, \
+                                 never free. Root sees more.",
+                            );
+                        }
                     }
                     if !snapshot.problems.is_empty() {
                         let text = count(snapshot.problems.len(), "problem");

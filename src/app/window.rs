@@ -646,7 +646,10 @@ impl eframe::App for Window {
         self.status_bar(ui);
         self.sidebar(ui);
         match self.snapshot.clone() {
-            _ if self.machine.is_open() => self.machine_screen(ui),
+            _ if self.machine.is_open() => {
+                self.sweep_bar(ui);
+                self.machine_screen(ui);
+            }
             None => self.start_screen(ui),
             Some(snapshot) => {
                 self.chip_bar(ui, &snapshot);
