@@ -453,7 +453,7 @@ impl Window {
                 self.scroll_to = Some(row);
             }
             (Some(_), None) => {
-                self.say(format!("{} is there, but not listed now: show all locks.", visible(&line.path)))
+                self.say(format!("{} is there, but not listed now: show all locks.", visible(&line.path)));
             }
             (None, _) => self.say(format!("{} is not there now.", visible(&line.path))),
         }

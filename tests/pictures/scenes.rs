@@ -137,7 +137,7 @@ impl Scene {
     }
 
     /// Where locks usually are.
-    pub(crate) fn places(self) -> Vec<Place> {
+    pub(crate) fn places() -> Vec<Place> {
         let place = |title, holds, path: &str| Place { title, holds, folder: WatchedFolder::at(path) };
         vec![
             place("Git repository", "the index, refs and config of this one", "/home/kim/src/website/.git"),

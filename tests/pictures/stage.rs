@@ -47,7 +47,7 @@ impl Stage {
     pub(crate) fn open(state: &State, theme: ThemeChoice) -> Self {
         let settings = Settings { theme, window_size: (state.size[0], state.size[1]), ..state.scene.settings() };
         let query = Query { grouped: settings.grouped, sort: settings.sort, ..Query::default() };
-        let (engine, standin) = StandIn::engine(state.scene.watched(), state.scene.places(), &query);
+        let (engine, standin) = StandIn::engine(state.scene.watched(), Scene::places(), &query);
         engine.show_machine(state.scene.machine().shown());
         engine.show_journal(journal());
         let engine = match state.scene.history() {
