@@ -4,6 +4,7 @@
 mod support;
 
 use lockscope::engine::export::{Form, Subject, evidence_text, journal_csv, table_csv, table_json};
+use lockscope::engine::history::{History, LockHistory, Wait, Who};
 use lockscope::engine::incident::{Incident, zipped};
 use lockscope::engine::papers::{Job, Paper, Target};
 use lockscope::engine::papers::{NotSaved, write};
@@ -246,14 +247,17 @@ fn incident(secrets: &Secrets, include: Include) -> (Incident, tempfile::TempDir
         path_bytes: None,
         ..line("sub/old.lock", &format!("/home/{home}/project/locks"), "clear")
     };
-    let more =
-        serde_json::json!({ format!("/home/{home}/k"): [{"who": user, "command": format!("x --y {argument}")}] });
+    let mut history = History::new(Arc::clone(&snapshot.directory));
+    let who = Who { pid: Some(71), incarnation: None, command: user.as_str().into() };
+    let mut past = LockHistory::of(OsStr::new(&format!("{user}/record.lock")).into());
+    past.waits.push(Wait { who, from: Wall::from_parts(1_795_000_000, 0), since: false, till: None, got: false });
+    history.put(past);
     let incident = Incident {
         snapshot: Arc::new(snapshot),
         journal: Arc::new(vec![entry, line("x", "/somewhere/else", "clear")]),
         include,
         zone: Zone::fixed(60),
-        more: vec![("history.json".into(), more)],
+        history: Some(Arc::new(history)),
     };
     (incident, directory)
 }
@@ -306,6 +310,12 @@ fn a_bundle_tells_what_a_ticket_needs_and_of_nobody() {
     assert_eq!((&record["owner"]["user"], &record["owner"]["host"]), (&"user-1".into(), &"host-1".into()));
     let held = locks.iter().find(|lock| lock["path"] == "held.lock").expect("listed");
     assert_eq!(held["holder"]["command"], "python3 (3 arguments)");
+    let past: serde_json::Value = serde_json::from_str(&files["history.json"]).expect("JSON");
+    assert_eq!(past["locks"][0]["path"], "user-1/record.lock");
+    assert_eq!(
+        (&past["locks"][0]["waits"][0]["pid"], &past["locks"][0]["waits"][0]["command"]),
+        (&71.into(), &"user-1".into())
+    );
     let journal: serde_json::Value = serde_json::from_str(&files["journal.json"]).expect("JSON");
     assert_eq!(journal["entries"].as_array().map(Vec::len), Some(1), "other directories' entries stay away");
     assert_eq!(
@@ -499,9 +509,8 @@ fn the_engine_writes_previews_and_copies() {
     let ask = |paper: Paper, target: Target| {
         watched.engine.send(EngineCommand::Write(Box::new(Job { paper, target })));
         loop {
-            match watched.event() {
-                event @ (Event::Saved(_) | Event::Copied(_) | Event::Previewed(_)) => return event,
-                _ => {}
+            if let event @ (Event::Saved(_) | Event::Copied(_) | Event::Previewed(_)) = watched.event() {
+                return event;
             }
         }
     };
@@ -520,7 +529,7 @@ fn the_engine_writes_previews_and_copies() {
             journal: Arc::new(vec![line("a.pid", &snapshot.directory.to_string_lossy(), "clear")]),
             include: Include::default(),
             zone: Zone::UTC,
-            more: Vec::new(),
+            history: None,
         })
     };
     let Event::Previewed(contents) = ask(incident(), Target::Preview) else { panic!("it is previewed") };

@@ -144,15 +144,15 @@ fn keys_turn_between_folders() {
         (Modifiers::COMMAND, Key::Num2, None),
         (Modifiers::COMMAND, Key::Num3, Some("gone")),
         (Modifiers::COMMAND, Key::Num9, None),
-        (Modifiers::CTRL, Key::Tab, Some("gone")),
-        (Modifiers::CTRL | Modifiers::SHIFT, Key::Tab, Some("a/locks")),
+        (Modifiers::CTRL | Modifiers::COMMAND, Key::Tab, Some("gone")),
+        (Modifiers::CTRL | Modifiers::COMMAND | Modifiers::SHIFT, Key::Tab, Some("a/locks")),
     ] {
         stage.press(modifiers, key);
         assert_eq!(stage.turned_to(), path.map(|path| scene.at(path)), "{modifiers:?} {key:?}");
     }
     let mut first = scene.stage();
     first.asked();
-    first.press(Modifiers::CTRL | Modifiers::SHIFT, Key::Tab);
+    first.press(Modifiers::CTRL | Modifiers::COMMAND | Modifiers::SHIFT, Key::Tab);
     assert_eq!(first.turned_to(), Some(scene.at("gone")), "before the first comes the last");
 }
 

@@ -2,14 +2,15 @@
 
 mod support;
 
-use eframe::egui::{self, Key, Role};
+use crossbeam_channel::Receiver;
+use eframe::egui::{self, Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::app::Window;
-use lockscope::engine::Engine;
 use lockscope::engine::history::{End, History, Hold, LockHistory, Start, Usual, Wait, Watched, Who};
 use lockscope::engine::listing::Query;
 use lockscope::engine::settings::{Settings, TimelineSettings};
+use lockscope::engine::{Command, Engine};
 use lockscope::model::snapshot::{Lock, Snapshot};
 use lockscope::model::time::Wall;
 use lockscope::model::verdict::Verdict;
@@ -70,9 +71,15 @@ fn scene() -> Scene {
 }
 
 fn window(snapshot: Snapshot, history: Option<History>, timeline: TimelineSettings) -> Harness<'static, Window> {
+    window_and_commands(snapshot, history, timeline).0
+}
+
+fn window_and_commands(
+    snapshot: Snapshot, history: Option<History>, timeline: TimelineSettings,
+) -> (Harness<'static, Window>, Receiver<Command>) {
     let now = (snapshot.taken_at, snapshot.taken_monotonic);
     let settings = Settings { timeline, ..Settings::default() };
-    let (engine, _, _) = Engine::detached(Some(snapshot), &Query { grouped: true, ..Query::default() });
+    let (engine, commands, _) = Engine::detached(Some(snapshot), &Query { grouped: true, ..Query::default() });
     let engine = match history {
         Some(history) => engine.with_history(history),
         None => engine,
@@ -81,7 +88,7 @@ fn window(snapshot: Snapshot, history: Option<History>, timeline: TimelineSettin
         .with_size([1280.0, 800.0])
         .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(move || now)));
     harness.run_steps(3);
-    harness
+    (harness, commands)
 }
 
 fn shows(harness: &Harness<'_, Window>, label: &str) -> bool {
@@ -194,9 +201,26 @@ fn it_can_be_hidden_and_brought_back() {
     assert!(shows(&harness, "All locks"));
     click(&mut harness, "Hide");
     assert!(!shows(&harness, "All locks"));
-    click(&mut harness, "View");
-    click(&mut harness, "Timeline");
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
+    harness.run_steps(3);
     assert!(shows(&harness, "All locks"));
+}
+
+#[test]
+fn to_be_told_of_stale_locks_is_off_until_it_is_chosen_and_is_remembered() {
+    let scene = scene();
+    let (mut harness, commands) = window_and_commands(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    click(&mut harness, "Menu");
+    click(&mut harness, "View");
+    let words = "Tell me when a lock turns stale";
+    harness.query_all_by_label_contains(words).next().expect("it is in the menu").click();
+    harness.run_steps(3);
+    drop(harness);
+    let kept = commands.try_iter().filter_map(|command| match command {
+        Command::SaveSettings(settings) => Some(settings.tell_when_stale),
+        _ => None,
+    });
+    assert_eq!((Settings::default().tell_when_stale, kept.last()), (false, Some(true)));
 }
 
 #[test]

@@ -336,11 +336,14 @@ fn a_bundle_shows_what_goes_in_and_hides_names_unless_asked() {
         evidence: (3, 0),
         entries: (4, 2),
         replaced: (2, 1, 1),
+        history: true,
         directory: "~/project".into(),
         example: Some(("python3 a b".into(), "python3 (2 arguments)".into())),
     };
     stage.told(Event::Previewed(Box::new(contents)));
-    for words in ["4 entries of this folder, 2 more left out", "~/project", "python3 (2 arguments)", "3 locks"] {
+    for words in
+        ["4 entries of this folder, 2 more left out", "~/project", "python3 (2 arguments)", "3 locks", "history.json"]
+    {
         assert!(stage.shows(words), "{words}");
     }
     stage.click(Role::CheckBox, "Command arguments, and what stands in the lock files");

@@ -206,7 +206,7 @@ impl Window {
             journal: self.engine.journal(),
             include,
             zone: self.papers.zone.clone(),
-            more: Vec::new(),
+            history: self.snapshot.as_ref().and_then(|snapshot| self.engine.history(&snapshot.directory)),
         })
     }
 
@@ -334,6 +334,9 @@ impl Window {
             ("machine.json", "system, clock, file system, limits".to_owned()),
         ] {
             row(ui, file, &what);
+        }
+        if contents.history {
+            row(ui, "history.json", "who held which lock when, and who waited");
         }
         ui.add_space(8.0);
         hairline(ui);

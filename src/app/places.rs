@@ -32,6 +32,7 @@ impl Window {
         let palette = Palette::of(ui);
         ui.add_space(12.0);
         ui.label(muted(ui, "Places").font(tokens::small()));
+        ui.add_space(4.0);
         let mut chosen = None;
         let more = if self.sidebar.all_places { 0 } else { places.len().saturating_sub(most) };
         let first = places.len() - more;

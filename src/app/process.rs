@@ -438,6 +438,5 @@ fn locks(number: usize) -> String {
 
 /// The time here: of today the time of day, else with the day.
 fn local(at: Wall, now: Wall) -> String {
-    let zone = environment::zone();
-    if zone.day(at) == zone.day(now) { zone.clock(at) } else { zone.stamp(at) }
+    environment::zone().said(at, now)
 }

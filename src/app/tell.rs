@@ -226,7 +226,7 @@ impl Window {
 
     /// In the window itself.
     fn tell_here(&mut self, letter: &Letter) {
-        self.toast = Some(Toast::said(format!("{}: {}", letter.title, letter.body), self.now.1));
+        self.show_toast(Toast::said(format!("{}: {}", letter.title, letter.body), self.now.1));
     }
 
     /// Takes over what came back. Runs also while the window is hidden.

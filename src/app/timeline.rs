@@ -155,7 +155,7 @@ impl Window {
                         self.settings.timeline.all = false;
                     }
                     from_right(ui, |ui| {
-                        if tab(ui, false, "Hide", true).on_hover_text("The View menu brings it back.").clicked() {
+                        if tab(ui, false, "Hide", true).on_hover_text("Ctrl+T brings it back.").clicked() {
                             self.settings.timeline.shown = false;
                         }
                         let as_list = self.settings.timeline.as_list;

@@ -639,13 +639,16 @@ impl eframe::App for Window {
         if ui.input(|i| i.viewport().visible()) == Some(false) {
             return;
         }
+        self.middle = None;
         ui.ctx().accesskit_node_builder(egui::accesskit_root_id(), |node| node.set_label(self.title.as_str()));
         let tab = Self::take_tab(ui);
         self.keys(ui);
         self.take_drops(ui);
         self.top_bar(ui);
         self.status_bar(ui);
-        self.sidebar(ui);
+        if !tokens::is_small(ui.ctx()) {
+            self.sidebar(ui);
+        }
         match self.snapshot.clone() {
             _ if self.machine.is_open() => {
                 self.sweep_bar(ui);

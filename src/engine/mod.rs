@@ -14,6 +14,7 @@ mod lister;
 pub mod listing;
 pub mod machine;
 pub mod papers;
+mod past;
 pub mod places;
 pub mod redact;
 pub mod search;

@@ -248,7 +248,7 @@ impl Redaction {
     }
 
     /// A path of a lock within its directory: its own name stays.
-    fn relative(&self, path: &OsStr) -> OsString {
+    pub(super) fn relative(&self, path: &OsStr) -> OsString {
         let bytes = path.as_encoded_bytes();
         let Some(slash) = bytes.iter().rposition(|b| *b == b'/') else { return path.to_owned() };
         let above = self.path(&String::from_utf8_lossy(&bytes[..slash]));

@@ -135,6 +135,7 @@ fn previewed() -> Event {
         evidence: (10, 0),
         entries: (6, 0),
         replaced: (1, 1, 1),
+        history: true,
         directory: super::scenes::CHAT.to_owned(),
         example: Some(("python3 server.py --port 8080".to_owned(), "python3 (3 arguments)".to_owned())),
     }))
