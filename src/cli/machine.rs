@@ -9,9 +9,9 @@ use crate::engine::bulk::{Came, clear_one, force_one};
 use crate::engine::learned;
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{Impact, LookError, LookOptions, impact_of, look, look_after, look_at_one};
+use crate::inspect::{Impact, LookError, LookOptions, count, impact_of, look, look_after, look_at_one};
 use crate::model::holder::Pid;
-use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::snapshot::{Counts, Lock, Snapshot};
 use crate::model::time::Wall;
 use crate::platform::{Ending, Interrupt, System, environment};
 use std::ffi::OsStr;
@@ -57,6 +57,12 @@ const NO_STATE: &str = "there is no place for the journal: set HOME or LOCKSCOPE
 impl World for Machine {
     fn look(&self, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
         look(&self.system, directory, &Self::recall(directory, options))
+    }
+
+    fn count(
+        &self, directory: &Path, options: &LookOptions, counts: &(dyn Fn(&Lock) -> bool + Sync),
+    ) -> Result<Counts, LookError> {
+        count(&self.system, directory, &Self::recall(directory, options), counts)
     }
 
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError> {

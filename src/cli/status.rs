@@ -25,12 +25,17 @@ fn options(world: &dyn World, look: &Look) -> LookOptions {
 
 /// Shows a directory once.
 pub fn status(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit, Failure> {
-    let snapshot = world.look(&args.look.directory, &options(world, &args.look))?;
-    let shown = shown(&args.look);
-    match (args.json, args.summary) {
-        (true, _) => json::status(io.out, &snapshot, &shown)?,
-        (_, true) => table::summary(io.out, &snapshot, &shown)?,
-        _ => table::status(io.out, &snapshot, &shown, io.screen)?,
+    let (directory, options, shown) = (&args.look.directory, options(world, &args.look), shown(&args.look));
+    if args.summary && !args.json {
+        // Counts alone: no lock is kept once it is judged.
+        table::summary(io.out, &world.count(directory, &options, &|lock| shown.covers(lock))?)?;
+        return Ok(Exit::Done);
+    }
+    let snapshot = world.look(directory, &options)?;
+    if args.json {
+        json::status(io.out, &snapshot, &shown)?;
+    } else {
+        table::status(io.out, &snapshot, &shown, io.screen)?;
     }
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
 use crate::inspect::{Impact, LookError, LookOptions};
 use crate::model::holder::Pid;
-use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::snapshot::{Counts, Lock, Snapshot};
 use crate::model::time::Wall;
 use crate::platform::Ending;
 use std::ffi::{OsStr, OsString};
@@ -30,6 +30,17 @@ pub struct Undone {
 pub trait World {
     /// One pass over a directory.
     fn look(&self, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError>;
+
+    /// How many locks have each verdict in one pass, of those that `counts` says yes to.
+    fn count(
+        &self, directory: &Path, options: &LookOptions, counts: &(dyn Fn(&Lock) -> bool + Sync),
+    ) -> Result<Counts, LookError> {
+        let mut found = Counts::default();
+        for lock in self.look(directory, options)?.locks().filter(|lock| counts(lock)) {
+            found.add(lock.judgement.verdict);
+        }
+        Ok(found)
+    }
 
     /// As [`Self::look`], after an earlier picture: a heartbeat shows only in time.
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError>;

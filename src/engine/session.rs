@@ -312,7 +312,7 @@ impl Session {
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
             if live.store.id_of(&path).is_some() || !bytes.is_empty() && self.may_be_listed(at, &path, name) {
-                let _ = live.names.all.insert(bytes.into());
+                live.names.all.insert(bytes);
                 paths.push(path);
             }
         }
@@ -401,7 +401,8 @@ impl Session {
             let exists = |sibling: &[u8]| names.all.contains(sibling);
             let earlier = live.store.get(id).cloned();
             let earlier = earlier.as_deref().filter(|lock| *lock.path == **path).map(|lock| &lock.facts);
-            let lock = looker.lock(&mut openings, &exists, path, id, &self.options, earlier);
+            let kind = names.kind(number);
+            let lock = looker.listed_lock(&mut openings, &exists, path, kind, id, &self.options, earlier);
             live.dirty |= match lock {
                 Some(lock) => live.store.put(lock),
                 None => live.store.remove(path).is_some(),

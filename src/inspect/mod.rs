@@ -6,6 +6,7 @@ mod content;
 mod evidence;
 mod impact;
 mod kernel;
+mod names;
 mod pass;
 mod split;
 mod users;
@@ -19,8 +20,9 @@ use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
 pub use impact::{Impact, impact_of};
+pub use names::NameSet;
 pub(crate) use pass::Openings;
-pub use pass::{Names, list_names, look, look_after, look_again, look_at_one};
+pub use pass::{Names, count, list_names, look, look_after, look_again, look_at_one};
 pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.

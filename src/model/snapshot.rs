@@ -206,6 +206,11 @@ impl Counts {
         self.0[verdict as usize] += 1;
     }
 
+    /// As many more as these.
+    pub fn add_all(&mut self, others: &Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(count, more)| *count += more);
+    }
+
     /// One less.
     pub fn remove(&mut self, verdict: Verdict) {
         self.0[verdict as usize] -= 1;
