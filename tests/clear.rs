@@ -39,7 +39,7 @@ impl World {
         let base = tempfile::tempdir().expect("a directory");
         let directory = base.path().join("locks");
         fs::create_dir(&directory).expect("a directory");
-        let usual = Workplace::new(system, &base.path().join("state"));
+        let usual = lockscope::lock::workplace(system, &base.path().join("state"));
         Self { workplace: Workplace { runtime_dir: base.path().join("run"), ..usual }, directory, _base: base }
     }
 

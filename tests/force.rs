@@ -28,7 +28,7 @@ impl World {
         let base = tempfile::tempdir().expect("a directory");
         let directory = base.path().join("locks");
         fs::create_dir(&directory).expect("made");
-        let usual = Workplace::new(this_machine(), &base.path().join("state"));
+        let usual = lockscope::lock::workplace(this_machine(), &base.path().join("state"));
         Self { workplace: Workplace { runtime_dir: base.path().join("run"), ..usual }, directory, base }
     }
 

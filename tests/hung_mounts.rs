@@ -263,7 +263,7 @@ fn a_clear_on_a_silent_directory_is_refused_and_ends() {
         let seen = support::lock(&snapshot, "a.lock");
         far.stop();
         let state = tempfile::tempdir().expect("a directory");
-        let workplace = lockscope::clear::Workplace::new(machine(), state.path());
+        let workplace = lockscope::lock::workplace(machine(), state.path());
         let options = LookOptions::default();
         let consent = lockscope::clear::Consent::ByName;
         let refusal = lockscope::clear::recheck(&workplace, &far.point, &seen, &options, consent).err();

@@ -74,7 +74,7 @@ impl World {
         let base = tempfile::tempdir().expect("a directory");
         let locks = base.path().join("locks");
         fs::create_dir(&locks).expect("a directory");
-        let usual = Workplace::new(this_machine(), &base.path().join("state"));
+        let usual = lockscope::lock::workplace(this_machine(), &base.path().join("state"));
         Self { now: Workplace { runtime_dir: base.path().join("run"), ..usual }, locks, _base: base }
     }
 
@@ -270,7 +270,7 @@ const CRASH: &str = "LOCKSCOPE_TEST_CRASH_IN";
 #[test]
 fn recovery_finds_what_stands_in_an_old_part() {
     if let Some(base) = std::env::var_os(CRASH).map(PathBuf::from) {
-        let usual = Workplace::new(this_machine(), &base.join("state"));
+        let usual = lockscope::lock::workplace(this_machine(), &base.join("state"));
         let workplace = Workplace { runtime_dir: base.join("run"), ..usual };
         let options = LookOptions::default();
         let found = look_at_one(&workplace.system, &base.join("locks"), OsStr::new("a.pid"), &options);
@@ -324,7 +324,7 @@ fn lockscopes_at_once_lose_no_line_of_each_other() {
     for mut child in running {
         assert_eq!(child.wait().expect("it ends").code(), Some(0));
     }
-    let entries = Workplace::new(this_machine(), &state).journal().read().expect("readable");
+    let entries = lockscope::lock::workplace(this_machine(), &state).journal().read().expect("readable");
     assert_eq!(
         (entries.len(), entries.iter().filter(|entry| entry.state == State::Done).count()),
         (4 * EACH, 4 * EACH)

@@ -4,7 +4,7 @@
 
 mod support;
 
-use lockscope::clear::{State, Workplace};
+use lockscope::clear::State;
 use lockscope::platform::this_machine;
 use std::collections::BTreeMap;
 use std::fs;
@@ -154,7 +154,7 @@ fn die_at(kind: Lock, name: &str, number: usize) -> (bool, bool) {
     let is_intent = |name: &String| Path::new(name).extension().is_some_and(|end| end == "json");
     let pending: Vec<_> = desk.names("state/pending").into_iter().filter(is_intent).collect();
     assert_eq!(pending, [""; 0], "{at}: open intents");
-    let workplace = Workplace::new(this_machine(), &desk.path("state"));
+    let workplace = lockscope::lock::workplace(this_machine(), &desk.path("state"));
     let entries = workplace.journal().read().expect("the journal can be read");
     let open = entries.iter().filter(|entry| matches!(entry.state, State::Prepared | State::Swapped));
     assert_eq!(open.count(), 0, "{at}: {entries:?}");

@@ -566,6 +566,7 @@ fn every_deed_is_logged_with_path_group_pid_and_duration() {
     tells("job7", "released", "held_ms=");
     tells("job8", "not ours any more", "held_ms=");
     tells("file", "acquired", "waited_ms=");
+    tells("file", "released", "held_ms=");
 }
 
 #[test]
@@ -576,12 +577,12 @@ fn a_broken_lock_is_logged_with_its_reason() {
     assert!(lines(&mut child).any(|line| line == "held"));
     signal(&child, Signal::KILL);
     child.wait().unwrap();
-    let workplace = lockscope::clear::Workplace::new(support::machine(), &base.path().join("state"));
+    let workplace = lockscope::lock::workplace(support::machine(), &base.path().join("state"));
     let log = logged(|| {
         drop(MarkerLock::request(&path, &breaking()).workplace(workplace).acquire().unwrap());
     });
     let line = log.lines().find(|line| line.contains("broke a stale lock")).unwrap_or_else(|| panic!("{log}"));
-    for part in ["path=", "group=\"x\"", "pid=", "is gone: no such process", "id="] {
+    for part in ["path=", "group=\"x\"", "pid=", "took_ms=", "is gone: no such process", "id="] {
         assert!(line.contains(part), "{part} in {line}");
     }
 }

@@ -42,7 +42,7 @@ fn patient() -> LockConfig {
 }
 
 fn workplace(base: &Path) -> lockscope::clear::Workplace {
-    lockscope::clear::Workplace::new(support::machine(), &base.join("state"))
+    lockscope::lock::workplace(support::machine(), &base.join("state"))
 }
 
 fn soft(base: &Path, path: &Path, config: &LockConfig) -> Result<MarkerLock, lockscope::lock::LockError> {

@@ -5,7 +5,7 @@
 
 mod support;
 
-use lockscope::clear::{Consent, Refusal, State, UndoRefusal, Workplace, last_clear_ids, recheck, recover_all, repair};
+use lockscope::clear::{Consent, Refusal, State, UndoRefusal, last_clear_ids, recheck, recover_all, repair};
 use lockscope::engine::settings::Settings;
 use lockscope::inspect::{EmptyFiles, LookOptions, look};
 use lockscope::model::snapshot::Snapshot;
@@ -163,7 +163,7 @@ fn nothing_is_cleared_put_back_or_repaired() {
     let base = directory();
     let state = tempfile::tempdir().expect("a directory");
     let path = write(base.path(), "job.pid", format!("{DEAD}\n"), HOUR);
-    let workplace = Workplace::new(machine(Numbering::One), state.path());
+    let workplace = lockscope::lock::workplace(machine(Numbering::One), state.path());
     let snapshot = seen_by(Numbering::One, base.path());
     let seen = lock(&snapshot, "job.pid");
     assert_eq!(seen.judgement.verdict.id(), "stale");

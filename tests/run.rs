@@ -147,6 +147,58 @@ fn the_command_inherits_the_kernel_lock_so_killing_run_frees_nothing() {
 }
 
 #[test]
+fn under_a_kernel_lock_the_file_tells_the_command_and_blocks_nobody_afterwards() {
+    let place = Place::new();
+    let text = || std::fs::read_to_string(place.path("x.lock")).unwrap();
+    let status = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockscope"));
+        command.args(["status", "--json", "--stale-after", "0s"]).arg(place.0.path());
+        let found: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        found["locks"].as_array().unwrap().iter().find(|lock| lock["path"] == "x.lock").unwrap().clone()
+    };
+    let mut held = place.started(&["--lock", "x.lock"], "read x; exit 0");
+    let command = child_of(held.pid());
+    let record: serde_json::Value = serde_json::from_str(&text()).unwrap();
+    assert_eq!((&record["pid"], &record["lock"]), (&command.into(), &"flock".into()));
+    assert!(record["command"].as_str().unwrap().contains("bash -c"), "{record}");
+    assert_eq!((&status()["verdict"], &status()["format"]), (&"held".into(), &"lockscope-flock".into()));
+    assert_eq!(ends(&mut held.0), 0);
+    assert_eq!(text(), "", "taken back");
+    // Left behind by a run that was killed: no claim to anything.
+    let mut held = place.started(&["--lock", "x.lock"], "read x; exit 0");
+    let command = child_of(held.pid());
+    let stdin = held.0.stdin.take();
+    signal(held.pid(), Signal::KILL);
+    held.0.wait().unwrap();
+    drop(stdin);
+    until_gone(command);
+    assert!(text().contains(&format!("\"pid\":{command}")), "{}", text());
+    assert_eq!(status()["verdict"], "idle");
+    assert_eq!(place.ran(&["--lock", "x.lock", "--", "true"]).0, 0);
+    assert_eq!(text(), "");
+    // What holds something else is locked all the same, and keeps it.
+    std::fs::write(place.path("x.lock"), "data").unwrap();
+    assert_eq!(place.ran(&["--lock", "x.lock", "--", "true"]).0, 0);
+    assert_eq!(text(), "data");
+}
+
+#[test]
+fn where_the_settings_say_so_what_is_stale_beside_it_goes_first() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("config")).unwrap();
+    std::fs::create_dir(place.path("locks")).unwrap();
+    let old = place.path("locks/old.lock");
+    let settings = |on: bool| format!(r#"{{"locks": {{"clear_stale_at_start": {on}, "stale_after_secs": 0}}}}"#);
+    for on in [false, true] {
+        std::fs::write(&old, format!("{DEAD}\n")).unwrap();
+        std::fs::write(place.path("config/settings.json"), settings(on)).unwrap();
+        let (code, said) = place.ran(&["--lock", "locks/x.lock", "--", "true"]);
+        assert_eq!((code, old.exists()), (0, !on), "{said}");
+        assert_eq!(said.contains("cleared what was stale: locks/old.lock"), on, "{said}");
+    }
+}
+
+#[test]
 fn the_marker_names_the_command_so_killing_run_frees_nothing() {
     let place = Place::new();
     let mut held = place.started(&["--lock", "x.lock", "--marker"], "read x; exit 0");

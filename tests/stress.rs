@@ -140,7 +140,7 @@ impl Scene {
         let directory = base.path().join("locks");
         fs::create_dir(&directory).expect("a directory");
         let workplaces = [0, 1].map(|number| {
-            let usual = Workplace::new(this_machine(), &base.path().join(format!("state-{number}")));
+            let usual = lockscope::lock::workplace(this_machine(), &base.path().join(format!("state-{number}")));
             Workplace { runtime_dir: base.path().join(mutexes[number]), ..usual }
         });
         Self { directory, workplaces, _base: base }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use lockscope::engine::settings::Settings;
+use lockscope::engine::settings::{Settings, WatchedFolder};
 use lockscope::engine::sweep::Act;
 use lockscope::engine::{Command, Event};
 use lockscope::model::facts::FileSystem;
@@ -154,10 +154,10 @@ fn the_window_sweeps_only_when_told_and_leaves_what_was_put_back() {
     let paths = stale(directory.path(), 2);
     write(directory.path(), "young.pid", format!("{DEAD}\n"), 0);
     let watched = Watched::start(directory.path(), state.path(), Settings::default());
-    watched.engine.send(Command::Sweep(Some(Duration::from_millis(50))));
-    assert!(matches!(watched.event(), Event::Sweeping(Some(on)) if *on.directory == *directory.path()));
+    watched.engine.send(sweep(directory.path(), Some(50)));
+    assert!(matches!(watched.event(), Event::Sweeping(on) if on.len() == 1 && *on[0].directory == *directory.path()));
     let acts = match watched.event() {
-        Event::Swept { acts } => acts,
+        Event::Swept { acts, .. } => acts,
         other => panic!("{other:?}"),
     };
     assert_eq!(cleared(&acts), ["000.pid", "001.pid"]);
@@ -170,7 +170,7 @@ fn the_window_sweeps_only_when_told_and_leaves_what_was_put_back() {
     while !(spared && undone) {
         match watched.event() {
             Event::Undone { outcomes } => undone = outcomes[0].result.is_ok(),
-            Event::Swept { acts } => {
+            Event::Swept { acts, .. } => {
                 assert_eq!(acts, [Act::Spared { path: "000.pid".into() }]);
                 spared = true;
             }
@@ -179,15 +179,56 @@ fn the_window_sweeps_only_when_told_and_leaves_what_was_put_back() {
     }
     // A round later, the next stale lock goes and that one still does not.
     write(directory.path(), "next.pid", format!("{DEAD}\n"), HOUR);
-    assert!(matches!(watched.event(), Event::Swept { acts } if cleared(&acts) == ["next.pid"]));
+    assert!(matches!(watched.event(), Event::Swept { acts, .. } if cleared(&acts) == ["next.pid"]));
     assert!(paths[0].exists());
-    // Another directory ends it.
+    // While another directory is shown it goes on here, and nothing of the other one goes.
     let other = tempfile::tempdir().expect("a directory");
     let stays = stale(other.path(), 1);
     watched.engine.send(Command::Watch(Some(other.path().to_owned())));
-    assert_eq!(watched.event(), Event::Sweeping(None));
     watched.until_verdict("000.pid", "stale");
+    write(directory.path(), "later.pid", format!("{DEAD}\n"), HOUR);
+    match watched.event() {
+        Event::Swept { directory: at, acts } => {
+            assert_eq!((&*at, cleared(&acts)), (directory.path(), vec!["later.pid".to_owned()]));
+        }
+        other => panic!("{other:?}"),
+    }
     assert!(stays[0].exists());
+    // Each has its own switch.
+    watched.engine.send(sweep(other.path(), Some(50)));
+    assert!(matches!(watched.event(), Event::Sweeping(on) if on.len() == 2));
+    assert!(matches!(watched.event(), Event::Swept { directory: at, .. } if *at == *other.path()));
+    watched.engine.send(sweep(other.path(), None));
+    assert!(matches!(watched.event(), Event::Sweeping(on) if on.len() == 1 && *on[0].directory == *directory.path()));
+    // With the watching it ends, and that is said.
+    watched.engine.send(Command::Unwatch(directory.path().to_owned()));
+    assert_eq!(watched.event(), Event::Sweeping(Vec::new()));
+    assert!(matches!(watched.event(), Event::Notice(text) if text.contains("automatic clearing has ended")));
+}
+
+#[test]
+fn what_is_swept_does_not_grow_by_itself() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir().expect("a directory");
+    let below = directory.path().join("below");
+    std::fs::create_dir(&below).expect("made");
+    let stays = stale(&below, 1);
+    let watched = Watched::start(directory.path(), state.path(), Settings::default());
+    watched.engine.send(sweep(directory.path(), Some(50)));
+    assert!(matches!(watched.event(), Event::Sweeping(on) if on.len() == 1));
+    let folder = WatchedFolder { recursive: true, ..WatchedFolder::at(directory.path()) };
+    watched.engine.send(Command::SetSubfolders(folder));
+    assert_eq!(watched.event(), Event::Sweeping(Vec::new()));
+    assert!(matches!(watched.event(), Event::Notice(text) if text.contains("Turn it on again if they are meant too")));
+    watched.until_verdict("below/000.pid", "stale");
+    assert!(stays[0].exists());
+    watched.engine.send(sweep(directory.path(), Some(50)));
+    assert!(matches!(watched.event(), Event::Sweeping(on) if on.len() == 1));
+    assert!(matches!(watched.event(), Event::Swept { acts, .. } if cleared(&acts) == ["below/000.pid"]));
+}
+
+fn sweep(directory: &Path, every_ms: Option<u64>) -> Command {
+    Command::Sweep { directory: directory.into(), every: every_ms.map(Duration::from_millis) }
 }
 
 /// The program in a directory of its own.

@@ -96,7 +96,7 @@ impl World {
         let base = tempfile::tempdir().expect("a directory");
         let directory = base.path().join("locks");
         fs::create_dir(&directory).expect("a directory");
-        let usual = Workplace::new(this_machine(), &base.path().join("state"));
+        let usual = lockscope::lock::workplace(this_machine(), &base.path().join("state"));
         Self { workplace: Workplace { runtime_dir: base.path().join("run"), ..usual }, directory, _base: base }
     }
 

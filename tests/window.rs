@@ -2,109 +2,19 @@
 
 mod support;
 
-use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Key, Modifiers, Role};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use lockscope::app::Window;
 use lockscope::engine::bulk::Progress;
-use lockscope::engine::listing::{Query, SortKey};
+use lockscope::engine::listing::SortKey;
 use lockscope::engine::settings::{Recent, Settings};
 use lockscope::engine::sweep::Act;
-use lockscope::engine::{Command, Engine, Event, Outcome, Sweeping};
+use lockscope::engine::{Command, Event, Outcome, Sweeping};
 use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watching};
 use lockscope::model::verdict::Verdict;
 use std::path::Path;
 use std::sync::Arc;
+use support::stage::{Stage, locks, stage};
 use support::{DEAD, Process, look_at, write};
-
-struct Stage {
-    harness: Harness<'static, Window>,
-    commands: Receiver<Command>,
-    tell: Sender<Event>,
-}
-
-impl Stage {
-    fn with(snapshot: Option<Snapshot>, settings: Settings, size: [f32; 2]) -> Self {
-        let query = Query { grouped: settings.grouped, sort: settings.sort, ..Query::default() };
-        let now = snapshot.as_ref().map_or_else(Default::default, |s| (s.taken_at, s.taken_monotonic));
-        let (engine, commands, tell) = Engine::detached(snapshot, &query);
-        let harness = Harness::builder()
-            .with_size(size)
-            .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(move || now)));
-        let mut stage = Self { harness, commands, tell };
-        stage.harness.run_steps(2);
-        stage
-    }
-
-    fn on(snapshot: Snapshot) -> Self {
-        Self::with(Some(snapshot), Settings::default(), [1280.0, 800.0])
-    }
-
-    fn shows(&self, label: &str) -> bool {
-        self.harness.query_all_by_label_contains(label).next().is_some()
-    }
-
-    fn button(&self, label: &str) -> bool {
-        self.harness.query_by_role_and_label(Role::Button, label).is_some()
-    }
-
-    fn click(&mut self, role: Role, label: &str) {
-        self.harness.get_by_role_and_label(role, label).click();
-        self.harness.run_steps(2);
-    }
-
-    /// Clicks the row whose label begins so.
-    fn click_row(&mut self, start: &str) {
-        let rows = self.harness.get_all_by_role(Role::Row);
-        let row =
-            rows.into_iter().find(|row| row.accesskit_node().label().is_some_and(|label| label.starts_with(start)));
-        row.unwrap_or_else(|| panic!("there is a row {start}")).click();
-        self.harness.run_steps(2);
-    }
-
-    fn press(&mut self, key: Key) {
-        self.harness.key_press(key);
-        self.harness.run_steps(2);
-    }
-
-    fn write_into(&mut self, field: &str, words: &str) {
-        self.harness.get_by_role_and_label(Role::TextInput, field).focus();
-        self.harness.run_steps(1);
-        self.harness.get_by_role_and_label(Role::TextInput, field).type_text(words);
-        self.harness.run_steps(2);
-    }
-
-    /// The commands since the last time.
-    fn asked(&self) -> Vec<Command> {
-        self.commands.try_iter().collect()
-    }
-
-    fn last_query(&self) -> Option<Query> {
-        self.asked()
-            .into_iter()
-            .rev()
-            .find_map(|command| if let Command::List(query) = command { Some(query) } else { None })
-    }
-}
-
-/// A directory with a lock of each kind, as it is looked at.
-fn locks(directory: &Path) -> Snapshot {
-    write(directory, "a_memory.lock", format!("{DEAD}\n"), 840);
-    write(directory, "a_all.lock", format!("{DEAD}\n"), 7200);
-    write(directory, "a_messages.lock", "", 100);
-    write(directory, "young.lock", format!("{DEAD}\n"), 60);
-    write(directory, "far.lock", "{\"pid\": 812, \"host\": \"nas2\"}", 7200);
-    write(directory, "garbage.lock", "what is this\n", 7200);
-    write(directory, "mine.pid", format!("{}\n", std::process::id()), 0);
-    look_at(directory)
-}
-
-fn stage() -> (tempfile::TempDir, Stage) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let snapshot = locks(directory.path());
-    (directory, Stage::on(snapshot))
-}
 
 #[test]
 fn chips_count_and_filter() {
@@ -160,7 +70,7 @@ fn a_split_lock_is_a_danger_in_words_and_each_fact_says_how_sure_and_when() {
     let script = "exec 9>job.lock; flock 9; rm job.lock; exec 8>job.lock; echo ready; exec sleep 1000";
     let _holder = Process::shell(directory.path(), script);
     let snapshot = look_at(directory.path());
-    let seen = snapshot.taken_at.rfc3339().get(11..19).expect("a time").to_owned();
+    let seen = lockscope::platform::environment::zone().clock(snapshot.taken_at);
     let mut stage = Stage::on(snapshot);
     let rows = stage.harness.get_all_by_role(Role::Row);
     let labels: Vec<String> = rows.into_iter().filter_map(|row| row.accesskit_node().label()).collect();
@@ -170,7 +80,7 @@ fn a_split_lock_is_a_danger_in_words_and_each_fact_says_how_sure_and_when() {
     );
     stage.click_row("Held, job.lock");
     assert!(stage.shows("Danger: split lock"));
-    assert!(stage.shows(&format!("split lock · certain · {seen} UTC")));
+    assert!(stage.shows(&format!("split lock · certain · {seen}")));
 }
 
 #[test]
@@ -456,14 +366,17 @@ fn a_clear_goes_on_in_the_status_bar_when_its_dialog_is_closed() {
 #[test]
 fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     let (directory, mut stage) = stage();
-    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Sweep(_))), "off by default");
+    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Sweep { .. })), "off by default");
     stage.click(Role::Button, "automatic clearing off");
     stage.click(Role::RadioButton, "Clear stale every 10 min");
-    let on = |command: &Command| matches!(command, Command::Sweep(Some(every)) if every.as_secs() == 600);
+    let on = |command: &Command| {
+        matches!(command, Command::Sweep { directory: at, every: Some(every) }
+            if **at == *directory.path() && every.as_secs() == 600)
+    };
     assert!(stage.asked().iter().any(on));
     assert!(!stage.button("Turn off"), "on only when the engine says so");
     let every = std::time::Duration::from_mins(10);
-    stage.tell.send(Event::Sweeping(Some(Sweeping { directory: directory.path().into(), every }))).expect("heard");
+    stage.tell.send(Event::Sweeping(vec![Sweeping { directory: directory.path().into(), every }])).expect("heard");
     stage.harness.run_steps(2);
     assert!(
         stage.shows("Stale locks here are cleared automatically, every 10 min.")
@@ -473,7 +386,7 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
         Act::Cleared { path: "a_all.lock".into(), id: "7".into(), why: "Gone.".into() },
         Act::Spared { path: "a_memory.lock".into() },
     ];
-    stage.tell.send(Event::Swept { acts }).expect("heard");
+    stage.tell.send(Event::Swept { directory: directory.path().into(), acts }).expect("heard");
     stage.harness.run_steps(2);
     assert!(stage.shows("1 lock cleared automatically.") && stage.shows("a_memory.lock: you put it back, so it stays"));
     stage.asked();
@@ -481,8 +394,8 @@ fn automatic_clearing_is_off_until_turned_on_and_then_always_visible() {
     stage.harness.run_steps(2);
     assert!(stage.asked().iter().any(|command| matches!(command, Command::Undo { ids } if *ids == ["7"])));
     stage.click(Role::Button, "Turn off");
-    assert!(stage.asked().iter().any(|command| matches!(command, Command::Sweep(None))));
-    stage.tell.send(Event::Sweeping(None)).expect("heard");
+    assert!(stage.asked().iter().any(|command| matches!(command, Command::Sweep { every: None, .. })));
+    stage.tell.send(Event::Sweeping(Vec::new())).expect("heard");
     stage.harness.run_steps(2);
     assert!(!stage.button("Turn off") && stage.button("automatic clearing off"));
 }

@@ -80,7 +80,7 @@ impl Window {
     }
 }
 
-fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool) -> egui::Response {
+pub(super) fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool) -> egui::Response {
     let palette = Palette::of(ui);
     let mut job = egui::text::LayoutJob::default();
     let format = |font, color| TextFormat { font_id: font, color, valign: Align::Center, ..Default::default() };

@@ -9,9 +9,7 @@ use crate::engine::Command;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::time::say_duration;
 use crate::model::verdict::{Clearing, Verdict};
-use eframe::egui::{
-    self, Align, CornerRadius, Frame, Key, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2,
-};
+use eframe::egui::{self, Align, Key, Label, Layout, RichText, ScrollArea, Stroke, Ui, Vec2};
 use std::sync::Arc;
 
 /// A question that waits for its answer.
@@ -51,6 +49,11 @@ impl Confirm {
         }
     }
 
+    /// It was answered, and its clear runs.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
     /// Compares what was seen with the newest picture, once a picture and not once a frame.
     fn compare(&mut self, snapshot: &Snapshot) {
         if self.generation == Some(snapshot.generation) {
@@ -63,6 +66,19 @@ impl Confirm {
                 None => self.go.push(Arc::clone(lock)),
                 Some(why) => self.fell.push((Arc::clone(lock), why)),
             }
+        }
+    }
+
+    fn is_repair(&self) -> bool {
+        matches!(&self.seen[..], [one] if one.judgement.verdict == Verdict::Interrupted)
+    }
+
+    fn title(&self) -> String {
+        match &self.seen[..] {
+            [_] if self.is_repair() => "Repair this lock?".to_owned(),
+            [_] => "Clear this lock?".to_owned(),
+            many if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", self.go.len()),
+            _ => format!("Clear {} locks?", self.go.len()),
         }
     }
 
@@ -91,18 +107,12 @@ pub(super) fn dropped_out(seen: &Lock, snapshot: &Snapshot) -> Option<String> {
 
 impl Window {
     pub(super) fn confirm_dialog(&mut self, ui: &mut Ui) {
-        let (Some(mut confirm), Some(snapshot)) = (self.confirm.take(), self.snapshot.clone()) else { return };
-        let palette = Palette::of(ui);
-        let frame = Frame::new()
-            .fill(palette.panel)
-            .stroke(Stroke::new(1.0, palette.line))
-            .corner_radius(CornerRadius::same(tokens::DIALOG_RADIUS))
-            .shadow(ui.visuals().window_shadow)
-            .inner_margin(Margin::same(20));
-        let modal = egui::Modal::new(egui::Id::unique("confirm")).frame(frame);
+        let (Some(mut confirm), Some(snapshot)) = (self.confirm.take(), self.newest()) else { return };
+        confirm.compare(&snapshot);
         let width = 580.0_f32.min(ui.ctx().content_rect().width() - 80.0);
         let mut open = true;
-        let response = modal.show(ui.ctx(), |ui| {
+        let name = confirm.title();
+        let response = widgets::modal(ui, "confirm", &name, 20, |ui| {
             ui.set_width(width);
             open = self.confirm_content(ui, &mut confirm, &snapshot);
         });
@@ -115,15 +125,8 @@ impl Window {
     }
 
     fn confirm_content(&mut self, ui: &mut Ui, confirm: &mut Confirm, snapshot: &Snapshot) -> bool {
-        confirm.compare(snapshot);
-        let repair = matches!(&confirm.seen[..], [one] if one.judgement.verdict == Verdict::Interrupted);
-        let title = match (&confirm.seen[..], repair) {
-            ([_], true) => "Repair this lock?".to_owned(),
-            ([_], false) => "Clear this lock?".to_owned(),
-            (many, _) if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", confirm.go.len()),
-            _ => format!("Clear {} locks?", confirm.go.len()),
-        };
-        ui.label(RichText::new(title).font(tokens::title()));
+        let repair = confirm.is_repair();
+        ui.label(RichText::new(confirm.title()).font(tokens::title()));
         ui.label(muted(
             ui,
             "Everything is checked once more at the moment you confirm. Whatever changed stays. You can undo this.",

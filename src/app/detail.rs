@@ -1,16 +1,18 @@
 //! The side panel: the chosen lock, its sentence, its evidence, its record, and what may be done.
 
+use super::deeds::why_not_clear;
 use super::display_name::visible;
+use super::focus::follow_focus;
 use super::icons::Icon;
 use super::table::PANEL_MARGIN;
 use super::tokens::{self, Palette};
 use super::widgets::{self, hairline, muted};
 use super::window::Window;
 use crate::model::checklist::Bearing;
-use crate::model::facts::{Danger, ProcessRef};
+use crate::model::facts::Danger;
 use crate::model::format::Format;
-use crate::model::snapshot::{Lock, Moment, Snapshot};
-use crate::model::time::say_duration;
+use crate::model::snapshot::{Lock, Moment, Snapshot, Watching};
+use crate::model::time::Zone;
 use crate::model::verdict::{Certainty, Clearing, Verdict};
 use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
 
@@ -32,7 +34,10 @@ impl Window {
                 nothing_chosen(ui, snapshot);
                 return;
             };
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.one(ui, snapshot, &lock));
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                self.one(ui, snapshot, &lock);
+                follow_focus(ui);
+            });
         });
     }
 
@@ -78,39 +83,32 @@ impl Window {
         self.actions(ui, lock);
         self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
-        evidence(ui, lock, &moment);
-        processes(ui, lock, &moment);
+        evidence(ui, lock, &moment, &self.papers.zone);
+        self.processes(ui, snapshot, lock, &moment);
         self.record(ui, lock);
         if verdict != Verdict::NotALock {
             tool(ui, lock.facts.reading.format);
         }
+        ui.add_space(10.0);
+        ui.horizontal(|ui| {
+            if widgets::quiet_button(ui, "Copy the evidence").clicked() {
+                self.copy_evidence();
+            }
+            if widgets::quiet_button(ui, "Export it…").clicked() {
+                self.ask_to_export_evidence();
+            }
+        });
         heading(ui, "Path");
         mono_box(ui, &visible(&snapshot.full_path(lock).to_string_lossy()));
     }
 
     fn actions(&mut self, ui: &mut Ui, lock: &Lock) {
-        let own_way = lock.own_way().map(|way| format!("{way}."));
-        let reason = match lock.clearing() {
-            Clearing::Bulk | Clearing::ByName => {
-                if widgets::danger_button(ui, None, "Clear…".to_owned(), true).clicked() {
-                    self.ask_to_clear(&[lock.id]);
-                }
-                return;
+        let Some(reason) = why_not_clear(lock) else {
+            let word = if lock.clearing() == Clearing::Repair { "Repair…" } else { "Clear…" };
+            if widgets::danger_button(ui, None, word.to_owned(), true).clicked() {
+                self.ask_to_clear(&[lock.id]);
             }
-            Clearing::Repair => {
-                if widgets::danger_button(ui, None, "Repair…".to_owned(), true).clicked() {
-                    self.ask_to_clear(&[lock.id]);
-                }
-                return;
-            }
-            Clearing::ByItsTool => own_way.as_deref().unwrap_or_default(),
-            Clearing::ForceOnly => match lock.judgement.verdict {
-                Verdict::Held => "It cannot be cleared: a process has it. End that process, or wait for it.",
-                Verdict::Idle => "There is nothing to clear: it blocks nobody, and deleting it is what lets two in.",
-                Verdict::Foreign => "It cannot be cleared from here: look on the computer that made it.",
-                _ => "It cannot be cleared: what is not known to be dead is left alone.",
-            },
-            Clearing::Never => "There is nothing to clear: it is no lock.",
+            return;
         };
         let palette = Palette::of(ui);
         Frame::new()
@@ -149,7 +147,26 @@ impl Window {
 fn nothing_chosen(ui: &mut Ui, snapshot: &Snapshot) {
     let stale = snapshot.counts.of(Verdict::Stale);
     let interrupted = snapshot.counts.of(Verdict::Interrupted);
+    let unknown = snapshot.counts.of(Verdict::Unknown);
+    // What was not looked at is not free.
+    let unseen = match &snapshot.watching {
+        Watching::Lost(_) if stale == 0 => Some((
+            "Nothing is known",
+            "The folder cannot be looked at now, so whether a lock in it is stuck cannot be told.",
+        )),
+        Watching::Loading(_) if stale == 0 => {
+            Some(("Still looking", "What is stuck is known when the whole folder has been read."))
+        }
+        _ => None,
+    };
+    if let Some((title, text)) = unseen {
+        ui.label(RichText::new(title).font(tokens::title()));
+        ui.add_space(4.0);
+        ui.label(muted(ui, text));
+        return;
+    }
     let title = match (stale, interrupted) {
+        (0, 0) if unknown > 0 => "Nothing is proved stuck".to_owned(),
         (0, 0) => "Nothing is stuck".to_owned(),
         (0, _) => "A clear was interrupted".to_owned(),
         (1, _) => "1 lock is stuck".to_owned(),
@@ -159,6 +176,8 @@ fn nothing_chosen(ui: &mut Ui, snapshot: &Snapshot) {
     let text = if stale > 0 {
         "Their owners are proved gone, and nothing has touched them for longer than the threshold. Choose one to see \
          why, or clear them together."
+    } else if interrupted == 0 && unknown > 0 {
+        "Some could not be judged: choose one to see why, and what may be done."
     } else {
         "Choose a lock to see who has it, how that is known, and what may be done."
     };
@@ -180,7 +199,7 @@ fn subtitle(lock: &Lock) -> String {
     parts.join(" · ")
 }
 
-fn heading(ui: &mut Ui, text: &str) {
+pub(super) fn heading(ui: &mut Ui, text: &str) {
     ui.add_space(14.0);
     ui.label(muted(ui, text).font(tokens::small()));
     ui.add_space(2.0);
@@ -209,7 +228,7 @@ fn tool(ui: &mut Ui, format: &Format) {
     }
 }
 
-fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
+fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>, zone: &Zone) {
     let palette = Palette::of(ui);
     for fact in lock.checklist(moment) {
         hairline(ui);
@@ -226,10 +245,9 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
                 ui.spacing_mut().item_spacing.y = 1.0;
                 let response = ui.add(Label::new(visible(&fact.text)).wrap());
                 ui.ctx().accesskit_node_builder(response.id, |node| node.set_label(format!("{spoken}{}", fact.text)));
-                let seen = fact.at.rfc3339();
                 let certainty = fact.certainty.map_or("not known", Certainty::id);
-                let time = seen.get(11..19).unwrap_or_default();
-                let note = format!("{} · {certainty} · {time} UTC", fact.source);
+                let note = format!("{} · {certainty} · {}", fact.source, zone.clock(fact.at));
+                let seen = format!("{}\n{}", zone.stamp(fact.at), fact.at.rfc3339());
                 ui.label(muted(ui, note).font(tokens::small())).on_hover_text(seen);
             });
         });
@@ -237,40 +255,7 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
     }
 }
 
-fn processes(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) {
-    let holder = lock.holder().map(|(process, _)| process);
-    let (title, process) = match (holder, lock.owner_process()) {
-        (Some(holder), _) => ("Holder", Some(holder)),
-        (None, Some(owner)) if owner.facts.is_some() => ("The process that has its PID now", Some(owner)),
-        _ => ("", None),
-    };
-    if let Some(process) = process {
-        heading(ui, title);
-        process_lines(ui, &process, moment);
-    }
-    if !lock.facts.waiters().is_empty() {
-        heading(ui, "Waiting for it");
-        for waiter in lock.facts.waiters().iter().take(50) {
-            process_lines(ui, waiter, moment);
-        }
-    }
-}
-
-fn process_lines(ui: &mut Ui, process: &ProcessRef, moment: &Moment<'_>) {
-    let Some(facts) = &process.facts else {
-        ui.label(format!("PID {} (nothing more may be seen)", process.pid));
-        return;
-    };
-    let user = facts.user.as_deref().unwrap_or("?");
-    let since = moment.now.since(facts.started_at).map(say_duration).unwrap_or_default();
-    let inner = facts.inner_pid.map_or_else(String::new, |pid| format!(", PID {pid} in its container"));
-    ui.label(format!("{} · PID {} · {user} · running for {since}{inner}", visible(facts.name()), process.pid));
-    if !facts.command.is_empty() {
-        mono_box(ui, &visible(&facts.command));
-    }
-}
-
-fn mono_box(ui: &mut Ui, text: &str) {
+pub(super) fn mono_box(ui: &mut Ui, text: &str) {
     let palette = Palette::of(ui);
     Frame::new()
         .fill(palette.background)

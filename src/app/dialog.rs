@@ -20,13 +20,27 @@ pub(super) enum Answer {
 impl FolderDialog {
     /// Opens it, unless one is open. `now` is the monotonic clock.
     pub(super) fn open(&mut self, ctx: &egui::Context, now: Duration) {
+        self.ask(ctx, now, || rfd::FileDialog::new().set_title("Choose a folder with lock files").pick_folder());
+    }
+
+    /// Asks instead where to save a file.
+    pub(super) fn open_to_save(
+        &mut self, ctx: &egui::Context, now: Duration, name: String, directory: Option<PathBuf>,
+    ) {
+        self.ask(ctx, now, || {
+            let dialog = rfd::FileDialog::new().set_title("Save as").set_file_name(name);
+            directory.map_or_else(|| dialog.clone(), |directory| dialog.clone().set_directory(directory)).save_file()
+        });
+    }
+
+    fn ask(&mut self, ctx: &egui::Context, now: Duration, dialog: impl FnOnce() -> Option<PathBuf> + Send + 'static) {
         if self.0.is_some() {
             return;
         }
         let (tell, told) = channel();
         let ctx = ctx.clone();
         let ask = move || {
-            let _ = tell.send(rfd::FileDialog::new().set_title("Choose a folder with lock files").pick_folder());
+            let _ = tell.send(dialog());
             ctx.request_repaint_of(egui::ViewportId::ROOT);
         };
         if std::thread::Builder::new().name("folder-dialog".into()).spawn(ask).is_ok() {

@@ -14,7 +14,7 @@ use crate::model::holder::Pid;
 use crate::model::snapshot::{Lock, LockId, Snapshot};
 use crate::model::time::say_duration;
 use crate::model::verdict::{Clearing, Verdict};
-use eframe::egui::{self, CornerRadius, Frame, Key, Label, Margin, RichText, Stroke, Ui, Vec2};
+use eframe::egui::{self, Key, Label, RichText, Stroke, Ui, Vec2};
 use std::sync::Arc;
 
 /// What is asked.
@@ -36,6 +36,11 @@ pub(super) struct ForceDialog {
 }
 
 impl ForceDialog {
+    /// It was answered, and its clear runs.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
     fn new(seen: Arc<Lock>, asks: Asks) -> Self {
         Self { seen, asks, typed: String::new(), reason: String::new(), focused: false, sent: false }
     }
@@ -63,40 +68,75 @@ impl Window {
     /// The quiet buttons below the reason why a lock cannot be cleared.
     pub(super) fn force_actions(&mut self, ui: &mut Ui, id: LockId, snapshot: &Snapshot) {
         let Some(lock) = snapshot.lock(id) else { return };
-        let only_so = matches!(lock.clearing(), Clearing::ForceOnly | Clearing::ByItsTool);
-        if !only_so || !snapshot.sight.can_clear() {
+        if !matches!(lock.clearing(), Clearing::ForceOnly | Clearing::ByItsTool) {
             return;
         }
         ui.horizontal(|ui| {
-            if let Some(holder) = holder(lock).filter(|_| lock.judgement.verdict == Verdict::Held)
-                && ui.button(format!("End {}…", visible(holder.name()))).clicked()
-            {
-                self.engine.send(Command::AskImpact(holder.pid));
-                self.force = Some(ForceDialog::new(Arc::clone(lock), Asks::ToEnd(holder.pid, None)));
+            let held = lock.judgement.verdict == Verdict::Held;
+            let name = lock.holder().map_or_else(|| "its holder".to_owned(), |(holder, _)| visible(holder.name()));
+            if held && widgets::button_or_why(ui, format!("End {name}…"), self.why_not_end()).clicked() {
+                self.ask_to_end_chosen();
             }
-            let by_kernel = lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted());
-            let force = ui.add_enabled(!by_kernel, egui::Button::new("Force…"));
-            if by_kernel {
-                force.on_disabled_hover_text("A process holds it through the kernel: not even force takes that away.");
-            } else if force.clicked() {
-                self.force = Some(ForceDialog::new(Arc::clone(lock), Asks::ToForce));
+            if widgets::button_or_why(ui, "Force…".to_owned(), self.why_not_force()).clicked() {
+                self.ask_to_force_chosen();
             }
         });
     }
 
+    pub(super) fn why_not_end(&self) -> Option<String> {
+        let Some(lock) = self.chosen() else { return Some("no lock is chosen.".to_owned()) };
+        let why = match (lock.judgement.verdict, lock.holder(), holder(lock)) {
+            (Verdict::Held, _, Some(_)) => return self.why_nothing_here(),
+            (Verdict::Held, Some(_), None) => "it is not known well enough who holds it, or it is part of the system.",
+            (Verdict::Held, None, None) => "who holds it may not be seen.",
+            _ => "nobody is known to hold it.",
+        };
+        Some(why.to_owned())
+    }
+
+    pub(super) fn why_not_force(&self) -> Option<String> {
+        let Some(lock) = self.chosen() else { return Some("no lock is chosen.".to_owned()) };
+        match lock.clearing() {
+            Clearing::Never => Some("it is no lock.".to_owned()),
+            Clearing::Bulk | Clearing::ByName | Clearing::Repair => Some("it needs none: Clear is enough.".to_owned()),
+            Clearing::ForceOnly | Clearing::ByItsTool => {
+                let by_kernel = lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted());
+                by_kernel
+                    .then(|| "A process holds it through the kernel: not even force takes that away.".to_owned())
+                    .or_else(|| self.why_nothing_here())
+            }
+        }
+    }
+
+    /// Why nothing can be taken away on this system.
+    fn why_nothing_here(&self) -> Option<String> {
+        let can = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.sight.can_clear());
+        (!can).then(|| "nothing can be cleared on this system.".to_owned())
+    }
+
+    pub(super) fn ask_to_end_chosen(&mut self) {
+        let Some(lock) = self.chosen().cloned() else { return };
+        if let Some(holder) = holder(&lock) {
+            self.engine.send(Command::AskImpact(holder.pid));
+            self.force = Some(ForceDialog::new(lock, Asks::ToEnd(holder.pid, None)));
+        }
+    }
+
+    pub(super) fn ask_to_force_chosen(&mut self) {
+        if let Some(lock) = self.chosen().cloned() {
+            self.force = Some(ForceDialog::new(lock, Asks::ToForce));
+        }
+    }
+
     pub(super) fn force_dialog(&mut self, ui: &mut Ui) {
-        let (Some(mut dialog), Some(snapshot)) = (self.force.take(), self.snapshot.clone()) else { return };
-        let palette = Palette::of(ui);
-        let frame = Frame::new()
-            .fill(palette.panel)
-            .stroke(Stroke::new(1.0, palette.line))
-            .corner_radius(CornerRadius::same(tokens::DIALOG_RADIUS))
-            .shadow(ui.visuals().window_shadow)
-            .inner_margin(Margin::same(20));
+        let (Some(mut dialog), Some(snapshot)) = (self.force.take(), self.newest()) else { return };
         let width = 580.0_f32.min(ui.ctx().content_rect().width() - 80.0);
         let mut open = true;
-        let modal = egui::Modal::new(egui::Id::unique("force")).frame(frame);
-        let response = modal.show(ui.ctx(), |ui| {
+        let name = match dialog.asks {
+            Asks::ToEnd(..) => "End the holder",
+            Asks::ToForce => "Take this lock away by force",
+        };
+        let response = widgets::modal(ui, "force", name, 20, |ui| {
             ui.set_width(width);
             open = match dialog.asks {
                 Asks::ToEnd(..) => self.end_content(ui, &mut dialog, &snapshot),

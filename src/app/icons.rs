@@ -39,8 +39,14 @@ icons! {
     Dash = "dash",
     ChevronDown = "chevron-down",
     ChevronRight = "chevron-right",
+    ChevronLeft = "chevron-left",
     Close = "close",
     Warning = "warning",
+    Menu = "menu",
+    Plus = "plus",
+    Sidebar = "sidebar",
+    Refresh = "refresh",
+    Subfolders = "subfolders",
 }
 
 impl Icon {

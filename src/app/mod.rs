@@ -2,18 +2,36 @@
 //!
 //! Owns: what is shown and how. Never: touches a file or a process; whatever could take time is the engine's.
 
+mod announce;
+mod cells;
 mod chips;
+mod command;
 mod confirm;
+mod deeds;
 mod detail;
 mod dialog;
 mod display_name;
 mod empty;
+mod focus;
 mod fonts;
 mod force;
 mod icons;
 mod journal;
+mod keys;
+mod machine;
+mod menu;
+mod palette;
+mod papers;
+mod paused;
+mod places;
+mod process;
+mod rows;
 mod selection;
+mod sheet;
+mod sidebar;
+mod sieve;
 mod status;
+mod subfolders;
 mod sweep;
 mod table;
 mod theme;
@@ -86,6 +104,10 @@ pub fn run(options: WindowOptions) -> Result<(), WindowError> {
         if demo {
             engine.send(Command::StartDemo);
         } else {
+            // A directory that was named is what is wanted; without one, all goes on where it was left.
+            if directory.is_none() {
+                engine.send(Command::WatchToo(settings.watched.clone()));
+            }
             engine.send(Command::Watch(directory.or_else(|| settings.directory.clone())));
         }
         let mut window = Window::new(cc, engine, settings, clock);

@@ -23,6 +23,8 @@ pub(super) enum Reach {
     Toggle,
     /// All from the anchor to this one (Shift).
     Range,
+    /// None other than before; only the keyboard stands here now (Ctrl with an arrow).
+    Pass,
 }
 
 impl Selection {
@@ -57,6 +59,7 @@ impl Selection {
     pub(super) fn choose(&mut self, id: LockId, reach: Reach, rows: &[Row]) {
         match reach {
             Reach::Only => self.ids = BTreeSet::from([id]),
+            Reach::Pass => {}
             Reach::Toggle => {
                 if !self.ids.remove(&id) {
                     self.ids.insert(id);
@@ -69,7 +72,7 @@ impl Selection {
                 self.ids = locks(rows).skip(from.min(to)).take(from.abs_diff(to) + 1).collect();
             }
         }
-        if reach != Reach::Range {
+        if !matches!(reach, Reach::Range | Reach::Pass) {
             self.anchor = Some(id);
         }
         self.cursor = Some(id);

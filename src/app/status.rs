@@ -32,12 +32,15 @@ impl Window {
                     let sight = &snapshot.sight;
                     let seen = sight.processes.saturating_sub(sight.processes_denied);
                     let text = format!("{seen} of {} processes visible", sight.processes);
-                    let response = say(ui, text);
+                    // Where nothing could be looked at yet, nobody was counted.
+                    if sight.processes > 0 {
+                        let response = say(ui, text);
                     if sight.processes_denied > 0 {
                         response.on_hover_text(
                             "The open files of the others may not be seen: a lock that only they could hold is Unknown, \
                              never free. Root sees more.",
                         );
+                    }
                     }
                     if !snapshot.problems.is_empty() {
                         let text = count(snapshot.problems.len(), "problem");

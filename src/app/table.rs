@@ -1,17 +1,19 @@
 //! The table: one row a lock, under group headings; virtual, so that 100,000 cost what a screenful does.
 
+use super::cells::{cell_frame, lock_cell};
+use super::command::Action;
 use super::display_name::{elided, visible};
 use super::icons::Icon;
+use super::menu::row_menu;
+use super::rows::{Rows, Shown};
 use super::selection::Reach;
 use super::tokens::{self, Palette};
-use super::widgets::{count, cut, from_right};
+use super::widgets::count;
 use super::window::Window;
 use crate::engine::listing::{Group, Listing, Row, SortKey};
 use crate::engine::settings::{Column, ColumnSetting};
-use crate::model::holder::Liveness;
 use crate::model::snapshot::{Lock, LockId, Moment, Snapshot};
-use crate::model::time::{say_duration, say_duration_changes_in};
-use crate::model::verdict::{Gone, Verdict};
+use crate::model::time::say_duration;
 use eframe::egui::{self, Align, Color32, Layout, Margin, Rect, RichText, Role, Sense, Stroke, Ui, Vec2};
 use std::time::Duration;
 
@@ -41,9 +43,8 @@ fn is_number(column: Column) -> bool {
 enum Act {
     Sort(SortKey),
     Choose(LockId, Reach),
-    Clear(LockId),
-    Fold(String),
-    Copy(String),
+    Fold(String, bool),
+    Perform(Action),
 }
 
 struct Table<'a> {
@@ -51,6 +52,14 @@ struct Table<'a> {
     listing: &'a Listing,
     window: &'a Window,
     moment: Moment<'a>,
+    /// The newest picture, where another one stands still before it.
+    newest: Option<std::sync::Arc<Snapshot>>,
+    visible: std::ops::Range<usize>,
+    /// The row that Tab reaches.
+    stop: Option<LockId>,
+    appeared: Vec<LockId>,
+    /// The focus has been given to the row where the keyboard stands.
+    focused: bool,
     columns: Vec<Column>,
     acts: Vec<Act>,
     /// When the first visible age will read differently.
@@ -61,7 +70,8 @@ impl Window {
     pub(super) fn main_area(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
         let palette = Palette::of(ui);
         egui::CentralPanel::default().frame(egui::Frame::new().fill(palette.background)).show(ui, |ui| {
-            if self.listing.rows.is_empty() {
+            self.middle = Some(ui.max_rect());
+            if self.rows.len(&self.listing) == 0 {
                 self.no_rows(ui, snapshot);
             } else {
                 self.table(ui, snapshot);
@@ -69,7 +79,7 @@ impl Window {
         });
     }
 
-    fn shown_columns(&self) -> Vec<ColumnSetting> {
+    pub(super) fn shown_columns(&self) -> Vec<ColumnSetting> {
         let known = |column| self.settings.columns.iter().find(|setting| setting.column == column);
         COLUMNS
             .iter()
@@ -78,21 +88,6 @@ impl Window {
                 None => ColumnSetting { column: *column, width: *width, shown: true },
             })
             .collect()
-    }
-
-    /// Which columns are shown, for the menu.
-    pub(super) fn column_choice(&mut self, ui: &mut Ui) {
-        let mut settings = self.shown_columns();
-        let mut changed = false;
-        for setting in &mut settings {
-            // Verdict and name are the point of the table.
-            let fixed = matches!(setting.column, Column::Verdict | Column::Lock);
-            let checkbox = egui::Checkbox::new(&mut setting.shown, design(setting.column).0);
-            changed |= ui.add_enabled(!fixed, checkbox).changed();
-        }
-        if changed {
-            self.settings.columns = settings;
-        }
     }
 
     fn table(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
@@ -106,7 +101,7 @@ impl Window {
         }
         let mut table = egui_table::Table::new()
             .id_salt("locks")
-            .num_rows(self.listing.rows.len() as u64)
+            .num_rows(self.rows.len(&self.listing) as u64)
             .num_sticky_cols(0)
             .columns(
                 columns
@@ -128,20 +123,42 @@ impl Window {
         }
         state.store(ui.ctx(), id);
         if let Some(row) = self.scroll_to.take() {
-            table = table.scroll_to_row(row as u64, None);
+            table = table.scroll_to_row(self.rows.shown(row) as u64, None);
         }
         let listing = std::sync::Arc::clone(&self.listing);
+        let (rows, shown_columns) = (self.rows.len(&listing), columns.len());
+        ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+            node.set_role(Role::Grid);
+            node.set_label("Locks");
+            node.set_row_count(rows);
+            node.set_column_count(shown_columns);
+            node.set_size_of_set(rows);
+            node.set_multiselectable();
+        });
         let mut view = Table {
             snapshot,
             listing: &listing,
             window: self,
             moment: snapshot.moment_at(self.now.0, self.now.1),
+            newest: self.paused.is_some().then(|| self.newest()).flatten(),
+            visible: 0..0,
+            stop: None,
+            appeared: Vec::new(),
+            focused: false,
             columns: columns.iter().map(|setting| setting.column).collect(),
             acts: Vec::new(),
             next_change: None,
         };
-        table.show(ui, &mut view);
-        let (acts, next_change) = (view.acts, view.next_change);
+        let area = table.show(ui, &mut view).rect;
+        let (acts, next_change, focused) = (view.acts, view.next_change, view.focused);
+        let (shown, appeared) = (view.visible, view.appeared);
+        self.focus_row &= !focused;
+        self.rows.visible = shown;
+        self.rows.area = Some(area.with_min_y(area.min.y + tokens::HEADER));
+        self.rows.appeared(appeared, self.now.1);
+        if self.row_menu_by_key.is_some() && !egui::Popup::is_any_open(ui.ctx()) {
+            self.row_menu_by_key = None;
+        }
         if let Some(next_change) = next_change {
             ui.ctx().request_repaint_after(next_change);
         }
@@ -167,26 +184,13 @@ impl Window {
 
     fn act(&mut self, ui: &Ui, act: Act) {
         match act {
-            Act::Sort(key) if self.settings.sort == key => {
-                self.settings.sort_descending = !self.settings.sort_descending;
-            }
-            Act::Sort(key) => {
-                self.settings.sort = key;
-                self.settings.sort_descending = matches!(key, SortKey::Age | SortKey::Waiting);
-            }
+            Act::Sort(key) => self.sort_by(key),
             Act::Choose(id, reach) => {
                 let listing = std::sync::Arc::clone(&self.listing);
                 self.selection.choose(id, reach, &listing.rows);
             }
-            Act::Clear(id) => self.ask_to_clear(&[id]),
-            Act::Fold(name) => {
-                if let Some(at) = self.query.folded.iter().position(|folded| *folded == name) {
-                    self.query.folded.remove(at);
-                } else {
-                    self.query.folded.push(name);
-                }
-            }
-            Act::Copy(text) => ui.ctx().copy_text(text),
+            Act::Fold(name, folded) => self.fold(name, folded),
+            Act::Perform(action) => self.perform(ui.ctx(), action),
         }
     }
 }
@@ -208,12 +212,13 @@ impl egui_table::TableDelegate for Table<'_> {
         };
         let color = if sorted { palette.text } else { palette.muted };
         let text = RichText::new(format!("{title}{arrow}")).font(tokens::small()).color(color);
-        let response = cell_frame(ui, rect, is_number(column), |ui| {
+        let response = cell_frame(ui, rect, is_number(column), None, |ui| {
             ui.add(egui::Button::new(text).frame(false).min_size(Vec2::new(0.0, tokens::HEADER - 4.0)))
         });
         ui.ctx().accesskit_node_builder(response.id, |node| {
             node.set_role(Role::ColumnHeader);
             node.set_label(title);
+            node.set_column_index(cell.group_index);
             if sorted {
                 use egui::accesskit::SortDirection::{Ascending, Descending};
                 node.set_sort_direction(if settings.sort_descending { Descending } else { Ascending });
@@ -224,31 +229,55 @@ impl egui_table::TableDelegate for Table<'_> {
         }
     }
 
+    fn prepare(&mut self, info: &egui_table::PrefetchInfo) {
+        self.visible = info.visible_rows.start as usize..info.visible_rows.end as usize;
+    }
+
     fn row_ui(&mut self, ui: &mut Ui, row: u64) {
         // Also called for the area of sticky columns, of which there are none.
         if !ui.clip_rect().is_positive() {
             return;
         }
-        let at = row as usize;
-        match self.listing.rows.get(at) {
-            Some(Row::Group(group)) => self.group_row(ui, at, group),
-            Some(Row::Lock(id)) => self.lock_row(ui, at, *id),
+        let (window, at) = (self.window, row as usize);
+        match window.rows.at(self.listing, at) {
+            Some(Shown::Row(_, Row::Group(group))) => self.group_row(ui, at, group),
+            Some(Shown::Row(_, Row::Lock(id))) => match (self.snapshot.lock(*id), window.rows.ghost(*id)) {
+                (Some(lock), _) => self.lock_row(ui, at, lock),
+                (None, Some(lock)) => self.ghost_row(ui, at, lock),
+                (None, None) => {}
+            },
+            Some(Shown::Ghost(lock)) => self.ghost_row(ui, at, lock),
             None => {}
         }
     }
 
     fn cell_ui(&mut self, ui: &mut Ui, cell: &egui_table::CellInfo) {
-        let Some(Row::Lock(id)) = self.listing.rows.get(cell.row_nr as usize) else { return };
+        let Some(Shown::Row(_, Row::Lock(id))) = self.window.rows.at(self.listing, cell.row_nr as usize) else {
+            return;
+        };
         let (Some(lock), Some(column)) = (self.snapshot.lock(*id), self.columns.get(cell.col_nr).copied()) else {
             return;
         };
+        if self.is_gone(*id) {
+            return;
+        }
         let rect = ui.max_rect();
         let moment = self.moment;
-        let change = cell_frame(ui, rect, is_number(column), |ui| lock_cell(ui, lock, column, &moment));
+        let change = cell_frame(ui, rect, is_number(column), Some(row_id(*id)), |ui| {
+            ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+                node.set_role(Role::Cell);
+                node.set_column_index(cell.col_nr);
+            });
+            lock_cell(ui, lock, column, &moment)
+        });
         self.next_change = match (self.next_change, change) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+    }
+
+    fn row_top_offset(&self, _ctx: &egui::Context, _table: egui::Id, row: u64) -> f32 {
+        self.window.rows.top(row as usize)
     }
 
     fn default_row_height(&self) -> f32 {
@@ -256,23 +285,22 @@ impl egui_table::TableDelegate for Table<'_> {
     }
 }
 
-/// Lays out a cell with the table's margins, from the right where numbers stand.
-fn cell_frame<R>(ui: &mut Ui, rect: Rect, number: bool, content: impl FnOnce(&mut Ui) -> R) -> R {
-    let inner = rect.shrink2(Vec2::new(12.0, 0.0)).with_max_x(rect.right() - 2.0);
-    let layout = if number { Layout::right_to_left(Align::Center) } else { Layout::left_to_right(Align::Center) };
-    let inner = if number { inner.with_max_x(rect.right() - 10.0) } else { inner };
-    ui.scope_builder(egui::UiBuilder::new().max_rect(inner).layout(layout), |ui| {
-        ui.set_clip_rect(ui.clip_rect().intersect(rect));
-        content(ui)
-    })
-    .inner
+/// The widget of a lock's row: it stays with its lock when rows move, and so does the focus.
+pub(super) fn row_id(id: LockId) -> egui::Id {
+    egui::Id::unique(("row", id.0))
 }
 
 impl Table<'_> {
+    /// Whether it has gone from behind a picture that stands still.
+    fn is_gone(&self, id: LockId) -> bool {
+        self.newest.as_ref().is_some_and(|newest| newest.lock(id).is_none())
+    }
+
     fn group_row(&mut self, ui: &mut Ui, at: usize, group: &Group) {
         let palette = Palette::of(ui);
         let rect = ui.max_rect();
-        let response = ui.interact(rect, ui.scope_id().with(("group", at)), Sense::CLICK);
+        let id = egui::Id::unique(("group", &group.name));
+        let response = ui.interact(rect, id, Sense::CLICK);
         let fill = if response.hovered() { palette.hover } else { palette.panel };
         ui.painter().rect_filled(rect, 0.0, fill);
         ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line));
@@ -286,43 +314,109 @@ impl Table<'_> {
         let facts = facts.join(" · ");
         // The heading spans all columns, so it is drawn over the row and not into a cell.
         let visible_rect = rect.intersect(ui.clip_rect());
-        let builder = egui::UiBuilder::new()
+        let label = format!("Group {name}, {facts}");
+        response.widget_info(|| egui::WidgetInfo::labeled(Role::Row, true, &label));
+        ui.ctx().accesskit_node_builder(id, |node| {
+            node.set_expanded(!group.folded);
+            node.set_level(1);
+            place(node, visible_rect, at);
+        });
+        let mut builder = egui::UiBuilder::new()
             .max_rect(visible_rect.shrink2(Vec2::new(12.0, 0.0)))
             .layout(Layout::left_to_right(Align::Center));
+        builder.accessibility_parent = Some(id);
         ui.scope_builder(builder, |ui| {
             let chevron = if group.folded { Icon::ChevronRight } else { Icon::ChevronDown };
             chevron.show(ui, palette.muted);
-            ui.add(egui::Label::new(RichText::new(elided(&name, 60)).font(tokens::strong())).selectable(false));
-            ui.add(
-                egui::Label::new(RichText::new(&facts).font(tokens::small()).color(palette.muted)).selectable(false),
-            );
+            let short = elided(&name, ((ui.available_width() * 0.5 / 8.0) as usize).max(12));
+            let title = RichText::new(&short).font(tokens::strong());
+            let title = ui.add(egui::Label::new(title).selectable(false));
+            if short != name {
+                title.on_hover_text(&name);
+            }
+            let facts = RichText::new(&facts).font(tokens::small()).color(palette.muted);
+            ui.add(egui::Label::new(facts).selectable(false));
+            self.roll_up(ui, group);
         });
-        let label = format!("Group {name}, {facts}");
-        row_node(ui, visible_rect, at, &label, false);
-        ui.ctx().accesskit_node_builder(ui.unique_id(), |node| node.set_expanded(!group.folded));
         if response.clicked() {
-            self.acts.push(Act::Fold(group.name.clone()));
+            self.acts.push(Act::Fold(group.name.clone(), !group.folded));
         }
     }
 
-    fn lock_row(&mut self, ui: &mut Ui, at: usize, id: LockId) {
+    /// The members of a small group at a glance: an icon each, in the order of their keys.
+    fn roll_up(&self, ui: &mut Ui, group: &Group) {
+        let palette = Palette::of(ui);
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.add_space(4.0);
+        for lock in group.members.iter().filter_map(|id| self.snapshot.lock(*id)) {
+            let verdict = lock.judgement.verdict;
+            let (rect, response) = ui.allocate_exact_size(Vec2::splat(tokens::ICON), Sense::hover());
+            Icon::of(verdict).image(palette.verdict(verdict)).paint_at(ui, rect);
+            let key = lock.key();
+            let key = if key.is_empty() { "main".to_owned() } else { visible(&key) };
+            let text = format!("{key}: {}", verdict.title());
+            response.widget_info(|| egui::WidgetInfo::labeled(Role::Image, true, &text));
+            response.on_hover_text(text);
+        }
+    }
+
+    fn lock_row(&mut self, ui: &mut Ui, at: usize, lock: &Lock) {
+        let id = lock.id;
+        if self.is_gone(id) {
+            return self.ghost_row(ui, at, lock);
+        }
         let palette = Palette::of(ui);
         let rect = ui.max_rect();
-        let Some(lock) = self.snapshot.lock(id) else { return };
         let selected = self.window.selection.contains(id);
-        let response = ui.interact(rect, ui.scope_id().with(("row", id.0)), Sense::CLICK);
+        let cursor = self.window.selection.cursor;
+        // One stop for Tab: where the keyboard stands, else the first row.
+        let stop =
+            cursor == Some(id) || (self.stop.is_none() && cursor.is_none_or(|id| self.snapshot.lock(id).is_none()));
+        if stop {
+            self.stop = Some(id);
+        }
+        let sense = if stop { Sense::click() } else { Sense::CLICK };
+        let response = ui.interact(rect, row_id(id), sense);
+        if self.window.rows.drawn(id) {
+            self.appeared.push(id);
+        }
         let fill = match (selected, response.hovered()) {
             (true, _) => palette.selection,
             (false, true) => palette.hover,
             (false, false) => Color32::TRANSPARENT,
         };
         ui.painter().rect_filled(rect, 0.0, fill);
+        if let Some(age) = self.window.rows.there_for(id, self.window.now.1) {
+            let fade = tokens::fade(ui);
+            if !fade.is_zero() {
+                let left = 1.0 - age.as_secs_f32() / tokens::APPEAR.as_secs_f32();
+                ui.painter().rect_filled(rect, 0.0, palette.accent.gamma_multiply(0.22 * left));
+                ui.set_opacity((age.as_secs_f32() / fade.as_secs_f32()).clamp(0.25, 1.0));
+                ui.ctx().request_repaint();
+            }
+        }
         ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line.gamma_multiply(0.55)));
-        if self.window.selection.cursor == Some(id) {
+        if cursor == Some(id) {
             let edge = Rect::from_min_size(rect.min, Vec2::new(2.0, rect.height()));
             ui.painter().rect_filled(edge, 0.0, palette.accent);
         }
-        row_node(ui, rect.intersect(ui.clip_rect()), at, &row_label(lock, &self.moment), selected);
+        if self.window.focus_row && cursor == Some(id) {
+            response.request_focus();
+            self.focused = true;
+        }
+        if response.has_focus() {
+            let ring = Stroke::new(1.5, palette.accent);
+            ui.painter().rect_stroke(rect.intersect(ui.clip_rect()).shrink(1.0), 2.0, ring, egui::StrokeKind::Inside);
+            // The arrows are ours here, not egui's.
+            let filter = egui::EventFilter { horizontal_arrows: true, vertical_arrows: true, escape: true, tab: false };
+            ui.memory_mut(|memory| memory.set_focus_lock_filter(row_id(id), filter));
+        }
+        response.widget_info(|| egui::WidgetInfo::labeled(Role::Row, true, row_label(lock, &self.moment)));
+        let shown = rect.intersect(ui.clip_rect());
+        ui.ctx().accesskit_node_builder(row_id(id), |node| {
+            node.set_selected(selected);
+            place(node, shown, at);
+        });
         if response.clicked() {
             let modifiers = ui.input(|i| i.modifiers);
             let reach = match (modifiers.shift, modifiers.command) {
@@ -331,46 +425,67 @@ impl Table<'_> {
                 (false, false) => Reach::Only,
             };
             self.acts.push(Act::Choose(id, reach));
+            response.request_focus();
         }
         if response.secondary_clicked() && !selected {
             self.acts.push(Act::Choose(id, Reach::Only));
         }
-        response.context_menu(|ui| {
-            if ui.add_enabled(lock.is_clearable(), egui::Button::new("Clear…")).clicked() {
-                self.acts.push(Act::Clear(id));
-                ui.close();
+        let mut menu = egui::Popup::context_menu(&response);
+        if self.window.row_menu_by_key == Some(id) {
+            // By key it opens at the row, as the pointer may be anywhere.
+            menu = menu.at_position(shown.left_bottom() + Vec2::new(24.0, -8.0));
+            if !menu.is_open() {
+                menu = menu.open_memory(egui::SetOpenCommand::Bool(true));
             }
-            if ui.button("Copy path").clicked() {
-                self.acts.push(Act::Copy(self.snapshot.full_path(lock).to_string_lossy().into_owned()));
-                ui.close();
+        }
+        menu.accessible_name("Lock").show(|ui| self.acts.extend(row_menu(ui, self.window).map(Act::Perform)));
+    }
+
+    /// What has vanished: dimmed, struck through and inert, for the eye to follow.
+    fn ghost_row(&self, ui: &mut Ui, at: usize, lock: &Lock) {
+        let palette = Palette::of(ui);
+        let rect = ui.max_rect();
+        let fade = tokens::fade(ui);
+        if let Some(gone_for) = self.window.rows.gone_for(lock.id, self.window.now.1) {
+            let presence = Rows::presence(gone_for, fade);
+            ui.set_opacity(presence);
+            if presence < 1.0 {
+                ui.ctx().request_repaint();
             }
-            if let Some(pid) = lock.holder().map(|(p, _)| p.pid).or_else(|| lock.facts.reading.record()?.pid)
-                && ui.button(format!("Copy PID {pid}")).clicked()
-            {
-                self.acts.push(Act::Copy(pid.to_string()));
-                ui.close();
-            }
-            if ui.button("Copy the sentence").clicked() {
-                self.acts.push(Act::Copy(lock.why(&self.moment)));
-                ui.close();
-            }
+        }
+        ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line.gamma_multiply(0.55)));
+        let id = egui::Id::unique(("ghost", lock.id.0));
+        let response = ui.interact(rect, id, Sense::HOVER);
+        let name = visible(&lock.display_path());
+        let label = format!("Gone, {name}");
+        response.widget_info(|| egui::WidgetInfo::labeled(Role::Row, false, &label));
+        let shown = rect.intersect(ui.clip_rect());
+        ui.ctx().accesskit_node_builder(id, |node| place(node, shown, at));
+        let builder = egui::UiBuilder::new()
+            .max_rect(shown.shrink2(Vec2::new(12.0, 0.0)))
+            .layout(Layout::left_to_right(Align::Center));
+        ui.scope_builder(builder, |ui| {
+            Icon::Dash.show(ui, palette.muted);
+            let word = RichText::new("Gone").color(palette.muted);
+            ui.add_sized(
+                Vec2::new(tokens::GONE_WORD, 18.0),
+                egui::Label::new(word).selectable(false).halign(Align::Min),
+            );
+            let name = RichText::new(elided(&name, 64)).color(palette.muted).strikethrough();
+            ui.add(egui::Label::new(name).selectable(false));
         });
     }
 }
 
-/// One node a row for screen readers; the cells are its children.
-fn row_node(ui: &Ui, rect: Rect, at: usize, label: &str, selected: bool) {
-    ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
-        node.set_role(Role::Row);
-        node.set_label(label);
-        node.set_selected(selected);
-        node.set_row_index(at);
-        node.set_bounds(egui::accesskit::Rect {
-            x0: f64::from(rect.min.x),
-            y0: f64::from(rect.min.y),
-            x1: f64::from(rect.max.x),
-            y1: f64::from(rect.max.y),
-        });
+/// Where a row stands, for screen readers.
+pub(super) fn place(node: &mut egui::accesskit::Node, rect: Rect, at: usize) {
+    node.set_row_index(at);
+    node.set_position_in_set(at + 1);
+    node.set_bounds(egui::accesskit::Rect {
+        x0: f64::from(rect.min.x),
+        y0: f64::from(rect.min.y),
+        x1: f64::from(rect.max.x),
+        y1: f64::from(rect.max.y),
     });
 }
 
@@ -388,151 +503,5 @@ fn row_label(lock: &Lock, moment: &Moment<'_>) -> String {
     parts.join(", ")
 }
 
-/// Draws one cell; gives when its text will change by time alone.
-fn lock_cell(ui: &mut Ui, lock: &Lock, column: Column, moment: &Moment<'_>) -> Option<Duration> {
-    let palette = Palette::of(ui);
-    let verdict = lock.judgement.verdict;
-    match column {
-        Column::Verdict => {
-            let color = palette.verdict(verdict);
-            Icon::of(verdict).show(ui, color);
-            if let Some(danger) = lock.facts.danger {
-                let (rect, response) = ui.allocate_exact_size(Vec2::splat(tokens::ICON), Sense::hover());
-                Icon::Warning.image(palette.verdict(Verdict::Stale)).paint_at(ui, rect);
-                response.on_hover_text(format!("Danger: {}", danger.title()));
-            }
-            cut(ui, RichText::new(verdict.title()).color(color));
-        }
-        Column::Lock => name_cell(ui, lock),
-        Column::Holder => holder_cell(ui, lock),
-        Column::Format => {
-            cut(ui, RichText::new(lock.facts.reading.format.title).color(palette.muted));
-        }
-        Column::Age => return age_cell(ui, lock, moment),
-        Column::Liveness => {
-            let (text, known) = liveness_words(lock);
-            cut(ui, RichText::new(text).color(if known { palette.text } else { palette.muted }));
-        }
-        Column::Waiting => {
-            if !lock.facts.waiters().is_empty() {
-                cut(ui, RichText::new(lock.facts.waiters().len().to_string()));
-            }
-        }
-    }
-    None
-}
-
-/// The group's part of the name is dimmed; a long name loses its middle.
-fn name_cell(ui: &mut Ui, lock: &Lock) {
-    let palette = Palette::of(ui);
-    let full = lock.path.to_string_lossy();
-    let group = String::from_utf8_lossy(lock.naming.group(lock.path.as_encoded_bytes()));
-    let keyed = !lock.naming.key.is_empty();
-    let prefix = if keyed && full.starts_with(&*group) { group.len() + 1 } else { 0 };
-    let prefix = if full.is_char_boundary(prefix) { prefix } else { 0 };
-    let (head, tail) = (visible(&full[..prefix]), visible(&full[prefix..]));
-    // Cut in the middle by ourselves, before the label cuts at the end. By the average width of this name's own letters, and
-    // two less, as those that stay may be wide ones.
-    let letters = head.chars().count() + tail.chars().count();
-    let whole = ui.painter().layout_no_wrap(format!("{head}{tail}"), tokens::body(), palette.text).size().x;
-    let room = ui.available_width();
-    let too_long = whole > room;
-    let fits = if too_long { ((letters as f32 * room / whole) as usize).saturating_sub(2) } else { letters };
-    let mut job = egui::text::LayoutJob::default();
-    let format =
-        |color| egui::TextFormat { font_id: tokens::body(), color, valign: Align::Center, ..Default::default() };
-    if too_long && head.chars().count() + 8 > fits {
-        job.append(&elided(&format!("{head}{tail}"), fits), 0.0, format(palette.text));
-    } else {
-        job.append(&head, 0.0, format(palette.muted));
-        let room = fits.saturating_sub(head.chars().count());
-        job.append(&if too_long { elided(&tail, room) } else { tail.clone() }, 0.0, format(palette.text));
-    }
-    let response = cut(ui, job);
-    if too_long {
-        response.on_hover_text(format!("{head}{tail}"));
-    }
-}
-
-/// The holder; dimmed, the owner that the record names where nobody holds.
-fn holder_cell(ui: &mut Ui, lock: &Lock) {
-    let palette = Palette::of(ui);
-    if let Some((process, _)) = lock.holder() {
-        let text = format!("{} · {}", process.pid, visible(process.name()));
-        let command = process.facts.as_ref().map(|facts| visible(&facts.command)).filter(|text| !text.is_empty());
-        let response = cut(ui, text);
-        if let Some(command) = command {
-            response.on_hover_text(command);
-        }
-    } else if let Some(record) = lock.facts.reading.record()
-        && let Some(pid) = record.pid
-    {
-        let mut text = pid.to_string();
-        let host = record.host.as_deref().filter(|_| lock.judgement.verdict == Verdict::Foreign);
-        if let Some(host) = host {
-            text += " · on ";
-            text += &visible(host);
-        } else if let Some(word) = record.command.as_deref().and_then(|command| command.split_whitespace().next()) {
-            text += " · ";
-            text += &visible(word);
-        }
-        cut(ui, RichText::new(text).color(palette.muted));
-    } else {
-        cut(ui, RichText::new("—").color(palette.muted));
-    }
-}
-
-/// The age, over a bar that fills on the way to the threshold where that matters.
-fn age_cell(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) -> Option<Duration> {
-    let palette = Palette::of(ui);
-    let Some(age) = lock.age(moment) else {
-        cut(ui, RichText::new("ahead").color(palette.muted)).on_hover_text("Its modification time lies in the future.");
-        return None;
-    };
-    let verdict = lock.judgement.verdict;
-    let with_bar = matches!(verdict, Verdict::Stale | Verdict::Orphaned);
-    let rect = ui.max_rect();
-    let lift = if with_bar { 2.0 } else { 0.0 };
-    ui.painter().text(
-        rect.right_center() - Vec2::new(0.0, lift),
-        egui::Align2::RIGHT_CENTER,
-        say_duration(age),
-        tokens::body(),
-        palette.text,
-    );
-    if with_bar {
-        let track = Rect::from_min_size(egui::pos2(rect.right() - 84.0, rect.bottom() - 7.0), Vec2::new(84.0, 3.0));
-        ui.painter().rect_filled(track, 2.0, palette.line);
-        let share = (age.as_secs_f32() / moment.threshold.as_secs_f32().max(0.001)).clamp(0.0, 1.0);
-        let filled = track.with_max_x(track.left() + track.width() * share);
-        ui.painter().rect_filled(filled, 2.0, palette.verdict(verdict));
-    }
-    Some(say_duration_changes_in(age))
-}
-
-/// What the holder or owner is, in a word or two.
-pub(super) fn liveness_words(lock: &Lock) -> (&'static str, bool) {
-    match (lock.judgement.liveness, lock.judgement.verdict, lock.judgement.gone) {
-        (Liveness::Alive, _, _) => match lock.judgement.row {
-            17 => ("alive, other program", true),
-            20 => ("child at work", true),
-            26 => ("alive, has it open", true),
-            27 => ("alive, at work here", true),
-            _ => ("alive", true),
-        },
-        (Liveness::Gone, _, Some(Gone::OtherToken | Gone::OtherUser | Gone::StartedLater)) => ("PID reused", false),
-        (Liveness::Gone, _, _) => ("gone", false),
-        (Liveness::Unknown, Verdict::Foreign, _) => ("elsewhere", false),
-        (Liveness::Unknown, Verdict::Suspect, _) => ("nobody seen", false),
-        (Liveness::Unknown, Verdict::Idle | Verdict::NotALock, _) => ("—", false),
-        (Liveness::Unknown, _, _) => ("not known", false),
-    }
-}
-
 /// So that the margins of table and panels stay the same.
 pub(super) const PANEL_MARGIN: Margin = Margin::same(16);
-
-/// A line of words at the right end of a row.
-pub(super) fn right_note(ui: &mut Ui, text: RichText) {
-    from_right(ui, |ui| cut(ui, text));
-}

@@ -7,6 +7,7 @@ use super::window::Window;
 use crate::engine::Outcome;
 use crate::engine::sweep::Act;
 use eframe::egui::{self, Align2, CornerRadius, Frame, Label, Margin, RichText, Stroke, Ui, Vec2};
+use std::path::Path;
 use std::time::Duration;
 
 /// A toast without anything refused goes by itself after this.
@@ -47,8 +48,8 @@ impl Toast {
         toast
     }
 
-    /// What automatic clearing did.
-    pub(super) fn swept(acts: Vec<Act>, since: Duration) -> Self {
+    /// What automatic clearing did; `elsewhere` names its folder where that is not the one that is shown.
+    pub(super) fn swept(elsewhere: Option<&Path>, acts: Vec<Act>, since: Duration) -> Self {
         let mut toast = Self { text: String::new(), refusals: Vec::new(), undoable: Vec::new(), since };
         let shown = |path: &std::ffi::OsStr| visible(&path.to_string_lossy());
         let mut going_on = false;
@@ -67,6 +68,9 @@ impl Toast {
             (0, false) => "Automatic clearing left something as it is.".to_owned(),
             (cleared, _) => format!("{} cleared automatically.", count(cleared, "lock")),
         };
+        if let Some(name) = elsewhere.and_then(Path::file_name) {
+            toast.text = format!("{}: {}", visible(&name.to_string_lossy()), toast.text);
+        }
         toast
     }
 
@@ -101,6 +105,18 @@ impl Toast {
 }
 
 impl Window {
+    /// Shows a toast, and has it said: at once where something was refused, else when there is a pause in speaking.
+    pub(super) fn show_toast(&mut self, toast: Toast) {
+        let spoken = std::iter::once(&toast.text).chain(toast.refusals.iter().take(6)).cloned();
+        let spoken = spoken.collect::<Vec<_>>().join(" ");
+        if toast.refusals.is_empty() {
+            self.announce(spoken);
+        } else {
+            self.announce_now(spoken);
+        }
+        self.toast = Some(toast);
+    }
+
     pub(super) fn toast(&mut self, ui: &mut Ui) {
         let Some(toast) = &self.toast else { return };
         let shown = self.now.1.saturating_sub(toast.since);
@@ -126,12 +142,7 @@ impl Window {
             frame.show(ui, |ui| {
                 ui.set_max_width(620.0);
                 ui.horizontal(|ui| {
-                    let response = ui.add(Label::new(&toast.text).extend());
-                    ui.ctx().accesskit_node_builder(response.id, |node| {
-                        node.set_role(egui::Role::Alert);
-                        node.set_label(toast.text.as_str());
-                        node.set_live(egui::accesskit::Live::Assertive);
-                    });
+                    ui.add(Label::new(&toast.text).wrap());
                     ui.add_space(8.0);
                     if toast.undoable.is_empty() {
                         close = widgets::quiet_button(ui, "Close").clicked();

@@ -6,6 +6,7 @@ use crate::model::verdict::Verdict;
 use eframe::egui::{
     self, Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle, Theme, Vec2, Visuals,
 };
+use std::time::Duration;
 
 /// The colours of one theme.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +125,12 @@ pub(super) const CONTROL: f32 = 32.0;
 pub(super) const SIDE: f32 = 372.0;
 /// Below this width the side panel steps back.
 pub(super) const NARROW: f32 = 980.0;
+/// The word before the name of a row that has vanished, as wide as the rest of the column of verdicts.
+pub(super) const GONE_WORD: f32 = 85.0;
+/// How long what has just appeared is set off.
+pub(super) const APPEAR: Duration = Duration::from_millis(900);
+/// Below this width there is room for one thing at a time: the whole size at 300 %.
+pub(super) const SMALL: f32 = 640.0;
 /// Icons.
 pub(super) const ICON: f32 = 15.0;
 /// Corners.
@@ -166,6 +173,23 @@ pub(super) fn mono() -> FontId {
     FontId::new(12.0, FontFamily::Monospace)
 }
 
+/// How long something takes to appear or to go; nothing where motion is reduced. All that moves goes by it.
+pub(super) fn fade(ui: &egui::Ui) -> Duration {
+    Duration::from_secs_f32(ui.style().animation_time)
+}
+
+/// Lets things move, or not.
+pub(super) fn set_motion(ctx: &egui::Context, reduced: bool) {
+    let time = if reduced { 0.0 } else { FADE_SECS };
+    ctx.all_styles_mut(|style| {
+        style.animation_time = time;
+        style.scroll_animation =
+            if reduced { egui::style::ScrollAnimation::none() } else { egui::style::ScrollAnimation::default() };
+    });
+}
+
+const FADE_SECS: f32 = 0.2;
+
 /// Sets both themes' styles.
 pub(super) fn install(ctx: &egui::Context) {
     for (theme, palette) in [(Theme::Dark, &DARK), (Theme::Light, &LIGHT)] {
@@ -175,6 +199,8 @@ pub(super) fn install(ctx: &egui::Context) {
         options.fallback_theme = Theme::Dark;
         // A slip of the finger must not close the window of somebody under pressure.
         options.quit_shortcuts.clear();
+        // Our own commands zoom, and remember it.
+        options.zoom_with_keyboard = false;
     });
 }
 
@@ -195,6 +221,7 @@ fn style(theme: Theme, palette: &Palette) -> Style {
     spacing.menu_margin = Margin::same(6);
     spacing.window_margin = Margin::same(20);
     spacing.tooltip_width = 420.0;
+    style.animation_time = FADE_SECS;
     style.interaction.selectable_labels = true;
     style.interaction.tooltip_delay = 0.4;
     style

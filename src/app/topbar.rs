@@ -1,12 +1,13 @@
 //! The top bar: which folder, whether it is live, search, and the one red button.
 
+use super::command::Action;
 use super::display_name::{elided, short_path};
 use super::icons::Icon;
+use super::keys::Chord;
 use super::tokens::{self, Palette};
 use super::widgets::{self, from_right, muted};
 use super::window::{Window, typed_path};
 use crate::engine::Command;
-use crate::engine::settings::ThemeChoice;
 use crate::model::snapshot::{LostReason, PollingReason, Snapshot, Watching};
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Align, CornerRadius, Frame, Layout, Margin, RichText, Sense, Stroke, TextEdit, Ui, Vec2};
@@ -16,13 +17,15 @@ impl Window {
         let palette = Palette::of(ui);
         egui::Panel::top("top-bar").exact_size(tokens::TOP_BAR).frame(widgets::bar(ui, palette.panel)).show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                self.sidebar_button(ui);
                 self.folder_field(ui);
                 if let Some(snapshot) = self.snapshot.clone() {
-                    watch_state(ui, &snapshot);
+                    self.watch_state(ui, &snapshot);
                 }
                 from_right(ui, |ui| {
                     self.clear_stale_button(ui);
-                    self.theme_menu(ui);
+                    self.menu_button(ui);
+                    self.palette_button(ui);
                     self.search_field(ui);
                 });
             });
@@ -55,8 +58,11 @@ impl Window {
             Some(snapshot) => response.on_hover_text(super::visible(&snapshot.directory.to_string_lossy())),
             None => response,
         };
-        egui::Popup::menu(&response)
-            .width(width.max(360.0))
+        let mut menu = egui::Popup::menu(&response);
+        if self.typing_path && self.snapshot.is_some() {
+            menu = menu.open_memory(egui::SetOpenCommand::Bool(true));
+        }
+        menu.width(width.max(360.0))
             .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
             .show(|ui| self.folder_menu(ui));
     }
@@ -73,6 +79,8 @@ impl Window {
             self.engine.send(Command::StartDemo);
             ui.close();
         }
+        self.subfolder_choice(ui);
+        self.places_menu(ui);
         if !self.settings.recent.is_empty() {
             ui.add_space(4.0);
             ui.label(muted(ui, "Recent").font(tokens::small()));
@@ -107,6 +115,10 @@ impl Window {
     }
 
     fn search_field(&mut self, ui: &mut Ui) {
+        // All the machine's locks have a search of their own.
+        if self.machine.is_open() {
+            return;
+        }
         let palette = Palette::of(ui);
         let frame = Frame::new()
             .fill(palette.background)
@@ -121,7 +133,11 @@ impl Window {
             ui.set_width(width - 22.0);
             ui.set_height(tokens::CONTROL - 2.0);
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                Icon::Search.show(ui, palette.muted);
+                if self.search_error.is_some() {
+                    Icon::Warning.show(ui, palette.verdict(Verdict::Stale));
+                } else {
+                    Icon::Search.show(ui, palette.muted);
+                }
                 let hint =
                     if width > 420.0 { "Search name, PID, command… or verdict:stale pid:4711" } else { "Search" };
                 let edit = TextEdit::singleline(&mut self.query.text)
@@ -131,20 +147,34 @@ impl Window {
                     .desired_width((ui.available_width() - 30.0).max(20.0));
                 let response = ui.add(edit);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search"));
+                self.search_hint(ui, &response);
                 if self.focus_search {
                     response.request_focus();
+                    // What is there already is typed over.
+                    if let Some(mut state) = egui::text_edit::TextEditState::load(ui.ctx(), response.id) {
+                        let end = egui::text::CCursor::new(self.query.text.chars().count());
+                        let all = egui::text::CCursorRange::two(egui::text::CCursor::new(0), end);
+                        state.cursor.set_char_range(Some(all));
+                        state.store(ui.ctx(), response.id);
+                    }
                     self.focus_search = false;
                 }
-                if response.has_focus() && ui.input(|i| i.key_pressed(egui::Key::Escape)) {
+                if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Escape)) {
                     self.query.text.clear();
-                    response.surrender_focus();
+                }
+                // On to what was found.
+                let down = ui.input(|i| i.key_pressed(egui::Key::ArrowDown) || i.key_pressed(egui::Key::Enter));
+                if (response.has_focus() || response.lost_focus()) && down && self.search_error.is_none() {
+                    self.go_to_first();
                 }
                 if self.query.text.is_empty() {
                     let key = RichText::new("/").font(tokens::mono()).color(palette.placeholder);
+                    // As high as its letter, not as a control.
+                    ui.spacing_mut().interact_size.y = 16.0;
                     Frame::new()
                         .stroke(Stroke::new(1.0, palette.line))
                         .corner_radius(CornerRadius::same(3))
-                        .inner_margin(Margin::symmetric(5, 0))
+                        .inner_margin(Margin::symmetric(5, 1))
                         .show(ui, |ui| ui.add(egui::Label::new(key).selectable(false)));
                 } else {
                     let close = egui::Button::image(Icon::Close.image(palette.muted)).frame(false);
@@ -158,30 +188,41 @@ impl Window {
         });
     }
 
-    fn theme_menu(&mut self, ui: &mut Ui) {
-        let response = widgets::quiet_button(ui, "View");
-        egui::Popup::menu(&response).show(|ui| {
-            for (choice, text) in [
-                (ThemeChoice::System, "Theme: as the desktop"),
-                (ThemeChoice::Light, "Theme: light"),
-                (ThemeChoice::Dark, "Theme: dark"),
-            ] {
-                if ui.radio(self.settings.theme == choice, text).clicked() {
-                    self.settings.theme = choice;
-                    self.apply_theme(ui.ctx());
-                    ui.close();
+    /// What can be typed, while nothing is; or why what is typed cannot be read.
+    fn search_hint(&self, ui: &Ui, field: &egui::Response) {
+        let palette = Palette::of(ui);
+        let error = self.search_error.as_ref().map(|error| super::visible(&error.to_string()));
+        let shown = field.has_focus() && (error.is_some() || self.query.text.is_empty());
+        if let Some(error) = &error {
+            ui.ctx().accesskit_node_builder(field.id, |node| {
+                node.set_invalid(egui::accesskit::Invalid::True);
+                node.set_description(error.as_str());
+            });
+        }
+        egui::Popup::from_response(field).kind(egui::PopupKind::Tooltip).open(shown).gap(10.0).show(|ui| {
+            ui.set_max_width(460.0);
+            if let Some(error) = error {
+                ui.add(egui::Label::new(RichText::new(error).color(palette.verdict(Verdict::Stale))).wrap());
+                ui.label(muted(ui, "The list stays as it was.").font(tokens::small()));
+                return;
+            }
+            egui::Grid::new("search-terms").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
+                for (term, finds) in crate::engine::search::TERMS {
+                    ui.label(RichText::new(term).font(tokens::mono()));
+                    ui.label(muted(ui, finds).font(tokens::small()));
+                    ui.end_row();
                 }
-            }
-            ui.separator();
-            ui.checkbox(&mut self.settings.grouped, "Grouped by conversation");
-            ui.checkbox(&mut self.query.show_not_locks, "Show what is no lock");
-            if ui.checkbox(&mut self.show_journal, "Journal").clicked() {
-                self.engine.send(Command::ReadJournal);
-            }
-            ui.separator();
-            ui.label(muted(ui, "Columns").font(tokens::small()));
-            self.column_choice(ui);
+            });
         });
+    }
+
+    fn palette_button(&mut self, ui: &mut Ui) {
+        let text = Action::Palette.command().chords.first().copied().map(Chord::shown).unwrap_or_default();
+        let response = widgets::quiet_button(ui, &text);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, Action::Palette.command().title));
+        if response.on_hover_text(Action::Palette.command().title).clicked() {
+            self.perform(ui.ctx(), Action::Palette);
+        }
     }
 
     fn clear_stale_button(&mut self, ui: &mut Ui) {
@@ -196,10 +237,62 @@ impl Window {
     }
 }
 
+impl Window {
+    fn watch_state(&self, ui: &mut Ui, snapshot: &Snapshot) {
+        let palette = Palette::of(ui);
+        let (color, word, why) = match &self.paused {
+            Some(_) => (palette.accent, "Paused".to_owned(), "The picture stands still until you go on.".to_owned()),
+            None => watch_word(palette, snapshot),
+        };
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.add_space(2.0);
+        let (rect, dot) = ui.allocate_exact_size(Vec2::splat(8.0), Sense::hover());
+        if self.paused.is_some() {
+            // Two bars: the state is not told by colour alone.
+            for x in [rect.left() + 1.5, rect.right() - 1.5] {
+                ui.painter().vline(x, rect.y_range(), Stroke::new(2.5, color));
+            }
+        } else {
+            ui.painter().circle_filled(rect.center(), 4.0, color);
+        }
+        if ui.ctx().content_rect().width() < tokens::SMALL {
+            dot.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &word));
+            dot.on_hover_text(format!("{word}. {why}"));
+        } else {
+            ui.add(egui::Label::new(muted(ui, word)).selectable(false)).on_hover_text(why);
+        }
+        ui.add_space(6.0);
+        ui.spacing_mut().item_spacing.x = 8.0;
+    }
+
+    /// Nobody shall take an old picture for a new one.
+    pub(super) fn pause_bar(&mut self, ui: &mut Ui) {
+        let Some(paused) = &self.paused else { return };
+        let palette = Palette::of(ui);
+        let waiting = match paused.waiting {
+            0 => "nothing has changed since".to_owned(),
+            number => format!("{} {}", widgets::count(number, "change"), if number == 1 { "waits" } else { "wait" }),
+        };
+        let text = format!("Paused: {waiting}. Ages go on, and a clear still checks everything again.");
+        let frame = egui::Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(12, 4));
+        egui::Panel::top("paused").frame(frame).show(ui, |ui| {
+            ui.horizontal(|ui| {
+                from_right(ui, |ui| {
+                    let key = Action::Pause.command().chords.first().copied().map(Chord::shown).unwrap_or_default();
+                    let key = RichText::new(key).font(tokens::small()).color(palette.muted);
+                    if ui.add(egui::Button::new("Go on").right_text(key)).clicked() {
+                        self.perform(ui.ctx(), Action::Pause);
+                    }
+                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| widgets::cut(ui, text));
+                });
+            });
+        });
+    }
+}
+
 /// Whether the picture is live, in a word; why not, on hover.
-fn watch_state(ui: &mut Ui, snapshot: &Snapshot) {
-    let palette = Palette::of(ui);
-    let (color, word, why) = match &snapshot.watching {
+fn watch_word(palette: &Palette, snapshot: &Snapshot) -> (egui::Color32, String, String) {
+    match &snapshot.watching {
         Watching::Live => (palette.ok, "Live".to_owned(), "The file system tells of each change.".to_owned()),
         Watching::Polling(reason) => {
             let why = match reason {
@@ -218,14 +311,7 @@ fn watch_state(ui: &mut Ui, snapshot: &Snapshot) {
             (palette.accent, format!("Reading… {count}"), "The first pass is still under way.".to_owned())
         }
         Watching::Lost(reason) => (palette.verdict(Verdict::Stale), lost_word(reason).to_owned(), lost_why(reason)),
-    };
-    ui.spacing_mut().item_spacing.x = 6.0;
-    ui.add_space(2.0);
-    let (rect, _) = ui.allocate_exact_size(Vec2::splat(8.0), Sense::hover());
-    ui.painter().circle_filled(rect.center(), 4.0, color);
-    ui.add(egui::Label::new(muted(ui, word)).selectable(false)).on_hover_text(why);
-    ui.add_space(6.0);
-    ui.spacing_mut().item_spacing.x = 8.0;
+    }
 }
 
 pub(super) fn lost_word(reason: &LostReason) -> &'static str {
@@ -241,7 +327,7 @@ pub(super) fn lost_word(reason: &LostReason) -> &'static str {
 pub(super) fn lost_why(reason: &LostReason) -> String {
     match reason {
         LostReason::Gone => {
-            "It was deleted, moved or unmounted. Lockscope keeps trying and goes on by itself when it is back."
+            "There is no folder at this path: it was deleted, moved or unmounted, or the path is wrong. Lockscope keeps trying and goes on by itself when it is there."
                 .to_owned()
         }
         LostReason::Denied => {

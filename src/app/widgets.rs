@@ -39,6 +39,18 @@ pub(super) fn quiet_button(ui: &mut Ui, text: &str) -> Response {
     ui.add(egui::Button::new(RichText::new(text).color(color)).frame(false).min_size(Vec2::new(0.0, tokens::CONTROL)))
 }
 
+/// A button that says why where it may not be used: on hover, and to a screen reader.
+pub(super) fn button_or_why(ui: &mut Ui, text: String, why_not: Option<String>) -> Response {
+    let response = ui.add_enabled(why_not.is_none(), egui::Button::new(text));
+    match why_not {
+        None => response,
+        Some(why) => {
+            ui.ctx().accesskit_node_builder(response.id, |node| node.set_description(why.as_str()));
+            response.on_disabled_hover_text(why)
+        }
+    }
+}
+
 /// A field for one line of text, as high as a button.
 pub(super) fn field(text: &mut String) -> egui::TextEdit<'_> {
     egui::TextEdit::singleline(text)
@@ -51,6 +63,36 @@ pub(super) fn field(text: &mut String) -> egui::TextEdit<'_> {
 pub(super) fn hairline(ui: &mut Ui) {
     let (rect, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), 1.0), Sense::hover());
     ui.painter().hline(rect.x_range(), rect.center().y, Stroke::new(1.0, Palette::of(ui).line));
+}
+
+/// A dialog over everything else, with a name for screen readers. egui keeps the focus inside.
+pub(super) fn modal<R>(
+    ui: &Ui, id: &str, name: &str, margin: i8, content: impl FnOnce(&mut Ui) -> R,
+) -> egui::ModalResponse<R> {
+    modal_at(ui, id, name, margin, (egui::Align2::CENTER_CENTER, Vec2::ZERO), content)
+}
+
+/// The same at a place of its own.
+pub(super) fn modal_at<R>(
+    ui: &Ui, id: &str, name: &str, margin: i8, anchor: (egui::Align2, Vec2), content: impl FnOnce(&mut Ui) -> R,
+) -> egui::ModalResponse<R> {
+    let palette = Palette::of(ui);
+    let frame = egui::Frame::new()
+        .fill(palette.panel)
+        .stroke(Stroke::new(1.0, palette.line))
+        .corner_radius(egui::CornerRadius::same(tokens::DIALOG_RADIUS))
+        .shadow(ui.visuals().window_shadow)
+        .inner_margin(egui::Margin::same(margin));
+    let id = egui::Id::unique(id);
+    let area = egui::Modal::default_area(id).anchor(anchor.0, anchor.1);
+    egui::Modal::new(id).area(area).frame(frame).show(ui.ctx(), |ui| {
+        ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+            node.set_role(egui::Role::Dialog);
+            node.set_label(name);
+            node.set_modal();
+        });
+        content(ui)
+    })
 }
 
 /// Lays out from the right.

@@ -2,21 +2,32 @@
 //!
 //! Owns: [`Window`]. The views are in their own files and draw from it. Never: asks a clock or a file itself.
 
+use super::announce::Announcements;
 use super::confirm::Confirm;
+use super::deeds::why_not_clear;
 use super::dialog::FolderDialog;
+use super::focus::FocusBefore;
 use super::force::ForceDialog;
+use super::machine::MachineView;
+use super::palette::CommandPalette;
+use super::papers::Papers;
+use super::paused::Paused;
+use super::rows::{HAND, Rows};
 use super::selection::{Reach, Selection};
+use super::sidebar::Sidebar;
+use super::theme::Preference;
 use super::toast::Toast;
 use super::tokens::{self, Palette};
 use crate::engine::bulk::Progress;
 use crate::engine::listing::{Listing, Query, Row};
+use crate::engine::search::{Search, SearchError};
 use crate::engine::settings::{Settings, ThemeChoice};
 use crate::engine::{Command, Engine, Event, Sweeping};
 use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::model::verdict::{Clearing, Verdict};
 use crate::platform::environment;
-use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+use eframe::egui;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,7 +60,8 @@ pub struct Window {
     pub(super) typing_path: bool,
     pub(super) typed_threshold: String,
     pub(super) dialog: FolderDialog,
-    pub(super) theme_news: Option<crossbeam_channel::Receiver<egui::Theme>>,
+    pub(super) desktop_news: Option<crossbeam_channel::Receiver<Preference>>,
+    pub(super) desktop_reduces_motion: bool,
     pub(super) show_journal: bool,
     pub(super) record_as_hex: bool,
     pub(super) scroll_to: Option<usize>,
@@ -63,9 +75,30 @@ pub struct Window {
     pub(super) bulk_clearable: u32,
     /// How far the clear that runs has got.
     pub(super) clearing: Option<Progress>,
-    /// Automatic clearing, where it is on.
-    pub(super) sweeping: Option<Sweeping>,
+    /// The journal's panel, exports, bundles, and how times are said.
+    pub(super) papers: Papers,
+    /// Where automatic clearing is on.
+    pub(super) sweeping: Vec<Sweeping>,
+    pub(super) sidebar: Sidebar,
+    /// All the machine's kernel locks, where they are shown.
+    pub(super) machine: MachineView,
     title: String,
+    pub(super) palette: CommandPalette,
+    pub(super) show_shortcuts: bool,
+    pub(super) focus: FocusBefore,
+    pub(super) rows: Rows,
+    pub(super) paused: Option<Paused>,
+    pub(super) announcements: Announcements,
+    /// The row whose menu was opened by key.
+    pub(super) row_menu_by_key: Option<LockId>,
+    /// What is typed into the search cannot be read, and why.
+    pub(super) search_error: Option<SearchError>,
+    /// What is typed to jump to a name, and when last.
+    pub(super) jump: (String, Duration),
+    /// The row where the keyboard stands is to have the focus, once it is drawn.
+    pub(super) focus_row: bool,
+    /// Where the table is.
+    pub(super) middle: Option<egui::Rect>,
 }
 
 impl Window {
@@ -101,7 +134,8 @@ impl Window {
             typing_path: false,
             typed_threshold: String::new(),
             dialog: FolderDialog::default(),
-            theme_news: None,
+            desktop_news: None,
+            desktop_reduces_motion: false,
             show_journal: false,
             record_as_hex: false,
             scroll_to: None,
@@ -111,11 +145,28 @@ impl Window {
             last_cleared: Vec::new(),
             bulk_clearable: 0,
             clearing: None,
-            sweeping: None,
+            papers: Papers::default(),
+            sweeping: Vec::new(),
+            sidebar: Sidebar::default(),
+            machine: MachineView::default(),
             title: String::new(),
+            palette: CommandPalette::default(),
+            show_shortcuts: false,
+            focus: FocusBefore::default(),
+            rows: Rows::default(),
+            paused: None,
+            announcements: Announcements::default(),
+            row_menu_by_key: None,
+            search_error: None,
+            jump: (String::new(), Duration::ZERO),
+            focus_row: false,
+            middle: None,
         };
         window.apply_theme(&cc.egui_ctx);
+        window.apply_zoom(&cc.egui_ctx);
+        window.apply_motion(&cc.egui_ctx);
         window.engine.send(Command::ReadJournal);
+        window.engine.send(Command::FindPlaces);
         window.refresh(&cc.egui_ctx);
         window
     }
@@ -123,6 +174,7 @@ impl Window {
     /// Something to tell the person, above the table, until it is closed.
     pub fn tell(&mut self, notice: String) {
         if !self.notices.contains(&notice) {
+            self.announce_now(notice.clone());
             self.notices.push(notice);
         }
     }
@@ -135,17 +187,28 @@ impl Window {
         }
     }
 
+    /// How many rows a page is: what is seen, but for one to go on from.
+    pub(super) fn page_rows(&self) -> isize {
+        (self.rows.visible.len().saturating_sub(3) as isize).max(1)
+    }
+
     /// Watches a directory, and remembers it. A file stands for the directory it is in.
     pub(super) fn open(&mut self, path: PathBuf) {
+        self.prepare_to_open(&path);
+        self.engine.send(Command::Watch(Some(path)));
+    }
+
+    pub(super) fn prepare_to_open(&mut self, path: &Path) {
         self.leave();
         self.wanted = path.parent().zip(path.file_name()).map(|(parent, name)| (parent.to_owned(), name.to_owned()));
         // A question about another directory's locks is void.
         self.confirm = None;
         self.force = None;
         self.selection.clear();
+        self.machine.close();
         self.typing_path = false;
-        self.settings.directory = Some(path.clone());
-        self.engine.send(Command::Watch(Some(path)));
+        self.settings.directory = Some(path.to_owned());
+        self.remember_watched(path.to_owned());
     }
 
     /// Keeps the counts of the directory that is being left, for the list of recent ones.
@@ -162,9 +225,30 @@ impl Window {
     fn refresh(&mut self, ctx: &egui::Context) {
         self.now = (self.clock)();
         let newest = self.engine.snapshot();
-        let frozen = egui::Popup::is_any_open(ctx) || self.is_asking() || ctx.input(|i| i.pointer.any_down());
-        if !frozen || self.listing.rows.is_empty() {
-            self.listing = self.engine.listing();
+        self.refresh_sidebar(newest.as_deref());
+        let newest = self.picture(newest);
+        let turned = self.snapshot.as_ref().map(|s| &s.directory) != newest.as_ref().map(|s| &s.directory);
+        let held = self.rows_are_held(ctx);
+        if let (Some(old), Some(new)) = (&self.snapshot, &newest)
+            && !Arc::ptr_eq(old, new)
+        {
+            self.rows.picture_changes(&self.listing, old, new, self.now.1);
+        }
+        let listing = if self.paused.is_some() { self.paused_listing(ctx) } else { Some(self.engine.listing()) };
+        if let Some(listing) = listing
+            && !Arc::ptr_eq(&listing, &self.listing)
+            && (!held || turned || self.listing.rows.is_empty() || listing.query != self.listing.query)
+        {
+            if let Some(picture) = &newest {
+                self.rows.listing_changes(&self.listing, &listing, picture);
+            }
+            if listing.query.text != self.listing.query.text {
+                self.announce(format!("{} found.", super::widgets::count(listing.matching as usize, "lock")));
+            }
+            self.listing = listing;
+        }
+        if let Some(next) = self.rows.expire(self.now.1, held) {
+            ctx.request_repaint_after(next);
         }
         if let Some(snapshot) = &newest {
             let news = self.snapshot.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, snapshot));
@@ -182,6 +266,22 @@ impl Window {
         }
         self.snapshot = newest;
         self.show_title(ctx);
+    }
+
+    /// Rows keep their places while something is open over them, or a hand is on its way to one.
+    fn rows_are_held(&mut self, ctx: &egui::Context) -> bool {
+        if egui::Popup::is_any_open(ctx) || self.is_asking() || ctx.input(|i| i.pointer.any_down()) {
+            return true;
+        }
+        let area = self.rows.area;
+        let moving = ctx.input(|i| {
+            let over = i.pointer.hover_pos().is_some_and(|at| area.is_some_and(|area| area.contains(at)));
+            over && i.pointer.time_since_last_movement() < HAND.as_secs_f32()
+        });
+        if moving {
+            ctx.request_repaint_after(HAND);
+        }
+        self.rows.held_by_hand(moving, self.now.1)
     }
 
     /// Chooses the file that was dropped, once its own directory is shown.
@@ -244,21 +344,23 @@ impl Window {
             match event {
                 Event::Clearing(progress) => self.clearing = Some(progress),
                 Event::Sweeping(on) => self.sweeping = on,
-                Event::Swept { acts } => {
-                    let toast = Toast::swept(acts, self.now.1);
+                Event::Swept { directory, acts } => {
+                    let elsewhere = self.snapshot.as_ref().is_none_or(|shown| shown.directory != directory);
+                    let toast = Toast::swept(elsewhere.then_some(&*directory), acts, self.now.1);
                     if !toast.undoable().is_empty() {
                         self.last_cleared = toast.undoable();
                     }
-                    self.toast = Some(toast);
+                    self.show_toast(toast);
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Cleared { outcomes, left } => {
-                    self.confirm = None;
-                    self.force = None;
+                    // A question that was asked meanwhile, in another folder, stays.
+                    self.confirm.take_if(|confirm| confirm.is_sent());
+                    self.force.take_if(|dialog| dialog.is_sent());
                     self.clearing = None;
                     let toast = Toast::cleared(outcomes, left, self.now.1);
                     self.last_cleared = toast.undoable();
-                    self.toast = Some(toast);
+                    self.show_toast(toast);
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Impact(pid, impact) => {
@@ -268,20 +370,27 @@ impl Window {
                 }
                 Event::HolderEnded(text) => {
                     self.force = None;
-                    self.toast = Some(Toast::said(text, self.now.1));
+                    self.show_toast(Toast::said(text, self.now.1));
                     self.engine.send(Command::ReadJournal);
                 }
                 Event::Undone { outcomes } => {
-                    self.toast = Some(Toast::undone(outcomes, self.now.1));
+                    self.show_toast(Toast::undone(outcomes, self.now.1));
                     self.engine.send(Command::ReadJournal);
+                }
+                event @ (Event::UndoAsked(..) | Event::Saved(_) | Event::Copied(_) | Event::Previewed(_)) => {
+                    self.hear_papers(ctx, event);
                 }
                 Event::Notice(text) => self.tell(text),
             }
         }
-        if let Some(news) = &self.theme_news
-            && let Some(theme) = news.try_iter().last()
-        {
-            ctx.options_mut(|options| options.fallback_theme = theme);
+        while let Some(news) = self.desktop_news.as_ref().and_then(|news| news.try_recv().ok()) {
+            match news {
+                Preference::Theme(theme) => ctx.options_mut(|options| options.fallback_theme = theme),
+                Preference::ReducedMotion(reduced) => {
+                    self.desktop_reduces_motion = reduced;
+                    self.apply_motion(ctx);
+                }
+            }
         }
         if let Some(answer) = self.dialog.answer(self.now.1) {
             match answer {
@@ -310,16 +419,15 @@ impl Window {
             [one] => {
                 let name = super::visible(&one.display_path());
                 let verdict = one.judgement.verdict.title().to_lowercase();
-                let why = one.own_way().unwrap_or_else(|| "it cannot be cleared".to_owned());
-                self.toast = Some(Toast::said(format!("{name} is {verdict}: {why}."), self.now.1));
+                let why = why_not_clear(one).unwrap_or_default();
+                self.say(format!("{name} is {verdict}. {why}"));
                 None
             }
             _ => {
                 let (go, stay): (Vec<_>, Vec<_>) =
                     locks.into_iter().partition(|lock| lock.is_bulk_clearable(&snapshot.sight));
                 if go.is_empty() {
-                    let text = "None of these may be cleared together: only what is stale can.".to_owned();
-                    self.toast = Some(Toast::said(text, self.now.1));
+                    self.say("None of these may be cleared together: only what is stale can.".to_owned());
                 }
                 (!go.is_empty()).then(|| Confirm::of(go, stay))
             }
@@ -355,66 +463,18 @@ impl Window {
         self.toast = None;
     }
 
-    /// Whether a question is open.
-    fn is_asking(&self) -> bool {
-        self.confirm.is_some() || self.force.is_some()
+    /// Whether a dialog is open.
+    pub(super) fn is_asking(&self) -> bool {
+        self.confirm.is_some()
+            || self.force.is_some()
+            || self.palette.is_open()
+            || self.show_shortcuts
+            || self.papers.is_asking()
+            || self.sidebar.is_asking()
     }
 
-    fn keys(&mut self, ui: &egui::Ui) {
-        if self.is_asking() {
-            return;
-        }
-        let consume = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
-        if consume(Modifiers::COMMAND, Key::O) {
-            self.dialog.open(ui.ctx(), self.now.1);
-        }
-        if consume(Modifiers::NONE, Key::F5) || consume(Modifiers::COMMAND, Key::R) {
-            self.engine.send(Command::Rescan);
-        }
-        if consume(Modifiers::COMMAND, Key::F) {
-            self.focus_search = true;
-        }
-        if ui.text_edit_focused() || egui::Popup::is_any_open(ui.ctx()) {
-            return;
-        }
-        if consume(Modifiers::COMMAND, Key::Z) {
-            self.undo_last();
-        }
-        if consume(Modifiers::NONE, Key::Slash) {
-            self.focus_search = true;
-        }
-        if consume(Modifiers::NONE, Key::Delete) {
-            let ids: Vec<LockId> = self.selection.ids().collect();
-            self.ask_to_clear(&ids);
-        }
-        if consume(Modifiers::COMMAND, Key::A) {
-            self.selection.all(&self.listing.rows);
-        }
-        if consume(Modifiers::NONE, Key::Escape) {
-            self.selection.clear();
-            self.toast = None;
-        }
-        const ALL: isize = isize::MAX / 2;
-        for (key, by) in [
-            (Key::ArrowDown, 1),
-            (Key::ArrowUp, -1),
-            (Key::PageDown, 15),
-            (Key::PageUp, -15),
-            (Key::End, ALL),
-            (Key::Home, -ALL),
-        ] {
-            let reach = if consume(Modifiers::SHIFT, key) {
-                Reach::Range
-            } else if consume(Modifiers::NONE, key) {
-                Reach::Only
-            } else {
-                continue;
-            };
-            if let Some((id, row)) = self.selection.moved(by, &self.listing.rows) {
-                self.selection.choose(id, reach, &self.listing.rows);
-                self.scroll_to = Some(row);
-            }
-        }
+    /// A path that is pasted where nothing else takes it is opened.
+    pub(super) fn take_paste(&mut self, ui: &egui::Ui) {
         let pasted = ui.input(|i| {
             i.events
                 .iter()
@@ -426,9 +486,12 @@ impl Window {
     }
 
     fn take_drops(&mut self, ui: &egui::Ui) {
-        let dropped = ui.input(|i| i.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
-        if let Some(path) = dropped.filter(|path| !path.as_os_str().is_empty()) {
-            self.open(path);
+        let dropped: Vec<PathBuf> =
+            ui.input(|i| i.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
+        let mut dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty());
+        if let Some(first) = dropped.next() {
+            self.open(first);
+            self.watch_too(dropped.collect());
         }
     }
 
@@ -436,14 +499,28 @@ impl Window {
         self.query.sort = self.settings.sort;
         self.query.descending = self.settings.sort_descending;
         self.query.grouped = self.settings.grouped;
-        if self.sent_query.as_ref() != Some(&self.query) {
-            self.engine.send(Command::List(self.query.clone()));
-            self.sent_query = Some(self.query.clone());
+        if self.sent_query.as_ref() == Some(&self.query) {
+            return;
+        }
+        self.search_error = Search::parse(&self.query.text).err();
+        if let Some(error) = &self.search_error {
+            let text = error.to_string();
+            self.announce(text);
+        }
+        let mut query = self.query.clone();
+        if self.search_error.is_some() {
+            // What cannot be read keeps the rows that are there.
+            query.text = self.sent_query.as_ref().map_or_else(String::new, |sent| sent.text.clone());
+        }
+        if self.sent_query.as_ref() != Some(&query) {
+            self.engine.send(Command::List(query.clone()));
+            self.sent_query = Some(query);
         }
     }
 
     fn keep_settings(&mut self, ctx: &egui::Context) {
-        if let Some(size) = ctx.input(|i| i.viewport().inner_rect).map(|rect| rect.size()) {
+        // In points as they are before any zoom, which is how the next window asks for its size.
+        if let Some(size) = ctx.input(|i| i.viewport().inner_rect).map(|rect| rect.size() * ctx.zoom_factor()) {
             self.settings.window_size = (size.x.round(), size.y.round());
         }
         if self.settings == self.saved {
@@ -524,18 +601,23 @@ impl eframe::App for Window {
         self.refresh(ctx);
         self.hear(ctx);
         self.send_query();
+        self.follow_machine(ctx);
         self.keep_settings(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let tab = Self::take_tab(ui);
         self.keys(ui);
         self.take_drops(ui);
         self.top_bar(ui);
         self.status_bar(ui);
+        self.sidebar(ui);
         match self.snapshot.clone() {
+            _ if self.machine.is_open() => self.machine_screen(ui),
             None => self.start_screen(ui),
             Some(snapshot) => {
                 self.chip_bar(ui, &snapshot);
+                self.pause_bar(ui);
                 self.sweep_bar(ui);
                 self.notice_bars(ui);
                 self.journal_panel(ui);
@@ -545,8 +627,17 @@ impl eframe::App for Window {
         }
         self.confirm_dialog(ui);
         self.force_dialog(ui);
+        self.save_dialog(ui);
+        self.command_palette(ui);
+        self.shortcut_sheet(ui);
+        self.rules_dialog(ui);
         self.toast(ui);
+        self.announcements(ui);
         drop_hint(ui);
+        self.give_focus_back(ui.ctx());
+        if let Some(back) = tab {
+            self.step_focus(ui.ctx(), back);
+        }
         self.send_query();
     }
 }

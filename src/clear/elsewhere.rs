@@ -99,6 +99,11 @@ pub fn undo(workplace: &Workplace, id: &str) -> Result<Restored, UndoRefusal> {
     }
 }
 
+/// Refuses as [`undo`] does.
+pub fn can_undo(workplace: &Workplace, id: &str) -> Result<(), UndoRefusal> {
+    undo(workplace, id).map(drop)
+}
+
 /// Nothing is ever begun here, so nothing is left half done.
 pub fn recover_all(_workplace: &Workplace) -> io::Result<usize> {
     Ok(0)

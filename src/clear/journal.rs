@@ -1,8 +1,8 @@
 //! The journal: an append-only record of every clear, refusal, undo and repair, one JSON object a line.
 //!
-//! Owns: `journal/journal.jsonl` and its older parts in the state directory, under one advisory lock
-//! (`journal/journal.lock`). Never: changes a line that was written, nor drops one that undo or recovery may still need;
-//! a torn last line is passed over.
+//! Owns: `journal/journal.jsonl` and its older parts in the state directory, under one lock (`journal/journal.lock`, taken
+//! by a [`JournalLock`]). Never: changes a line that was written, nor drops one that undo or recovery may still need; a torn
+//! last line is passed over.
 
 use super::fingerprint::Identity;
 use crate::model::time::Wall;
@@ -10,6 +10,7 @@ use crate::platform;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -168,6 +169,21 @@ impl Entry {
         self.state == State::Done && self.quarantine.is_some() && self.what != "undo"
     }
 
+    /// Why what was taken away cannot be had back any more; `None` where it can, or where nothing was taken.
+    pub fn kept_no_more(&self) -> Option<&'static str> {
+        match self.state {
+            State::Undone => Some("It was put back already."),
+            State::Expired => Some("It was kept for 30 days and has been deleted."),
+            State::Prepared | State::Swapped if self.what != "undo" => {
+                Some("It was interrupted: repair the lock first.")
+            }
+            State::Done if self.deed.is_some() && self.quarantine.is_none() => {
+                Some("The journal names no place that it is kept in.")
+            }
+            _ => None,
+        }
+    }
+
     /// Whether undo or recovery may still go by it.
     fn is_needed(&self) -> bool {
         matches!(self.state, State::Prepared | State::Swapped | State::KeptForeign) || self.can_be_undone()
@@ -218,25 +234,34 @@ impl Entry {
     }
 }
 
+/// Takes the lock at this path and holds it for as long as what it gives lives. Another Lockscope holds it for
+/// milliseconds, unless it was stopped in the middle: so this must give up at some time, and say who has it.
+///
+/// It comes from above, as locks are taken in a layer that itself clears ([`crate::lock`]).
+pub type JournalLock = fn(&Path) -> io::Result<Box<dyn Any>>;
+
 /// The journal in one state directory.
 #[derive(Clone, Debug)]
 pub struct Journal {
     directory: PathBuf,
+    lock: JournalLock,
 }
 
 impl Journal {
     /// The journal of this state directory; made when the first line is written.
-    pub fn new(state_dir: &Path) -> Self {
-        Self { directory: state_dir.join("journal") }
+    pub fn new(state_dir: &Path, lock: JournalLock) -> Self {
+        Self { directory: state_dir.join("journal"), lock }
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.directory.join("journal.lock")
     }
 
     /// All entries, oldest first. A missing journal is an empty one.
     pub fn read(&self) -> io::Result<Vec<Entry>> {
-        // Against a rotation between listing the parts and opening them.
-        let guard = File::open(self.directory.join("journal.lock"));
-        if let Ok(guard) = &guard {
-            guard.lock_shared()?;
-        }
+        // Against a rotation between listing the parts and opening them. Where there is no lock nothing was ever written.
+        let path = self.lock_path();
+        let _guard = if path.exists() { Some((self.lock)(&path)?) } else { None };
         let mut parts = self.closed_parts()?;
         parts.push(self.current());
         // Of an entry whose beginning went with an old part, only its end is left: that tells nobody anything.
@@ -314,11 +339,9 @@ impl Journal {
 
     fn append_within(&self, line: &Line, part: u64) -> io::Result<()> {
         platform::private_directory(&self.directory)?;
-        let guard =
-            File::options().create(true).truncate(false).write(true).open(self.directory.join("journal.lock"))?;
         // Two Lockscopes never interleave within a line, nor rotate under each other. The file stays for ever:
         // deleting a kernel-lock file is what lets two in.
-        guard.lock()?;
+        let _guard = (self.lock)(&self.lock_path())?;
         // Opened only now: the file that another Lockscope closed while we waited is no longer the current one.
         let path = self.current();
         let open = || File::options().create(true).read(true).append(true).open(&path);
@@ -388,9 +411,20 @@ pub(crate) fn new_id(at: Wall) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::os::unix::ffi::OsStrExt as _;
+
+    /// As the layer above takes it, but without an end to its patience.
+    pub(in crate::clear) fn lock(path: &Path) -> io::Result<Box<dyn Any>> {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        file.lock()?;
+        Ok(Box::new(file))
+    }
+
+    fn journal_in(base: &Path) -> Journal {
+        Journal::new(base, lock)
+    }
 
     fn line(id: &str, state: State) -> Line {
         let what = Some("refuse".to_owned());
@@ -400,7 +434,7 @@ mod tests {
     #[test]
     fn lines_of_one_id_fold_into_one_entry_and_any_path_survives() {
         let base = tempfile::tempdir().unwrap();
-        let journal = Journal::new(base.path());
+        let journal = journal_in(base.path());
         assert_eq!(journal.read().unwrap(), [], "no journal yet = no entries");
         let nothing = journal.stamp().unwrap();
         let name = OsStr::from_bytes(b"bad\xff\n.lock");
@@ -420,7 +454,7 @@ mod tests {
     #[test]
     fn a_torn_last_line_swallows_nothing() {
         let base = tempfile::tempdir().unwrap();
-        let journal = Journal::new(base.path());
+        let journal = journal_in(base.path());
         journal.append(&line("a", State::Done)).unwrap();
         let path = journal.current();
         let whole = std::fs::read(&path).unwrap();
@@ -433,7 +467,7 @@ mod tests {
     #[test]
     fn a_full_part_is_closed_and_still_read() {
         let base = tempfile::tempdir().unwrap();
-        let journal = Journal::new(base.path());
+        let journal = journal_in(base.path());
         for id in ["a", "b", "c"] {
             journal.append_within(&line(id, State::Done), 1).unwrap();
         }
@@ -444,7 +478,7 @@ mod tests {
     #[test]
     fn a_part_that_ends_torn_swallows_nothing_of_the_next() {
         let base = tempfile::tempdir().unwrap();
-        let journal = Journal::new(base.path());
+        let journal = journal_in(base.path());
         journal.append(&line("a", State::Done)).unwrap();
         let mut file = File::options().append(true).open(journal.current()).unwrap();
         file.write_all(b"{\"id\": \"torn").unwrap();
@@ -457,7 +491,7 @@ mod tests {
     #[test]
     fn the_oldest_parts_go_once_nobody_needs_them() {
         let base = tempfile::tempdir().unwrap();
-        let journal = Journal::new(base.path());
+        let journal = journal_in(base.path());
         let kept = Some(RawPath::new(OsStr::new("/q")));
         let needed = Line { what: Some("clear".into()), quarantine: kept, ..line("0", State::Done) };
         journal.append_within(&needed, 1).unwrap();
@@ -482,14 +516,13 @@ mod tests {
     #[test]
     fn a_rotation_while_a_writer_waits_is_noticed() {
         let base = tempfile::tempdir().unwrap();
-        let journal = Journal::new(base.path());
+        let journal = journal_in(base.path());
         journal.append(&line("a", State::Done)).unwrap();
-        let guard = File::open(journal.directory.join("journal.lock")).unwrap();
-        guard.lock().unwrap();
+        let guard = lock(&journal.lock_path()).unwrap();
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| journal.append(&line("b", State::Done)));
             journal.rotate().unwrap();
-            guard.unlock().unwrap();
+            drop(guard);
             writer.join().unwrap().unwrap();
         });
         assert_eq!(journal.stamp().unwrap().0, journal.closed_parts().unwrap().pop());
@@ -503,7 +536,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for writer in 0..4 {
-                let journal = Journal::new(base.path());
+                let journal = journal_in(base.path());
                 scope.spawn(move || {
                     for number in 0..25 {
                         // Intents: none may go with an old part.
@@ -512,7 +545,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(Journal::new(base.path()).read().unwrap().len(), 100);
+        assert_eq!(journal_in(base.path()).read().unwrap().len(), 100);
     }
 
     #[test]

@@ -25,9 +25,9 @@ use linux as way;
 pub use ending::end_holder;
 pub use error::{CANNOT_CLEAR, ClearError, Refusal, UndoRefusal};
 pub use fingerprint::{Fingerprint, Identity};
-pub use journal::{Deed, Entry, Inner, Journal, RawPath, State};
+pub use journal::{Deed, Entry, Inner, Journal, JournalLock, RawPath, State};
 pub use way::{ClearPermit, ForceClear, Grounds, clear, clear_and_crash, expire, force, recheck, recheck_forced};
-pub use way::{recover_all, repair, undo};
+pub use way::{can_undo, recover_all, repair, undo};
 
 use crate::model::verdict::Verdict;
 use crate::platform::{System, environment, runtime_directory};
@@ -54,6 +54,8 @@ pub struct Workplace {
     pub batch: Option<String>,
     /// A sweep clears through this workplace, not a person; the journal says so.
     pub sweeps: bool,
+    /// How the journal is locked.
+    pub journal_lock: JournalLock,
 }
 
 impl std::fmt::Debug for Workplace {
@@ -64,14 +66,16 @@ impl std::fmt::Debug for Workplace {
 }
 
 impl Workplace {
-    /// With journal and quarantine in this directory.
-    pub fn new(system: Arc<dyn System>, state_dir: &Path) -> Self {
-        Self { system, state_dir: state_dir.to_owned(), runtime_dir: runtime_directory(), batch: None, sweeps: false }
-    }
-
-    /// The usual one; `None` without a home directory and without `LOCKSCOPE_STATE_DIR`.
-    pub fn usual(system: Arc<dyn System>) -> Option<Self> {
-        Some(Self::new(system, &environment::state_dir()?))
+    /// With journal and quarantine in this directory. [`crate::lock::workplace`] makes one with the journal's lock in it.
+    pub fn new(system: Arc<dyn System>, state_dir: &Path, journal_lock: JournalLock) -> Self {
+        Self {
+            system,
+            state_dir: state_dir.to_owned(),
+            runtime_dir: runtime_directory(),
+            batch: None,
+            sweeps: false,
+            journal_lock,
+        }
     }
 
     /// The same, for one confirmation: what is cleared through it is undone together.
@@ -88,13 +92,15 @@ impl Workplace {
 
     /// Its journal.
     pub fn journal(&self) -> Journal {
-        Journal::new(&self.state_dir)
+        Journal::new(&self.state_dir, self.journal_lock)
     }
 
     /// Who acts, for the journal.
     pub(crate) fn who(&self) -> String {
         let host = self.system.host();
-        let user = environment::user().unwrap_or_else(|| host.uid.to_string());
+        // Started by a service manager, there is no login session to ask.
+        let user = environment::user().or_else(|| self.system.user_name(host.uid));
+        let user = user.unwrap_or_else(|| host.uid.to_string());
         format!("{user}@{} PID {}", host.name, environment::own_pid())
     }
 

@@ -3,6 +3,7 @@
 //! Owns: the clap types. Never: does anything.
 
 use crate::inspect::LookOptions;
+use crate::model::ignore::IgnoreRules;
 use crate::model::time::parse_duration;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -32,6 +33,10 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const AFTER_HELP: &str = "Durations: 0s, 90s, 10m, 2h, 1d.\n\
     Exit codes: 0 done, 1 refused, still held or timed out, 2 wrong usage, 3 could not look or act.";
 
+const SYSTEM_HELP: &str = "With --system: what lslocks(8) tells, and the paths that it misses. Who waits stands under whom it \
+    waits for. A path that cannot be seen is `?`, with the reason. Looking changes nothing.\n\
+    Exit codes: 0 looked, whatever was found; 2 wrong usage; 3 could not look.";
+
 /// The commands. Without one, the window opens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -57,6 +62,8 @@ pub enum Command {
     Wait(Wait),
     /// Clear what is stale, again and again, until interrupted.
     Sweep(Sweep),
+    /// Save an incident bundle for a ticket: a zip file without the names of people and computers.
+    Report(Report),
     /// Run a command while a lock is held, as flock(1) does.
     Run(Run),
 }
@@ -114,15 +121,26 @@ pub struct Look {
     pub filter: Filter,
 }
 
+/// Which subdirectories are looked at.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Subfolders {
+    /// Subdirectories too, but for those that the settings pass over (node_modules, .git/objects and their like).
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// With --recursive: pass over these subdirectories too, written as in a .gitignore; !NAME brings back.
+    #[arg(long, value_name = "RULE", requires = "recursive", value_parser = parse_rule)]
+    pub ignore: Vec<String>,
+}
+
 /// What to show of it.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Filter {
     /// Only the locks of this group.
     #[arg(long, value_name = "ID")]
     pub group: Option<String>,
-    /// Subdirectories too.
-    #[arg(long, short)]
-    pub recursive: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub subfolders: Subfolders,
     /// Also what is called like a lock and is none.
     #[arg(long, short)]
     pub all: bool,
@@ -133,6 +151,7 @@ pub struct Filter {
 
 /// `status`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = SYSTEM_HELP)]
 pub struct Status {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -140,8 +159,17 @@ pub struct Status {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Only the counts: a line for each verdict, then the total.
+    /// Instead of a directory: every kernel lock of this machine, with path, holders and waiters.
+    #[arg(
+        long,
+        conflicts_with_all = ["directory", "group", "recursive", "ignore", "all", "stale_after", "summary", "csv"],
+    )]
+    pub system: bool,
+    /// As CSV, for spreadsheets.
     #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Only the counts: a line for each verdict, then the total.
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
     pub summary: bool,
 }
 
@@ -171,6 +199,9 @@ pub struct Clear {
     /// The stale locks of this group.
     #[arg(long, value_name = "ID")]
     pub group: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub subfolders: Subfolders,
     /// Do not ask.
     #[arg(long, short)]
     pub yes: bool,
@@ -213,6 +244,29 @@ pub struct Log {
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// As CSV, for spreadsheets.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+/// `report`.
+#[derive(Args, Clone, Debug)]
+pub struct Report {
+    /// The directory that the lock files are in.
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Where to save it; never over a file [default: lockscope-incident-DATE-TIME.zip here].
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Subdirectories too.
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Leave the arguments of commands, and what stands in the lock files, as they are.
+    #[arg(long)]
+    pub include_arguments: bool,
+    /// Leave home directories and the names of users and hosts as they are.
+    #[arg(long)]
+    pub include_home: bool,
 }
 
 /// `wait`.
@@ -232,6 +286,9 @@ pub struct Sweep {
     /// The directory that the lock files are in.
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub subfolders: Subfolders,
     /// How far apart the rounds are; after errors, further.
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub every: Duration,
@@ -249,14 +306,26 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_rule(text: &str) -> Result<String, String> {
+    match &IgnoreRules::new(&[text.to_owned()]).1[..] {
+        [] => Ok(text.to_owned()),
+        [wrong, ..] => Err(wrong.clone()),
+    }
+}
+
+impl Subfolders {
+    /// On top of what the settings say.
+    pub fn onto(&self, settings: LookOptions) -> LookOptions {
+        let ignore = if self.ignore.is_empty() { settings.ignore } else { settings.ignore.with(&self.ignore) };
+        LookOptions { recursive: self.recursive || settings.recursive, ignore, ..settings }
+    }
+}
+
 impl Filter {
     /// How to look, on top of what the settings say.
     pub fn options(&self, settings: LookOptions) -> LookOptions {
-        LookOptions {
-            threshold: self.stale_after.unwrap_or(settings.threshold),
-            recursive: self.recursive || settings.recursive,
-            ..settings
-        }
+        let threshold = self.stale_after.unwrap_or(settings.threshold);
+        LookOptions { threshold, ..self.subfolders.onto(settings) }
     }
 }
 
@@ -301,7 +370,11 @@ mod tests {
     fn what_contradicts_itself_is_wrong_usage() {
         for line in [
             &["status", "--json", "--summary"][..],
+            &["status", "--json", "--csv"],
+            &["log", "--json", "--csv"],
             &["clear", "--stale", "--group", "a"],
+            &["status", "--ignore", "x"],
+            &["status", "--recursive", "--ignore", "a["],
             &["clear", "x.lock", "--force"],
             &["clear", "x.lock", "--reason", "because"],
             &["wait"],

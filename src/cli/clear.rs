@@ -203,6 +203,11 @@ pub(super) fn meant(world: &dyn World, args: &Clear) -> Result<Meant, Failure> {
             None => Meant::Stale(directory),
         });
     }
+    if args.subfolders.recursive {
+        return Err(Failure::Usage(
+            "--recursive goes with --stale or --group; a name can lead into a subdirectory".into(),
+        ));
+    }
     let nothing = || Failure::Usage("say what to clear: --stale, --group ID, or the names of lock files".into());
     let (first, rest) = args.paths.split_first().ok_or_else(nothing)?;
     let (base, names) = if is_directory(world, first)? {
@@ -240,7 +245,7 @@ fn is_directory(world: &dyn World, path: &Path) -> Result<bool, Failure> {
 fn find(world: &dyn World, meant: &Meant, args: &Clear, memory: &mut Memory) -> Result<Found, Failure> {
     let settings = world.settings();
     let options = |directory: &Path| {
-        let options = settings.look_options(directory);
+        let options = args.subfolders.onto(settings.look_options(directory));
         LookOptions { threshold: args.stale_after.unwrap_or(options.threshold), ..options }
     };
     let mut found = Found::default();

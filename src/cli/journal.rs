@@ -8,6 +8,7 @@ use super::exit::{Exit, Failure};
 use super::output::json::{Done, PathText, Refused};
 use super::output::{json, table, text};
 use super::world::World;
+use crate::engine::export::journal_csv;
 
 /// Puts back what a clear took away.
 pub fn undo(world: &dyn World, args: &Undo, io: &mut Io<'_>) -> Result<Exit, Failure> {
@@ -41,6 +42,8 @@ pub fn log(world: &dyn World, args: &Log, io: &mut Io<'_>) -> Result<Exit, Failu
     let entries = world.journal().map_err(Failure::Failed)?;
     if args.json {
         json::log(io.out, &entries)?;
+    } else if args.csv {
+        write!(io.out, "{}", journal_csv(&entries.iter().collect::<Vec<_>>()))?;
     } else {
         table::log(io.out, &entries)?;
     }

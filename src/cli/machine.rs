@@ -6,14 +6,17 @@ use super::world::{Undone, World};
 use crate::clear::{self, Consent, Entry, Reason, Workplace};
 use crate::engine::JournalLine;
 use crate::engine::bulk::{Came, clear_one, force_one};
+use crate::engine::incident::Incident;
 use crate::engine::learned;
+use crate::engine::papers::{self, NotSaved};
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{Impact, LookError, LookOptions, count, impact_of, look, look_after, look_at_one};
+use crate::inspect::{Impact, LookError, LookOptions, MachineError, count, impact_of, look, look_after, look_at_one};
 use crate::model::holder::Pid;
+use crate::model::machine::MachinePicture;
 use crate::model::snapshot::{Counts, Lock, Snapshot};
-use crate::model::time::Wall;
-use crate::platform::{Ending, Interrupt, System, environment};
+use crate::model::time::{Wall, Zone};
+use crate::platform::{Ending, Interrupt, ReadBy, System, environment};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -37,7 +40,7 @@ impl Machine {
     /// With the machine's ways and what is remembered.
     pub fn new(system: Arc<dyn System>, settings: Settings) -> Self {
         // One command is one confirmation.
-        let workplace = Workplace::usual(Arc::clone(&system)).map(|usual| usual.for_one_confirmation());
+        let workplace = crate::lock::usual_workplace(Arc::clone(&system)).map(|usual| usual.for_one_confirmation());
         Self { system, settings, workplace, interrupt: OnceLock::new() }
     }
 
@@ -73,6 +76,10 @@ impl World for Machine {
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError> {
         look_at_one(&self.system, directory, name, &Self::recall(directory, options))
+    }
+
+    fn kernel_locks(&self) -> Result<MachinePicture, MachineError> {
+        crate::inspect::machine(&*self.system, None)
     }
 
     fn recover(&self) {
@@ -172,6 +179,16 @@ impl World for Machine {
 
     fn journal(&self) -> Result<Vec<JournalLine>, String> {
         Ok(self.entries()?.into_iter().map(JournalLine::from).collect())
+    }
+
+    fn save_bundle(&self, incident: &Incident, path: &Path) -> Result<(), NotSaved> {
+        let failed = |why| NotSaved::Failed { path: path.to_owned(), why };
+        let bytes = papers::bundle(incident, &*self.system).map_err(failed)?;
+        papers::write(path, &bytes, ReadBy::Owner, false)
+    }
+
+    fn zone(&self) -> Zone {
+        environment::zone().clone()
     }
 
     fn settings(&self) -> Settings {

@@ -9,6 +9,7 @@ pub mod force;
 pub mod journal;
 pub mod machine;
 pub mod output;
+pub mod report;
 pub mod run;
 pub mod status;
 pub mod sweep;
@@ -115,6 +116,7 @@ pub fn run(command: &Command, world: &dyn World, io: &mut Io<'_>) -> Exit {
         Command::Log(args) => journal::log(world, args, io),
         Command::Wait(args) => wait::wait(world, args, io),
         Command::Sweep(args) => sweep::sweep(world, args, io),
+        Command::Report(args) => report::report(world, args, io),
     };
     match result {
         Ok(exit) => exit,
@@ -166,15 +168,14 @@ pub fn complain(err: &mut dyn Write, message: &str) {
 }
 
 /// What works without a window.
-pub const WITHOUT_WINDOW: &str = "these commands need none: status, watch, clear, undo, log, wait, sweep, run";
+pub const WITHOUT_WINDOW: &str = "these commands need none: status, watch, clear, undo, log, wait, sweep, run, report";
 
 /// Said where a window is asked for and none can be shown.
-pub const NO_DISPLAY: &str =
-    "no display here for the window; these commands need none: status, watch, clear, undo, log, wait, sweep, run";
+pub const NO_DISPLAY: &str = "no display here for the window; these commands need none: status, watch, clear, undo, log, wait, sweep, run, report";
 
 /// Said where the program was built without the window.
 pub const NO_WINDOW: &str =
-    "built without the window; these commands need none: status, watch, clear, undo, log, wait, sweep, run";
+    "built without the window; these commands need none: status, watch, clear, undo, log, wait, sweep, run, report";
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@
 use super::args::Run;
 use super::complain;
 use super::output::text;
-use crate::lock::{FlockLock, LockConfig, LockError, MarkerLock, Protection, Wait};
-use crate::platform::{Ended, Running, Signals, prepare, start, this_machine};
+use crate::lock::{FlockLock, LockConfig, LockError, MarkerLock, Protection, Wait, clear_stale_at_start};
+use crate::platform::{Ended, Running, Signals, prepare, this_machine};
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 /// So long at most until a signal is heeded while we wait for the lock.
@@ -52,6 +53,7 @@ pub fn run(args: &Run, settings: &LockConfig, err: &mut dyn Write) -> u8 {
             return FAILED;
         }
     };
+    tidy_up(args, &config, err);
     let result = if args.marker {
         under_marker(args, &config, &mut signals, err)
     } else {
@@ -75,19 +77,38 @@ pub fn run(args: &Run, settings: &LockConfig, err: &mut dyn Write) -> u8 {
     }
 }
 
+/// What the settings ask for at each start: the stale locks beside ours go first. If that fails, the lock decides.
+fn tidy_up(args: &Run, config: &LockConfig, err: &mut dyn Write) {
+    let beside = args.lock.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match clear_stale_at_start(beside, config) {
+        Ok(cleared) if cleared.is_empty() => {}
+        Ok(cleared) => {
+            let names: Vec<_> = cleared.iter().map(|path| text::name(path.as_os_str())).collect();
+            complain(err, &format!("cleared what was stale: {} (lockscope undo puts it back)", names.join(", ")));
+        }
+        Err(error) => complain(err, &error.to_string()),
+    }
+}
+
 /// COMMAND inherits the lock, so it ends with the last process that has it, whatever becomes of us.
 fn under_flock(args: &Run, config: &LockConfig, signals: &mut Signals, err: &mut dyn Write) -> Result<u8, Stopped> {
     let lock = acquire(config, signals, |config| FlockLock::acquire(&args.lock, config))?;
     say_worth(lock.protection(), args, err);
     #[cfg(unix)]
     lock.let_children_inherit()?;
-    Ok(finish(&args.command, start(&args.command), signals, err))
+    let prepared = prepare(&args.command).map_err(|error| no_process(&error))?;
+    lock.record(Some(prepared.pid()), Some(&line(&args.command)));
+    Ok(finish(&args.command, prepared.start(), signals, err))
+}
+
+fn no_process(error: &io::Error) -> Stopped {
+    Stopped::Failed(format!("no process to be had: {error}"))
 }
 
 /// The marker names COMMAND, whose PID is known before it runs: so it counts as held for as long as COMMAND lives, whatever
 /// becomes of us.
 fn under_marker(args: &Run, config: &LockConfig, signals: &mut Signals, err: &mut dyn Write) -> Result<u8, Stopped> {
-    let prepared = prepare(&args.command).map_err(|error| Stopped::Failed(format!("no process to be had: {error}")))?;
+    let prepared = prepare(&args.command).map_err(|error| no_process(&error))?;
     let line = line(&args.command);
     let request = |config: &LockConfig| {
         MarkerLock::request(&args.lock, config).owned_by(prepared.pid()).command(line.as_str()).acquire()

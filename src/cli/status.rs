@@ -5,8 +5,9 @@
 use super::Io;
 use super::args::{Look, Status, Watch};
 use super::exit::{Exit, Failure};
-use super::output::{Shown, json, table};
+use super::output::{Shown, json, system, table};
 use super::world::World;
+use crate::engine::export::table_csv;
 use crate::inspect::LookOptions;
 use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::verdict::Verdict;
@@ -25,8 +26,11 @@ fn options(world: &dyn World, look: &Look) -> LookOptions {
 
 /// Shows a directory once.
 pub fn status(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if args.system {
+        return system_wide(world, args, io);
+    }
     let (directory, options, shown) = (&args.look.directory, options(world, &args.look), shown(&args.look));
-    if args.summary && !args.json {
+    if args.summary && !args.json && !args.csv {
         // Counts alone: no lock is kept once it is judged.
         table::summary(io.out, &world.count(directory, &options, &|lock| shown.covers(lock))?)?;
         return Ok(Exit::Done);
@@ -34,8 +38,21 @@ pub fn status(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit,
     let snapshot = world.look(directory, &options)?;
     if args.json {
         json::status(io.out, &snapshot, &shown)?;
+    } else if args.csv {
+        write!(io.out, "{}", table_csv(&snapshot, &shown.locks(&snapshot)))?;
     } else {
         table::status(io.out, &snapshot, &shown, io.screen)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Shows all kernel locks of the machine.
+fn system_wide(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let picture = world.kernel_locks().map_err(|error| Failure::Failed(error.to_string()))?;
+    if args.json {
+        system::json(io.out, &picture)?;
+    } else {
+        system::table(io.out, &picture, io.screen)?;
     }
     Ok(Exit::Done)
 }

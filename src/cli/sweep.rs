@@ -37,7 +37,7 @@ impl Hands for OnWorld<'_> {
 
 /// Sweeps until SIGINT or SIGTERM comes; what it is at then is done first.
 pub fn sweep(world: &dyn World, args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
-    let settings = world.settings().look_options(&args.directory);
+    let settings = args.subfolders.onto(world.settings().look_options(&args.directory));
     let options = LookOptions { threshold: args.stale_after.unwrap_or(settings.threshold), ..settings };
     world.heed_interrupts().map_err(Failure::Failed)?;
     // A directory that is not there now is a slip of the pen; one that goes later may come back.

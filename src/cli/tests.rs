@@ -7,6 +7,8 @@ use super::{Io, run};
 use crate::clear::Reason;
 use crate::engine::JournalLine;
 use crate::engine::bulk::Came;
+use crate::engine::incident::Incident;
+use crate::engine::papers::NotSaved;
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
 use crate::inspect::{Impact, LookError, LookOptions};
@@ -304,6 +306,7 @@ impl World for Made {
     fn journal(&self) -> Result<Vec<JournalLine>, String> {
         Ok(vec![JournalLine {
             undoable: true,
+            kept_no_more: None,
             id: "t1".into(),
             at: "2026-11-21T03:00:00.000Z".into(),
             what: "clear".into(),
@@ -315,6 +318,10 @@ impl World for Made {
             why: "Gone.".into(),
             outcome: "cleared".into(),
         }])
+    }
+
+    fn save_bundle(&self, incident: &Incident, path: &Path) -> Result<(), NotSaved> {
+        if incident.journal.is_empty() { Ok(()) } else { Err(NotSaved::Exists(path.to_owned())) }
     }
 
     fn settings(&self) -> Settings {

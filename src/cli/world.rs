@@ -5,12 +5,15 @@
 use crate::clear::Reason;
 use crate::engine::JournalLine;
 use crate::engine::bulk::Came;
+use crate::engine::incident::Incident;
+use crate::engine::papers::NotSaved;
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{Impact, LookError, LookOptions};
+use crate::inspect::{Impact, LookError, LookOptions, MachineError};
 use crate::model::holder::Pid;
+use crate::model::machine::MachinePicture;
 use crate::model::snapshot::{Counts, Lock, Snapshot};
-use crate::model::time::Wall;
+use crate::model::time::{Wall, Zone};
 use crate::platform::Ending;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -49,6 +52,11 @@ pub trait World {
     fn look_at_one(
         &self, directory: &Path, name: &OsStr, options: &LookOptions,
     ) -> Result<Option<(Arc<Lock>, Snapshot)>, LookError>;
+
+    /// All kernel locks of the machine.
+    fn kernel_locks(&self) -> Result<MachinePicture, MachineError> {
+        Err(MachineError::Unsupported)
+    }
 
     /// Goes on with what an earlier Lockscope left half done. Commands that change something begin with it; those that only
     /// look change nothing.
@@ -91,6 +99,14 @@ pub trait World {
 
     /// The journal, oldest first.
     fn journal(&self) -> Result<Vec<JournalLine>, String>;
+
+    /// Makes an incident bundle and saves it where nothing stands.
+    fn save_bundle(&self, incident: &Incident, path: &Path) -> Result<(), NotSaved>;
+
+    /// How times are said where people read them.
+    fn zone(&self) -> Zone {
+        Zone::UTC
+    }
 
     /// What is remembered.
     fn settings(&self) -> Settings;

@@ -6,7 +6,6 @@
 use crate::clear;
 use crate::inspect::{LookOptions, look_at_one};
 use crate::lock::{FlockLock, LockConfig, LockError, MarkerLock, RecordStyle, Wait};
-use crate::model::holder::{Pid, ProcessLook};
 use crate::platform::stage::{self, Stage};
 use crate::platform::{System, environment};
 use serde_json::json;
@@ -140,9 +139,19 @@ pub fn act(system: &Arc<dyn System>, part: &[String]) -> Result<(), ActorError> 
     };
     let path = Path::new(name);
     let failed = |error| ActorError::Io { path: path.to_owned(), error };
+    let marker = |style, command: &str| {
+        let config = LockConfig { timeout: Wait::Never, stale_after: None, ..LockConfig::default() };
+        MarkerLock::request(path, &config).style(style).command(command).acquire()
+    };
     if let Some(kind) = role.strip_prefix("crash-") {
-        stage::take_existence_lock(path, &record(system, kind, &format!("worker --job {name}"))?).map_err(failed)?;
+        let command = format!("worker --job {name}");
+        let held = style(kind).map(|style| marker(style, &command)).transpose()?;
+        if held.is_none() {
+            stage::take_existence_lock(path, &by_hand(system, &command)).map_err(failed)?;
+        }
         stage::set_age(path, MINUTE * number(2) as u32).map_err(failed)?;
+        // Nothing is let go: this is a kill.
+        std::mem::forget(held);
         stage::crash();
     }
     if role == "interrupt" {
@@ -151,22 +160,12 @@ pub fn act(system: &Arc<dyn System>, part: &[String]) -> Result<(), ActorError> 
     }
     let (hold, rest) = (Duration::from_secs(number(2)), Duration::from_secs(number(3)));
     loop {
-        let style = match role.as_str() {
-            "kernel" => {
-                let held = FlockLock::acquire(path, &LockConfig::waiting(Wait::Forever))?;
-                stage::pause(hold);
-                drop(held);
-                stage::pause(rest);
-                continue;
-            }
-            "marker" => Some(RecordStyle::Lockscope),
-            "pid" => Some(RecordStyle::PlainPid),
-            "soft" => Some(RecordStyle::SoftFileLock),
-            _ => None,
-        };
-        if let Some(style) = style {
-            let config = LockConfig { timeout: Wait::Never, stale_after: None, ..LockConfig::default() };
-            match MarkerLock::request(path, &config).style(style).command("worker --live").acquire() {
+        if role == "kernel" {
+            let held = FlockLock::acquire(path, &LockConfig::waiting(Wait::Forever))?;
+            stage::pause(hold);
+            drop(held);
+        } else if let Some(style) = style(role) {
+            match marker(style, "worker --live") {
                 Ok(held) => {
                     stage::pause(hold);
                     drop(held);
@@ -174,8 +173,8 @@ pub fn act(system: &Arc<dyn System>, part: &[String]) -> Result<(), ActorError> 
                 Err(error) if error.is_contention() => {}
                 Err(error) => return Err(error.into()),
             }
-        } else {
-            match stage::take_existence_lock(path, &record(system, role, "worker --live")?) {
+        } else if role == "json" {
+            match stage::take_existence_lock(path, &by_hand(system, "worker --live")) {
                 Ok(()) => {
                     stage::pause(hold);
                     stage::release_existence_lock(path).map_err(failed)?;
@@ -183,6 +182,8 @@ pub fn act(system: &Arc<dyn System>, part: &[String]) -> Result<(), ActorError> 
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(error)),
             }
+        } else {
+            return Err(ActorError::NoSuchPart(role.clone()));
         }
         stage::pause(rest);
     }
@@ -197,7 +198,7 @@ fn interrupt(system: &Arc<dyn System>, path: &Path, age: Duration) {
     });
     let made =
         stage::take_existence_lock(path, format!("{dead}\n").as_bytes()).and_then(|()| stage::set_age(path, age));
-    let Some(workplace) = clear::Workplace::usual(Arc::clone(system)).filter(|_| made.is_ok()) else { return };
+    let Some(workplace) = crate::lock::usual_workplace(Arc::clone(system)).filter(|_| made.is_ok()) else { return };
     let directory = environment::absolute(Path::new("."));
     let options = LookOptions::default();
     let Ok(Some((lock, _))) = look_at_one(system, &directory, path.as_os_str(), &options) else { return };
@@ -209,26 +210,18 @@ fn interrupt(system: &Arc<dyn System>, path: &Path, age: Duration) {
     }
 }
 
-fn record(system: &dyn System, kind: &str, command: &str) -> Result<Vec<u8>, ActorError> {
-    let pid = environment::own_pid();
-    let host = system.host();
-    let text = match kind {
-        "pid" => format!("{pid}\n"),
-        "soft" => format!("{pid}\n{}\n", host.name),
-        "json" => format!("{}\n", json!({"pid": pid, "host": &*host.name, "cmd": command})),
-        "marker" => {
-            let look = Pid::new(u64::from(pid)).map(|pid| system.look_at(pid));
-            let ticks = match look {
-                Some(ProcessLook::Running(facts)) => facts.start_ticks,
-                _ => None,
-            };
-            let marker = json!({
-                "pid": pid, "host": &*host.name, "pid_ns": host.pid_ns, "boot_id": boot_id(&host),
-                "start_token": ticks, "command": command, "created": system.wall().rfc3339(),
-            });
-            format!("{marker}\n")
-        }
-        _ => return Err(ActorError::NoSuchPart(kind.to_owned())),
-    };
-    Ok(text.into_bytes())
+/// How a part writes its lock; `None` = not with our means.
+fn style(kind: &str) -> Option<RecordStyle> {
+    match kind {
+        "marker" => Some(RecordStyle::Lockscope),
+        "pid" => Some(RecordStyle::PlainPid),
+        "soft" => Some(RecordStyle::SoftFileLock),
+        _ => None,
+    }
+}
+
+/// A record as programs write it that have their own idea of one.
+fn by_hand(system: &dyn System, command: &str) -> Vec<u8> {
+    let (pid, host) = (environment::own_pid(), system.host().name);
+    format!("{}\n", json!({"pid": pid, "host": &*host, "cmd": command})).into_bytes()
 }

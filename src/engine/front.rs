@@ -1,28 +1,25 @@
-//! The thread that takes commands: it starts and replaces sessions, and hands the slow work to threads of its own.
+//! The thread that takes commands: it starts and ends sessions, and hands the slow work to threads of its own.
 //!
-//! Owns: which session is the current one, and the listing thread. Never: touches a directory itself, so that a hung
-//! one cannot keep it from answering.
+//! Owns: which directories are watched and shown, and where automatic clearing is on. Never: touches a directory itself,
+//! so that a hung one cannot keep it from answering.
 
-use super::listing::{Listing, Query};
+use super::lister::Lister;
+use super::machine::MachineWatch;
 use super::session::{Session, Word};
-use super::settings::Settings;
+use super::settings::{Settings, WatchedFolder};
+use super::watched::Board;
 use super::worker::{Job, Stop, SweepJob, Worker};
-use super::{Command, EngineOptions, Event, Shared, Sweeping};
-use crate::model::snapshot::Snapshot;
-use crate::platform::System;
+use super::{Command, EngineOptions, Event, Shared, Sweeping, papers, places};
+use crate::model::ignore::IgnoreRules;
+use crate::platform::{System, environment};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// What the listing thread is to do next. Only the newest wish counts.
-#[derive(Default)]
-struct Wish {
-    query: Query,
-    dirty: bool,
-    ended: bool,
-}
+/// Each takes a thread and an inotify instance, of which a user has some 128.
+const MOST_WATCHED: usize = 32;
 
 pub(super) struct Front {
     system: Arc<dyn System>,
@@ -30,19 +27,16 @@ pub(super) struct Front {
     shared: Arc<Shared>,
     events: Sender<Event>,
     wake: Arc<dyn Fn() + Send + Sync>,
-    current: Arc<AtomicU64>,
-    generation: Arc<AtomicU64>,
-    session: Option<Sender<Word>>,
-    /// What the session was asked to watch.
-    path: Option<PathBuf>,
-    wish: Arc<(Mutex<Wish>, Condvar)>,
+    lister: Arc<Lister>,
+    board: Arc<Board>,
     worker: Sender<Job>,
     slow_pass: Duration,
     state_dir: Option<PathBuf>,
     /// Of the clears that are asked for and not over.
     clears: Vec<Stop>,
-    /// Of the sweep that is on.
-    sweep: Option<(Duration, Stop)>,
+    /// Of the sweeps that are on.
+    sweeps: Vec<(Sweeping, Stop)>,
+    machine: MachineWatch,
 }
 
 impl Front {
@@ -50,78 +44,104 @@ impl Front {
         options: EngineOptions, shared: Arc<Shared>, events: Sender<Event>, wake: Arc<dyn Fn() + Send + Sync>,
         life: (Sender<Command>, Sender<()>),
     ) -> Self {
-        let wish = Arc::new((Mutex::new(Wish::default()), Condvar::new()));
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
-        let front = Self {
+        let lister = Lister::start(Arc::clone(&shared), Arc::clone(&wake));
+        let board = Arc::new(Board::new(Arc::clone(&shared), Arc::clone(&lister), Arc::clone(&wake)));
+        let machine = MachineWatch::start(Arc::clone(&options.system), Arc::clone(&shared), Arc::clone(&wake));
+        Self {
+            machine,
             system: options.system,
             settings: options.settings,
             shared,
             events,
             wake,
-            current: Arc::default(),
-            generation: Arc::default(),
-            session: None,
-            path: None,
-            wish,
+            lister,
+            board,
             worker,
             slow_pass: options.slow_pass,
             state_dir: options.state_dir,
             clears: Vec::new(),
-            sweep: None,
-        };
-        front.start_listing();
-        front
+            sweeps: Vec::new(),
+        }
     }
 
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         while let Ok(command) = commands.recv() {
             match command {
-                Command::Watch(path) => self.watch(path),
+                Command::Watch(path) => self.show(path),
                 Command::StartDemo => self.work(Job::StartDemo),
                 Command::SetThreshold(threshold) => {
                     self.settings.stale_after_secs = threshold.as_secs();
-                    self.tell_session(Word::Threshold(threshold));
-                    if let Some((every, _)) = self.sweep {
-                        self.sweep(Some(every));
+                    for session in self.board.sessions() {
+                        let _ = session.send(Word::Threshold(threshold));
+                    }
+                    for (on, _) in self.sweeps.clone() {
+                        self.sweep(&on.directory, Some(on.every));
                     }
                 }
-                Command::Rescan => self.tell_session(Word::Rescan),
-                Command::List(query) => self.change_wish(|wish| {
-                    wish.dirty |= wish.query != query;
-                    wish.query = query;
-                }),
+                Command::Rescan => {
+                    if let Some(session) = self.board.shown_session() {
+                        let _ = session.send(Word::Rescan);
+                    }
+                }
+                Command::List(query) => self.lister.ask(query),
                 Command::Clear { directory, seen } => {
                     let options = self.settings.look_options(&directory);
                     // The worker drops its own when the clear is over.
                     self.clears.retain(|stop| Arc::strong_count(stop) > 1);
                     let stop = Stop::default();
                     self.clears.push(Arc::clone(&stop));
-                    self.work(Job::Clear { directory, seen, options, session: self.session.clone(), stop });
+                    let session = self.board.session(&directory);
+                    self.work(Job::Clear { directory, seen, options, session, stop });
                 }
                 Command::Force { directory, seen, reason } => {
                     let options = self.settings.look_options(&directory);
-                    self.work(Job::Force { directory, seen, reason, options, session: self.session.clone() });
+                    let session = self.board.session(&directory);
+                    self.work(Job::Force { directory, seen, reason, options, session });
                 }
                 Command::AskImpact(pid) => self.work(Job::AskImpact(pid)),
+                Command::AskUndo(id) => self.work(Job::AskUndo(id)),
+                Command::Write(job) => {
+                    papers::start(*job, &self.system, &self.events, &self.wake);
+                }
                 Command::EndHolder { directory, path, process, reason } => {
                     self.work(Job::EndHolder { directory, path, process, reason });
                 }
                 Command::StopClearing => self.stop_clearing(),
-                Command::Sweep(every) => self.sweep(every),
-                Command::Undo { ids } => self.work(Job::Undo { ids, session: self.session.clone() }),
+                Command::Sweep { directory, every } => self.sweep(&directory, every),
+                Command::Undo { ids } => self.work(Job::Undo { ids, sessions: self.board.sessions() }),
                 Command::ReadJournal => self.work(Job::ReadJournal),
                 Command::SaveSettings(settings) => {
                     self.settings = (*settings).clone();
                     self.work(Job::SaveSettings(settings));
                 }
+                Command::WatchToo(folders) => {
+                    for folder in folders {
+                        self.watch(&WatchedFolder { path: environment::absolute(&folder.path), ..folder });
+                    }
+                }
+                Command::Unwatch(path) => self.unwatch(&path),
+                Command::SetSubfolders(folder) => self.set_subfolders(&folder),
+                Command::WatchSo(folder) => {
+                    let folder = WatchedFolder { path: environment::absolute(&folder.path), ..folder };
+                    if self.watch(&folder) {
+                        self.board.show(Some(&folder.path));
+                    }
+                }
+                Command::FindPlaces => self.find_places(),
+                Command::WatchMachine(wish) => self.machine.wish(wish),
                 Command::Shutdown => break,
             }
         }
         // Whatever runs ends after the lock that it is at: nothing is left half done.
         self.stop_clearing();
-        self.sweep(None);
-        self.current.fetch_add(1, Ordering::AcqRel);
-        self.change_wish(|wish| wish.ended = true);
+        for (on, stop) in std::mem::take(&mut self.sweeps) {
+            stop.store(true, Ordering::Release);
+            self.work(Job::EndSweep(on.directory));
+        }
+        self.board.end();
+        self.lister.end();
+        self.machine.end();
     }
 
     fn stop_clearing(&self) {
@@ -130,29 +150,36 @@ impl Front {
         }
     }
 
-    /// Begins, changes or ends automatic clearing of the directory that is shown.
-    fn sweep(&mut self, every: Option<Duration>) {
-        let was_on = self.sweep.take();
-        if let Some((_, stop)) = &was_on {
-            stop.store(true, Ordering::Release);
-            self.work(Job::Sweep(None));
-        }
-        // Right after another directory was chosen, the picture is still the one before. A file stands for its directory.
-        let is_watched = |shown: &Snapshot| {
-            let path = self.path.as_deref();
-            path == Some(&*shown.directory) || path.and_then(Path::parent) == Some(&*shown.directory)
-        };
-        let shown = self.shared.snapshot.load_full().filter(|shown| is_watched(shown));
-        let on = every.zip(shown).map(|(every, shown)| Sweeping { directory: Arc::clone(&shown.directory), every });
-        if was_on.is_some() || on.is_some() {
-            let _ = self.events.send(Event::Sweeping(on.clone()));
-        }
-        if let Some(on) = on {
-            let (options, stop) = (self.settings.look_options(&on.directory), Stop::default());
-            self.sweep = Some((on.every, Arc::clone(&stop)));
-            self.work(Job::Sweep(Some(SweepJob { on, options, session: self.session.clone(), stop })));
-        }
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
         (self.wake)();
+    }
+
+    /// Begins, changes or ends automatic clearing of a directory. Others that are swept stay so.
+    fn sweep(&mut self, directory: &Path, every: Option<Duration>) {
+        let was_on = self.end_sweep(directory);
+        let on = every.zip(self.board.session(directory)).map(|(every, session)| {
+            let on = Sweeping { directory: directory.into(), every };
+            let (options, stop) = (self.settings.look_options(directory), Stop::default());
+            self.sweeps.push((on.clone(), Arc::clone(&stop)));
+            self.work(Job::Sweep(SweepJob { on, options, session: Some(session), stop }));
+        });
+        if was_on || on.is_some() {
+            self.tell_sweeps();
+        }
+    }
+
+    fn tell_sweeps(&self) {
+        self.tell(Event::Sweeping(self.sweeps.iter().map(|(on, _)| on.clone()).collect()));
+    }
+
+    /// Tells whether it was on.
+    fn end_sweep(&mut self, directory: &Path) -> bool {
+        let Some(at) = self.sweeps.iter().position(|(on, _)| *on.directory == *directory) else { return false };
+        let (on, stop) = self.sweeps.remove(at);
+        stop.store(true, Ordering::Release);
+        self.work(Job::EndSweep(on.directory));
+        true
     }
 
     fn work(&self, job: Job) {
@@ -160,97 +187,90 @@ impl Front {
         let _ = self.worker.send(job);
     }
 
-    fn tell_session(&self, word: Word) {
-        if let Some(session) = &self.session {
-            let _ = session.send(word);
+    fn show(&mut self, path: Option<PathBuf>) {
+        let path = path.map(|path| environment::absolute(&path));
+        if let Some(path) = &path
+            && !self.watch(&self.settings.watched_folder(path))
+        {
+            return;
         }
+        self.board.show(path.as_deref());
     }
 
-    fn watch(&mut self, path: Option<PathBuf>) {
-        // It was asked for where it was on, not for another directory.
-        self.sweep(None);
-        // Whatever the old session still publishes is nobody's any more; it ends when it next looks up.
-        let number = self.current.fetch_add(1, Ordering::AcqRel) + 1;
-        self.session = None;
-        self.path = None;
-        let Some(path) = path else {
-            self.shared.snapshot.store(None);
-            self.shared.listing.store(Arc::default());
-            (self.wake)();
-            return;
-        };
-        let path = crate::platform::environment::absolute(&path);
-        self.path = Some(path.clone());
+    /// Watches a directory, unless it is watched already. Tells whether it is.
+    fn watch(&self, folder: &WatchedFolder) -> bool {
+        if self.board.has(&folder.path) {
+            return true;
+        }
+        if self.board.len() >= MOST_WATCHED {
+            self.tell(Event::Notice(format!(
+                "{} is not watched: {MOST_WATCHED} folders are the most at once. Stop watching one first.",
+                folder.path.display()
+            )));
+            return false;
+        }
         let (words, received) = unbounded();
+        let (number, life) = self.board.add(folder, words);
+        let board = Arc::clone(&self.board);
         let session = Session {
             system: Arc::clone(&self.system),
-            shared: Arc::clone(&self.shared),
             words: received,
-            options: self.settings.look_options(&path),
-            path,
-            current: Arc::clone(&self.current),
-            number,
+            options: self.settings.watch_options(folder),
+            path: folder.path.clone(),
+            life,
+            sight: None,
             first_id: 0,
             slow_pass: self.slow_pass,
             state_dir: self.state_dir.clone(),
-            publish: self.publisher(number),
+            publish: Box::new(move |picture| board.publish(number, picture)),
         };
-        match std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {
-            Ok(_) => self.session = Some(words),
-            Err(error) => {
-                let _ = self.events.send(Event::Notice(format!("The watching thread could not be started: {error}")));
-                (self.wake)();
-            }
+        if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {
+            self.board.remove(&folder.path);
+            self.tell(Event::Notice(format!("The watching thread could not be started: {error}")));
+            return false;
+        }
+        true
+    }
+
+    fn unwatch(&mut self, path: &Path) {
+        let Some(directory) = self.board.remove(path) else { return };
+        self.settings.watched.retain(|folder| folder.path != path && *folder.path != *directory);
+        if self.end_sweep(&directory) {
+            self.tell_sweeps();
+            self.tell(Event::Notice(format!(
+                "{} is not watched any more, so automatic clearing has ended there.",
+                directory.display()
+            )));
         }
     }
 
-    /// What a session publishes through. A session that was replaced meanwhile changes nothing any more.
-    fn publisher(&self, number: u64) -> Box<dyn Fn(Snapshot) + Send> {
-        let (shared, current) = (Arc::clone(&self.shared), Arc::clone(&self.current));
-        let (generation, wish) = (Arc::clone(&self.generation), Arc::clone(&self.wish));
-        let wake = Arc::clone(&self.wake);
-        Box::new(move |mut snapshot| {
-            snapshot.generation = generation.fetch_add(1, Ordering::AcqRel) + 1;
-            if current.load(Ordering::Acquire) == number {
-                shared.snapshot.store(Some(Arc::new(snapshot)));
-                let (state, changed) = &*wish;
-                state.lock().unwrap_or_else(PoisonError::into_inner).dirty = true;
-                changed.notify_one();
-                wake();
-            }
-        })
-    }
-
-    fn change_wish(&self, change: impl FnOnce(&mut Wish)) {
-        let (state, changed) = &*self.wish;
-        change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
-        changed.notify_one();
-    }
-
-    /// The listing thread: filters and sorts the newest snapshot by the newest query, over and over.
-    fn start_listing(&self) {
-        let (shared, wish, wake) = (Arc::clone(&self.shared), Arc::clone(&self.wish), Arc::clone(&self.wake));
-        let body = move || {
-            let (state, changed) = &*wish;
-            loop {
-                let query = {
-                    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                    while !state.dirty && !state.ended {
-                        state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                    }
-                    if state.ended {
-                        return;
-                    }
-                    state.dirty = false;
-                    state.query.clone()
-                };
-                let Some(snapshot) = shared.snapshot.load_full() else { continue };
-                shared.listing.store(Arc::new(Listing::of(&snapshot, &query)));
-                wake();
-            }
+    fn find_places(&self) {
+        let (system, shared, wake) = (Arc::clone(&self.system), Arc::clone(&self.shared), Arc::clone(&self.wake));
+        let find = move || {
+            let places = places::find(&*system, &places::Bases::of_this_process());
+            shared.places.store(Arc::new(places));
+            wake();
         };
-        if let Err(error) = std::thread::Builder::new().name("listing".into()).spawn(body) {
-            tracing::error!(%error, "the listing thread could not be started");
+        if let Err(error) = std::thread::Builder::new().name("places".into()).spawn(find) {
+            tracing::warn!(%error, "the usual places could not be looked for");
+        }
+    }
+
+    fn set_subfolders(&mut self, folder: &WatchedFolder) {
+        let Some(session) = self.board.change(folder) else { return };
+        self.settings.watched.retain(|known| known.path != folder.path);
+        self.settings.watched.push(folder.clone());
+        let options = self.settings.watch_options(folder);
+        let ignore: IgnoreRules = options.ignore;
+        let _ = session.send(Word::Subfolders(folder.recursive, ignore));
+        // It was turned on for less than would be cleared now.
+        if folder.recursive && self.end_sweep(&folder.path) {
+            self.tell_sweeps();
+            self.tell(Event::Notice(format!(
+                "Automatic clearing of {} was turned off, as other subfolders are looked at now. Turn it on again if \
+                 they are meant too.",
+                folder.path.display()
+            )));
         }
     }
 }

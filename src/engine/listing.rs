@@ -2,6 +2,7 @@
 //!
 //! Owns: [`Query`], [`Listing`]. Never: touches a file.
 
+use super::search::Search;
 use crate::model::snapshot::{Lock, LockId, Moment, Snapshot};
 use crate::model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -32,8 +33,7 @@ pub enum SortKey {
 /// What to show, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Words that must all be found in name, PID, command, format or verdict; `pid:`, `verdict:`, `format:`,
-    /// `group:`, `user:`, `name:` name a field.
+    /// As typed; [`Search`] reads it.
     pub text: String,
     /// Only these; empty = all.
     pub verdicts: Vec<Verdict>,
@@ -73,6 +73,8 @@ pub struct Group {
     pub waiting: u32,
     /// Folded: its locks are not among the rows.
     pub folded: bool,
+    /// Its locks by name, where they are so few that they are seen at a glance; else none.
+    pub members: Vec<LockId>,
 }
 
 /// The rows for one query on one snapshot.
@@ -92,11 +94,12 @@ impl Listing {
     /// Filters, sorts and groups.
     pub fn of(snapshot: &Snapshot, query: &Query) -> Self {
         let moment = snapshot.moment();
-        let terms = Term::parse(&query.text);
+        // The window asks for nothing that cannot be read.
+        let search = Search::parse(&query.text).unwrap_or_default();
         let mut locks: Vec<&Lock> = snapshot
             .locks()
             .map(|lock| &**lock)
-            .filter(|lock| shown(lock, query) && terms.iter().all(|term| term.matches(lock)))
+            .filter(|lock| shown(lock, query) && search.matches(lock, &moment))
             .collect();
         let matching = locks.len() as u32;
         locks.sort_by(|a, b| {
@@ -154,6 +157,9 @@ fn holder_pid(lock: &Lock) -> u32 {
         .map_or(u32::MAX, super::super::model::holder::Pid::get)
 }
 
+/// So many are seen at a glance.
+const FEW: usize = 8;
+
 /// Groups stand where their first lock would; locks that share their group with no other come last, under one heading.
 fn grouped(locks: &[&Lock], query: &Query) -> Vec<Row> {
     let mut members: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
@@ -185,92 +191,15 @@ fn grouped(locks: &[&Lock], query: &Query) -> Vec<Row> {
             group.held += u32::from(lock.judgement.verdict == Verdict::Held);
             group.waiting += lock.facts.waiters().len() as u32;
         }
+        if !group.name.is_empty() && at.len() <= FEW {
+            let mut members: Vec<&Lock> = at.iter().map(|at| locks[*at]).collect();
+            members.sort_by(|a, b| a.path.cmp(&b.path));
+            group.members = members.into_iter().map(|lock| lock.id).collect();
+        }
         rows.push(Row::Group(group));
         if !folded {
             rows.extend(at.iter().map(|at| Row::Lock(locks[*at].id)));
         }
     }
     rows
-}
-
-/// One word of the search.
-enum Term {
-    Anywhere(String),
-    Field(Field, String),
-}
-
-#[derive(Clone, Copy)]
-enum Field {
-    Name,
-    Pid,
-    Verdict,
-    Format,
-    Group,
-    User,
-}
-
-impl Term {
-    fn parse(text: &str) -> Vec<Self> {
-        text.split_whitespace()
-            .map(|word| {
-                let field = word.split_once(':').and_then(|(field, value)| {
-                    let field = match field.to_ascii_lowercase().as_str() {
-                        "name" | "lock" => Field::Name,
-                        "pid" => Field::Pid,
-                        "verdict" => Field::Verdict,
-                        "format" => Field::Format,
-                        "group" => Field::Group,
-                        "user" => Field::User,
-                        _ => return None,
-                    };
-                    Some(Self::Field(field, value.to_lowercase()))
-                });
-                field.unwrap_or_else(|| Self::Anywhere(word.to_lowercase()))
-            })
-            .collect()
-    }
-
-    fn matches(&self, lock: &Lock) -> bool {
-        let verdict = lock.judgement.verdict;
-        match self {
-            Self::Field(Field::Name, text) => lock.display_path().to_lowercase().contains(text),
-            Self::Field(Field::Pid, text) => pids(lock).any(|pid| pid.to_string() == *text),
-            Self::Field(Field::Verdict, text) => {
-                verdict.id().starts_with(text.as_str()) || verdict.title().to_lowercase().starts_with(text.as_str())
-            }
-            Self::Field(Field::Format, text) => {
-                let format = lock.facts.reading.format;
-                format.id.contains(text.as_str()) || format.title.to_lowercase().contains(text.as_str())
-            }
-            Self::Field(Field::Group, text) => lock.group().to_lowercase().contains(text),
-            Self::Field(Field::User, text) => {
-                let process = lock.holder().map(|(p, _)| p).or_else(|| lock.owner_process());
-                process.and_then(|p| p.facts).and_then(|f| f.user.clone()).is_some_and(|u| u.to_lowercase() == *text)
-            }
-            Self::Anywhere(text) => {
-                lock.display_path().to_lowercase().contains(text)
-                    || pids(lock).any(|pid| pid.to_string().contains(text.as_str()))
-                    || verdict.title().to_lowercase().contains(text.as_str())
-                    || lock.facts.reading.format.title.to_lowercase().contains(text.as_str())
-                    || commands(lock).any(|command| command.to_lowercase().contains(text.as_str()))
-            }
-        }
-    }
-}
-
-fn pids(lock: &Lock) -> impl Iterator<Item = u32> {
-    let owner = lock.facts.reading.record().and_then(|record| record.pid);
-    let holder = lock.holder().map(|(process, _)| process.pid);
-    owner
-        .into_iter()
-        .chain(holder)
-        .chain(lock.facts.waiters().iter().map(|w| w.pid))
-        .map(crate::model::holder::Pid::get)
-}
-
-fn commands(lock: &Lock) -> impl Iterator<Item = String> {
-    let process = lock.holder().map(|(p, _)| p).or_else(|| lock.owner_process());
-    let seen = process.and_then(|p| p.facts).map(|facts| format!("{} {}", facts.comm, facts.command));
-    let recorded = lock.facts.reading.record().and_then(|record| record.command.as_deref().map(str::to_owned));
-    seen.into_iter().chain(recorded)
 }

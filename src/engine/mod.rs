@@ -5,14 +5,24 @@
 
 pub mod bulk;
 pub mod demo;
+pub mod export;
 mod front;
+pub mod incident;
 pub mod learned;
+mod lister;
 pub mod listing;
+pub mod machine;
+pub mod papers;
+pub mod places;
+pub mod redact;
+pub mod search;
 mod session;
 pub mod settings;
+pub mod shape;
 mod store;
 pub mod sweep;
 mod watch;
+pub mod watched;
 mod worker;
 
 use crate::clear::{self, Reason};
@@ -26,16 +36,20 @@ use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use listing::{Listing, Query};
-use settings::Settings;
+use machine::{MachineShown, MachineWish};
+use places::Place;
+use settings::{Settings, WatchedFolder};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use watched::Watched;
 
 /// What may be asked of the engine. Each is answered by a new snapshot, a new listing, or an [`Event`].
 #[derive(Debug)]
 pub enum Command {
-    /// Watch this directory instead; `None` = none.
+    /// Show this directory, and watch it if it is not watched yet; `None` = show none. Those that were watched before go
+    /// on in the background, and come back at once.
     Watch(Option<PathBuf>),
     /// Make a demo directory, fill it with life, and watch it.
     StartDemo,
@@ -76,20 +90,42 @@ pub enum Command {
     },
     /// Stop the clears that were asked for, after the lock that is being cleared now. [`Event::Cleared`] comes all the same.
     StopClearing,
-    /// Clear by itself what is stale in the directory that is watched, this far apart; `None` = no more. Another
-    /// directory ends it too. [`Event::Sweeping`] tells whether it is on, and [`Event::Swept`] what it did.
-    Sweep(Option<Duration>),
+    /// Clear by itself what is stale in a directory that is watched, this far apart; `None` = no more. It goes on while
+    /// another one is shown, and ends with the watching. [`Event::Sweeping`] tells where it is on, and [`Event::Swept`]
+    /// what it did.
+    Sweep {
+        /// Where, as the picture calls it.
+        directory: Arc<Path>,
+        /// How far apart its rounds are.
+        every: Option<Duration>,
+    },
     /// Put back what these journal entries took away, newest first. Answered by [`Event::Undone`].
     Undo {
         /// Their ids.
         ids: Vec<String>,
     },
+    /// Whether this entry could be put back now. Answered by [`Event::UndoAsked`].
+    AskUndo(String),
+    /// Write an export or an incident bundle. Answered by [`Event::Saved`] or [`Event::Copied`].
+    Write(Box<papers::Job>),
     /// Read the journal again; [`Engine::journal`] has it then.
     ReadJournal,
     /// Write the settings.
     SaveSettings(Box<Settings>),
+    /// Watch these too, in the background.
+    WatchToo(Vec<WatchedFolder>),
+    /// Watch this one no more, and end its automatic clearing. If it was shown, its neighbour is.
+    Unwatch(PathBuf),
+    /// Look at the subfolders of a watched directory too, or no more, and pass over these.
+    SetSubfolders(WatchedFolder),
+    /// Watch and show this one, in the way that is told.
+    WatchSo(WatchedFolder),
+    /// Look which of the places where locks usually are exist here; [`Engine::places`] has them then.
+    FindPlaces,
     /// End.
     Shutdown,
+    /// Look at this of the machine, again and again, until told otherwise; [`Engine::machine`] has it then.
+    WatchMachine(MachineWish),
 }
 
 /// What came of one lock in a clear.
@@ -113,10 +149,12 @@ pub enum Event {
         /// So many had none: it was stopped.
         left: usize,
     },
-    /// Automatic clearing is on, and where; `None` = it is off.
-    Sweeping(Option<Sweeping>),
+    /// Where automatic clearing is on now; nowhere = it is off.
+    Sweeping(Vec<Sweeping>),
     /// A round of automatic clearing did something, or found something in its way.
     Swept {
+        /// Where.
+        directory: Arc<Path>,
         /// What, in its order.
         acts: Vec<sweep::Act>,
     },
@@ -129,6 +167,14 @@ pub enum Event {
         /// One for each entry that was asked for; `Ok` carries its id.
         outcomes: Vec<Outcome>,
     },
+    /// Whether an entry could be put back when it was asked for, or why not.
+    UndoAsked(String, Result<(), String>),
+    /// A paper was written: where, and its length in bytes.
+    Saved(Result<(PathBuf, u64), papers::NotSaved>),
+    /// A text for the clipboard.
+    Copied(String),
+    /// What an incident bundle would have in it.
+    Previewed(Box<incident::Contents>),
     /// Something to tell the person; nothing was lost.
     Notice(String),
 }
@@ -160,12 +206,16 @@ pub struct JournalLine {
     /// Undo can be tried.
     #[serde(skip)]
     pub undoable: bool,
+    /// Why it cannot, where something was taken away.
+    #[serde(skip)]
+    pub kept_no_more: Option<&'static str>,
 }
 
 impl From<clear::Entry> for JournalLine {
     fn from(entry: clear::Entry) -> Self {
         Self {
             undoable: entry.can_be_undone(),
+            kept_no_more: entry.kept_no_more(),
             id: entry.id,
             at: entry.at,
             what: entry.what,
@@ -181,6 +231,12 @@ impl From<clear::Entry> for JournalLine {
 }
 
 impl JournalLine {
+    /// Whether it is about a lock in this directory or below it.
+    pub fn is_in(&self, directory: &str) -> bool {
+        let (own, directory) = (self.directory.trim_end_matches('/'), directory.trim_end_matches('/'));
+        own.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Which file it is about, in full.
     pub fn full_path(&self) -> String {
         format!("{}/{}", self.directory.trim_end_matches('/'), self.path)
@@ -205,6 +261,9 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) listing: ArcSwap<Listing>,
     pub(crate) journal: ArcSwap<Vec<JournalLine>>,
+    pub(crate) watched: ArcSwap<Vec<Watched>>,
+    pub(crate) places: ArcSwap<Vec<Place>>,
+    pub(crate) machine: ArcSwap<MachineShown>,
 }
 
 /// Automatic clearing that is on.
@@ -226,6 +285,17 @@ pub struct Engine {
     ended: Option<Receiver<()>>,
 }
 
+/// Shows pictures through an engine without threads.
+pub struct Projector(Arc<Shared>);
+
+impl Projector {
+    /// Publishes a picture and its listing.
+    pub fn show(&self, snapshot: Snapshot, query: &Query) {
+        self.0.listing.store(Arc::new(Listing::of(&snapshot, query)));
+        self.0.snapshot.store(Some(Arc::new(snapshot)));
+    }
+}
+
 /// At the end we wait so long for the working thread to finish what it is at and to clean up after the demo. A file
 /// system that hangs must not keep the program from ending.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
@@ -233,14 +303,47 @@ const LAST_PATIENCE: Duration = Duration::from_secs(3);
 impl Engine {
     /// An engine without threads, that shows `snapshot` and hands over the commands it gets: for tests of what stands above.
     pub fn detached(snapshot: Option<Snapshot>, query: &Query) -> (Self, Receiver<Command>, Sender<Event>) {
-        let shared = Arc::new(Shared::default());
         if let Some(snapshot) = snapshot {
-            shared.listing.store(Arc::new(Listing::of(&snapshot, query)));
-            shared.snapshot.store(Some(Arc::new(snapshot)));
+            let picture = Arc::new(snapshot);
+            let path = Arc::clone(&picture.directory);
+            let watched = Watched { path, recursive: false, ignore: None, shown: true, picture: Some(picture) };
+            return Self::detached_over(vec![watched], query);
         }
+        Self::detached_over(Vec::new(), query)
+    }
+
+    /// The same over several directories.
+    pub fn detached_over(watched: Vec<Watched>, query: &Query) -> (Self, Receiver<Command>, Sender<Event>) {
+        Self::detached_with(watched, Vec::new(), query)
+    }
+
+    /// The same, where some places were found.
+    pub fn detached_with(
+        watched: Vec<Watched>, places: Vec<Place>, query: &Query,
+    ) -> (Self, Receiver<Command>, Sender<Event>) {
+        let shared = Arc::new(Shared::default());
+        if let Some(picture) = watched.iter().find(|one| one.shown).and_then(|one| one.picture.clone()) {
+            shared.listing.store(Arc::new(Listing::of(&picture, query)));
+            shared.snapshot.store(Some(picture));
+        }
+        shared.watched.store(Arc::new(watched));
+        shared.places.store(Arc::new(places));
         let (commands, received) = unbounded();
         let (told, events) = unbounded();
         (Self { shared, commands, events, ended: None }, received, told)
+    }
+
+    /// The same, showing what the last value is given, one picture after the other.
+    pub fn projected() -> (Self, Receiver<Command>, Sender<Event>, Projector) {
+        let shared = Arc::new(Shared::default());
+        let (commands, received) = unbounded();
+        let (told, events) = unbounded();
+        (Self { shared: Arc::clone(&shared), commands, events, ended: None }, received, told, Projector(shared))
+    }
+
+    /// What [`Engine::machine`] gives from now on: for tests of what stands above.
+    pub fn show_machine(&self, shown: MachineShown) {
+        self.shared.machine.store(Arc::new(shown));
     }
 
     /// The newest picture; `None` while no directory is chosen.
@@ -253,9 +356,29 @@ impl Engine {
         self.shared.listing.load_full()
     }
 
+    /// Shows this journal: for tests of what stands above an engine without threads.
+    pub fn show_journal(&self, journal: Vec<JournalLine>) {
+        self.shared.journal.store(Arc::new(journal));
+    }
+
+    /// All directories that are watched, in the order in which that was asked for: counts, state and picture of each.
+    pub fn watched(&self) -> Arc<Vec<Watched>> {
+        self.shared.watched.load_full()
+    }
+
+    /// The places with locks that were found on this machine, as [`Command::FindPlaces`] asks.
+    pub fn places(&self) -> Arc<Vec<Place>> {
+        self.shared.places.load_full()
+    }
+
     /// The journal as last read, oldest first.
     pub fn journal(&self) -> Arc<Vec<JournalLine>> {
         self.shared.journal.load_full()
+    }
+
+    /// What was last seen of the machine, as far as it was asked for.
+    pub fn machine(&self) -> Arc<MachineShown> {
+        self.shared.machine.load_full()
     }
 
     /// Asks for something; never waits.

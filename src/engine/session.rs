@@ -4,15 +4,16 @@
 //! processes that verdicts hang on are asked again, as locks and deaths make no events; a slow full pass stands behind
 //! all of it. Never: acts on a lock. A session whose directory hangs is left behind, never waited for.
 
-use super::Shared;
 use super::learned::{recall, remember};
 use super::store::Store;
 use super::watch::Watch;
-use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
+use super::watched::Life;
+use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, list_names_entering, sight_of};
 use crate::inspect::{Openings, SplitsByDirectory};
 use crate::model::facts::Sight;
 use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
+use crate::model::ignore::IgnoreRules;
 use crate::model::snapshot::{CHUNK, Lock, LockId, LostReason, Moment, PollingReason, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
@@ -21,13 +22,22 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often the kernel's table and the processes are asked.
 const TICK: Duration = Duration::from_millis(500);
+/// The same of a directory in the background, where nobody waits for what it shows.
+const BACKGROUND_TICK: Duration = Duration::from_secs(2);
+/// Full passes over a directory in the background are this far apart, at least.
+const BACKGROUND_PASS: Duration = Duration::from_secs(30);
+const BACKGROUND_POLL: Duration = Duration::from_secs(5);
+/// Where the system is out of watches for subfolders they are asked for again this often: to take the last ones again and
+/// again would starve others.
+const WATCHES_AGAIN: Duration = Duration::from_mins(5);
 /// Events that come in a burst are answered together; far below the 100 ms in which a change must show.
 const GATHER: Duration = Duration::from_millis(15);
+const BACKGROUND_GATHER: Duration = Duration::from_millis(200);
 /// The slow full pass takes never more than a fiftieth of our time (a tenth where there are no events).
 const SLOW_SHARE: u32 = 50;
 const POLL_SHARE: u32 = 10;
@@ -45,18 +55,23 @@ pub(super) enum Word {
     Rescan,
     /// Look at these paths now: we changed them ourselves.
     Look(Vec<OsString>),
+    /// Look at subfolders too, or no more, and pass these over.
+    Subfolders(bool, IgnoreRules),
+    /// It is shown now: what was put off as it was not is to be done.
+    Shown,
+    /// End.
+    End,
 }
 
 /// What a session needs.
 pub(super) struct Session {
     pub(super) system: Arc<dyn System>,
-    pub(super) shared: Arc<Shared>,
     pub(super) words: Receiver<Word>,
     pub(super) options: LookOptions,
     pub(super) path: PathBuf,
-    /// Counts up with every session; only the current one may publish.
-    pub(super) current: Arc<AtomicU64>,
-    pub(super) number: u64,
+    pub(super) life: Life,
+    /// What was to be seen of the machine, while the directory could be looked at.
+    pub(super) sight: Option<Arc<Sight>>,
     /// The ids of locks begin here; it grows each time that the directory is opened again.
     pub(super) first_id: u32,
     pub(super) slow_pass: Duration,
@@ -66,8 +81,8 @@ pub(super) struct Session {
 }
 
 enum End {
-    /// Another session has taken over, or the engine has ended.
-    Replaced,
+    /// Nobody wants it any more, or the engine has ended.
+    Ended,
     /// Try to open the directory again.
     Reopen,
 }
@@ -93,15 +108,17 @@ struct Live {
     dirty: bool,
     /// The file system does not answer, and that has been said.
     silent: bool,
+    /// When there were no watches for all subfolders, on the monotonic clock.
+    below_failed: Option<Duration>,
 }
 
 impl Session {
-    /// Runs until replaced.
+    /// Runs until it is ended.
     pub(super) fn run(mut self) {
         let mut lost: Option<LostReason> = None;
         let mut recalled = false;
         loop {
-            if !self.is_current() {
+            if self.is_ended() {
                 return;
             }
             match self.open() {
@@ -112,7 +129,7 @@ impl Session {
                         self.options = recall(self.state_dir.as_deref(), &self.path, options);
                     }
                     match self.live(directory) {
-                        End::Replaced => return,
+                        End::Ended => return,
                         End::Reopen => {}
                     }
                 }
@@ -121,9 +138,15 @@ impl Session {
                         self.publish_lost(reason.clone());
                         lost = Some(reason);
                     }
-                    match self.words.recv_timeout(TICK) {
+                    match self.words.recv_timeout(self.tick_length()) {
                         Ok(Word::Threshold(threshold)) => self.options.threshold = threshold,
-                        Ok(Word::Rescan | Word::Look(_)) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
+                        Ok(Word::Subfolders(recursive, ignore)) => {
+                            self.options.recursive = recursive;
+                            self.options.ignore = ignore;
+                        }
+                        Ok(Word::End) => return,
+                        Ok(Word::Rescan | Word::Look(_) | Word::Shown)
+                        | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
                         Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
                     }
                 }
@@ -131,8 +154,16 @@ impl Session {
         }
     }
 
-    fn is_current(&self) -> bool {
-        self.current.load(Ordering::Acquire) == self.number
+    fn is_ended(&self) -> bool {
+        self.life.ended.load(Ordering::Acquire)
+    }
+
+    fn is_shown(&self) -> bool {
+        self.life.shown.load(Ordering::Acquire)
+    }
+
+    fn tick_length(&self) -> Duration {
+        if self.is_shown() { TICK } else { BACKGROUND_TICK }
     }
 
     /// Opens the directory; a file is taken for a wish to see the directory that it is in.
@@ -181,8 +212,10 @@ impl Session {
             strangers: HashSet::new(),
             dirty: true,
             silent: false,
+            below_failed: None,
         };
         live.clock_offset = clock_offset(looker.now, looker.monotonic);
+        self.sight = Some(Arc::clone(&live.sight));
         let end = self.follow(&mut live, directory, looker);
         // A chunk is begun anew, so that the published ones never change their meaning.
         self.first_id = live.store.next_id().next_multiple_of(CHUNK as u32);
@@ -212,12 +245,12 @@ impl Session {
             }
             let wake = select! {
                 recv(self.words) -> word => match word {
+                    Ok(Word::End) | Err(_) => return End::Ended,
                     Ok(word) => Wake::Word(word),
-                    Err(_) => return End::Replaced,
                 },
                 recv(wake) -> _ => {
                     // A burst is answered together. A word meanwhile waits no longer than this.
-                    std::thread::sleep(GATHER);
+                    std::thread::sleep(if self.is_shown() { GATHER } else { BACKGROUND_GATHER });
                     Wake::Hints
                 },
                 default(timeout) => Wake::Tick,
@@ -228,8 +261,14 @@ impl Session {
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => None,
                 _ => return End::Reopen,
             };
-            if let (true, Wake::Word(Word::Threshold(threshold))) = (at.is_none() || live.silent, &wake) {
-                self.options.threshold = *threshold;
+            match (at.is_none() || live.silent, &wake) {
+                (true, Wake::Word(Word::Threshold(threshold))) => self.options.threshold = *threshold,
+                (true, Wake::Word(Word::Subfolders(recursive, ignore))) => {
+                    self.options.recursive = *recursive;
+                    self.options.ignore = ignore.clone();
+                    return End::Reopen;
+                }
+                _ => {}
             }
             let Some(at) = at else {
                 self.hear_nothing(live);
@@ -246,23 +285,23 @@ impl Session {
                 Wake::Tick => None,
             };
             // Events that never end must not keep us from what makes none.
-            let overdue = self.system.monotonic().saturating_sub(live.ticked) >= TICK;
+            let overdue = self.system.monotonic().saturating_sub(live.ticked) >= self.tick_length();
             if end.is_none() && !live.silent && (ticks || overdue) {
                 end = self.tick(live, &*at);
             }
             if let Some(end) = end {
                 return end;
             }
-            if !self.is_current() {
-                return End::Replaced;
+            if self.is_ended() {
+                return End::Ended;
             }
         }
     }
 
     fn next_tick(&self, live: &Live) -> Duration {
-        let due = live.store.next_due().and_then(|due| due.since(self.system.wall())).unwrap_or(TICK);
+        let due = live.store.next_due().and_then(|due| due.since(self.system.wall())).unwrap_or(BACKGROUND_TICK);
         // A verdict that changes by time alone does so on time.
-        let rest = TICK.saturating_sub(self.system.monotonic().saturating_sub(live.ticked));
+        let rest = self.tick_length().saturating_sub(self.system.monotonic().saturating_sub(live.ticked));
         rest.min(due).max(Duration::from_millis(5))
     }
 
@@ -277,6 +316,8 @@ impl Session {
             }
             Word::Rescan => {
                 live.counts = None;
+                live.below_failed = None;
+                self.try_events_again(live);
                 let looker = self.looker(live, at);
                 live.counts = Some((looker.sight.processes, looker.sight.processes_denied));
                 self.full_pass(live, at, &looker, false)
@@ -286,6 +327,14 @@ impl Session {
                 self.look_at_paths(live, at, &looker, paths);
                 None
             }
+            Word::Subfolders(recursive, ignore) => {
+                self.options.recursive = recursive;
+                self.options.ignore = ignore;
+                // Watches and names of what is not looked at any more go with the old picture.
+                Some(End::Reopen)
+            }
+            Word::Shown => None,
+            Word::End => Some(End::Ended),
         }
     }
 
@@ -294,7 +343,7 @@ impl Session {
     }
 
     fn follow_hints(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
-        let hints = live.watch.as_ref().map(Watch::take).unwrap_or_default();
+        let hints = live.watch.as_mut().map(Watch::take).unwrap_or_default();
         let looker = self.looker(live, at);
         if hints.root {
             return Some(End::Reopen);
@@ -307,7 +356,10 @@ impl Session {
             let bytes = path.as_encoded_bytes();
             let name = Path::new(&path).file_name().unwrap_or_default();
             // A new subdirectory may hold locks already; what has gone may have been one.
-            if self.options.recursive && (live.names.directories.contains(&path) || is_directory(at, &path)) {
+            if self.options.recursive
+                && !self.options.ignore.pass_over(Path::new(&path))
+                && (live.names.directories.contains(&path) || is_directory(at, &path))
+            {
                 return self.full_pass(live, at, &looker, false);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
@@ -366,7 +418,13 @@ impl Session {
     /// Looks at everything. The first time the picture so far is shown while it grows.
     fn full_pass(&mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, first: bool) -> Option<End> {
         looker.split_names(at);
-        let mut names = match list_names(at, looker, &self.options) {
+        let (mut watch, mut failed) = (live.watch.as_mut().filter(|watch| watch.takes_more), None);
+        let mut entering = |below: &Path, child: &dyn Directory| {
+            if let Some(watch) = watch.as_mut().filter(|_| failed.is_none() && !child.may_not_answer()) {
+                failed = watch.add(below).err();
+            }
+        };
+        let mut names = match list_names_entering(at, looker, &self.options, &mut entering) {
             Ok(names) => names,
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                 self.hear_nothing(live);
@@ -377,14 +435,8 @@ impl Session {
                 return Some(End::Reopen);
             }
         };
-        if self.options.recursive
-            && let Some(watch) = &mut live.watch
-        {
-            for below in &names.directories {
-                if let Err(reason) = watch.add(Path::new(below)) {
-                    live.polling = Some(reason);
-                }
-            }
+        if let Some(reason) = failed {
+            self.do_without_watches_below(live, reason);
         }
         if let (Some(below), None) = (names.unwatched, &live.polling) {
             live.polling = Some(PollingReason::FileSystem(self.system.file_system(below.mount).name));
@@ -408,8 +460,8 @@ impl Session {
                 None => live.store.remove(path).is_some(),
             };
             if number % 512 == 511 {
-                if !self.is_current() {
-                    return Some(End::Replaced);
+                if self.is_ended() {
+                    return Some(End::Ended);
                 }
                 if first && self.system.monotonic().saturating_sub(shown) >= PROGRESS {
                     shown = self.system.monotonic();
@@ -471,7 +523,12 @@ impl Session {
         let looker = self.looker(live, at);
         live.ticked = looker.monotonic;
         let share = if live.polling.is_some() { POLL_SHARE } else { SLOW_SHARE };
-        let least = if live.polling.is_some() { Duration::from_secs(1) } else { self.slow_pass };
+        let least = match (live.polling.is_some(), self.is_shown()) {
+            (true, true) => Duration::from_secs(1),
+            (true, false) => BACKGROUND_POLL,
+            (false, true) => self.slow_pass,
+            (false, false) => self.slow_pass.max(BACKGROUND_PASS),
+        };
         if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.scan_took * share) {
             self.try_events_again(live);
             return self.full_pass(live, at, &looker, false);
@@ -515,12 +572,29 @@ impl Session {
         None
     }
 
+    /// Without a watch on each subfolder the events tell too little. Those that were taken are given back: others need
+    /// some too.
+    fn do_without_watches_below(&self, live: &mut Live, reason: PollingReason) {
+        live.polling = Some(reason);
+        live.watch = None;
+        live.watch = Watch::start(&self.path).ok();
+        if let Some(watch) = &mut live.watch {
+            watch.takes_more = false;
+        }
+        live.below_failed = Some(self.system.monotonic());
+        live.dirty = true;
+    }
+
     /// Watches may be free by now, or the limit raised. Before the full pass, so that no change falls between.
     fn try_events_again(&self, live: &mut Live) {
+        let now = self.system.monotonic();
+        let too_soon = live.below_failed.is_some_and(|failed| now.saturating_sub(failed) < WATCHES_AGAIN);
         if matches!(live.polling, Some(PollingReason::OutOfWatches | PollingReason::Failed(_)))
+            && !too_soon
             && let Ok(watch) = Watch::start(&self.path)
         {
             live.watch = Some(watch);
+            live.below_failed = None;
             live.polling = None;
             live.dirty = true;
         }
@@ -551,8 +625,7 @@ impl Session {
     }
 
     fn publish_lost(&self, reason: LostReason) {
-        let sight = self.shared.snapshot.load().as_ref().map(|snapshot| Arc::clone(&snapshot.sight));
-        let sight = sight.unwrap_or_else(|| Arc::new(blind(&*self.system)));
+        let sight = self.sight.clone().unwrap_or_else(|| Arc::new(blind(&*self.system)));
         (self.publish)(Snapshot {
             generation: 0,
             directory: self.path.as_path().into(),

@@ -7,6 +7,7 @@ use crate::inspect::{EmptyFiles, LookOptions};
 use crate::lock::json::{self, JsonError};
 use crate::lock::{LockConfig, Wait};
 use crate::model::format::{UserPattern, UserPatterns};
+use crate::model::ignore::{self, IgnoreRules};
 use crate::model::naming::NamePatterns;
 use crate::platform::environment;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,17 @@ pub enum ThemeChoice {
     Light,
     /// Dark.
     Dark,
+}
+
+/// Whether things may move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MotionChoice {
+    /// As the desktop says.
+    #[default]
+    System,
+    /// Nothing fades or glides.
+    Reduced,
 }
 
 /// The table's columns, in the order in which they are shown.
@@ -71,12 +83,40 @@ pub struct Recent {
     pub held: u32,
 }
 
+/// A directory that is watched, as it is remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WatchedFolder {
+    /// Where.
+    pub path: PathBuf,
+    /// Its subfolders too.
+    pub recursive: bool,
+    /// Which subfolders are passed over, in the notation of `.gitignore`; `None` = as in [`Settings::ignore`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore: Option<Vec<String>>,
+}
+
+impl WatchedFolder {
+    /// Without subfolders.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+}
+
 /// All that is remembered. Fields that a newer version wrote are passed over; missing ones get their default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// The directory to open with.
     pub directory: Option<PathBuf>,
+    /// The directories that are watched, in the order of the sidebar.
+    pub watched: Vec<WatchedFolder>,
+    /// Which subfolders are passed over where they are looked at, in the notation of `.gitignore`.
+    pub ignore: Vec<String>,
+    /// The sidebar: there, not there, or (`null`) there as soon as several directories are watched.
+    pub sidebar: Option<bool>,
+    /// Its width in points.
+    pub sidebar_width: f32,
     /// Newest first, 12 at most.
     pub recent: Vec<Recent>,
     /// In seconds.
@@ -103,12 +143,20 @@ pub struct Settings {
     pub existence_lock_directories: Vec<PathBuf>,
     /// How Lockscope takes locks itself: `lockscope run`.
     pub locks: LockConfig,
+    /// How large everything is shown, 100 to 300.
+    pub zoom_percent: u16,
+    /// Whether things may move.
+    pub motion: MotionChoice,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             directory: None,
+            watched: Vec::new(),
+            ignore: ignore::USUAL.map(str::to_owned).to_vec(),
+            sidebar: None,
+            sidebar_width: 216.0,
             recent: Vec::new(),
             stale_after_secs: 600,
             window_size: (1280.0, 800.0),
@@ -122,6 +170,8 @@ impl Default for Settings {
             kernel_lock_directories: Vec::new(),
             existence_lock_directories: Vec::new(),
             locks: LockConfig::default(),
+            zoom_percent: 100,
+            motion: MotionChoice::System,
         }
     }
 }
@@ -130,6 +180,20 @@ impl Settings {
     /// The threshold.
     pub fn stale_after(&self) -> Duration {
         Duration::from_secs(self.stale_after_secs)
+    }
+
+    /// What is remembered of a watched directory.
+    pub fn watched_folder(&self, directory: &Path) -> WatchedFolder {
+        let known = self.watched.iter().find(|folder| folder.path == directory);
+        known.cloned().unwrap_or_else(|| WatchedFolder::at(directory))
+    }
+
+    /// How to watch a directory: as [`Self::look_options`], with subfolders where it is so remembered. The command line
+    /// does not go by that: what it looks at is what it was told.
+    pub fn watch_options(&self, folder: &WatchedFolder) -> LookOptions {
+        let ignore = folder.ignore.as_ref().map(|lines| IgnoreRules::new(lines).0);
+        let usual = self.look_options(&folder.path);
+        LookOptions { recursive: folder.recursive, ignore: ignore.unwrap_or(usual.ignore), ..usual }
     }
 
     /// How to look at a directory, by what is set for it.
@@ -145,6 +209,7 @@ impl Settings {
         LookOptions {
             threshold: self.stale_after(),
             recursive: false,
+            ignore: IgnoreRules::new(&self.ignore).0,
             patterns: NamePatterns { keys: self.known_keys.clone() },
             empty_files,
             custom: UserPatterns::new(&self.formats).0,
@@ -172,9 +237,13 @@ pub fn load(directory: &Path) -> (Settings, Option<String>) {
     match json::read(directory.join("settings.json"), &patience()) {
         Ok(settings) => {
             let settings: Settings = settings;
-            let wrong = UserPatterns::new(&settings.formats).1;
-            let said = (!wrong.is_empty()).then(|| format!("Settings, formats: {}", wrong.join("; ")));
-            (settings, said)
+            let formats = UserPatterns::new(&settings.formats).1;
+            let of_folders = settings.watched.iter().filter_map(|folder| folder.ignore.as_deref());
+            let ignore = of_folders.chain([&settings.ignore[..]]).flat_map(|lines| IgnoreRules::new(lines).1).collect();
+            let wrong = [("formats", formats), ("ignore", ignore)].into_iter().filter(|(_, wrong)| !wrong.is_empty());
+            let said: Vec<String> =
+                wrong.map(|(what, wrong)| format!("Settings, {what}: {}", wrong.join("; "))).collect();
+            (settings, (!said.is_empty()).then(|| said.join(". ")))
         }
         Err(error) => (Settings::default(), Some(format!("Settings: {error}"))),
     }

@@ -32,6 +32,10 @@ pub(super) struct Watch {
     watcher: RecommendedWatcher,
     root: PathBuf,
     hints: Arc<Mutex<Hints>>,
+    /// Subfolders that have a watch.
+    below: HashSet<OsString>,
+    /// Watches for subfolders may be asked for.
+    pub(super) takes_more: bool,
     /// Readable as soon as there are hints.
     pub(super) wake: Receiver<()>,
 }
@@ -42,21 +46,47 @@ impl Watch {
         let hints = Arc::new(Mutex::new(Hints::default()));
         let (signal, wake) = bounded(1);
         let handler = handler(root.to_owned(), Arc::clone(&hints), signal);
-        let watcher = notify::recommended_watcher(handler).map_err(|error| reason(&error))?;
-        let mut watch = Self { watcher, root: root.to_owned(), hints, wake };
-        watch.add(Path::new(""))?;
-        Ok(watch)
+        let mut watcher = notify::recommended_watcher(handler).map_err(|error| reason(&error))?;
+        watcher.watch(root, RecursiveMode::NonRecursive).map_err(|error| reason(&error))?;
+        Ok(Self { watcher, root: root.to_owned(), hints, below: HashSet::new(), takes_more: true, wake })
     }
 
-    /// Watches one more directory, relative to the root. Watching one twice does no harm.
+    /// Watches one more directory, relative to the root, unless it is watched already.
     pub(super) fn add(&mut self, below: &Path) -> Result<(), PollingReason> {
-        let path = if below.as_os_str().is_empty() { self.root.clone() } else { self.root.join(below) };
-        self.watcher.watch(&path, RecursiveMode::NonRecursive).map_err(|error| reason(&error))
+        if self.below.contains(below.as_os_str()) {
+            return Ok(());
+        }
+        match self.watcher.watch(&self.root.join(below), RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.below.insert(below.as_os_str().to_owned());
+                Ok(())
+            }
+            // It has gone since it was listed; or it may be searched by others only, and then not be listed either.
+            Err(error) if is_about_this_one(&error) => Ok(()),
+            Err(error) => Err(reason(&error)),
+        }
     }
 
-    /// Takes the hints so far.
-    pub(super) fn take(&self) -> Hints {
-        std::mem::take(&mut *self.hints.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes the hints so far. A subfolder that they speak of may be another by now, without a watch: it gets one anew.
+    pub(super) fn take(&mut self) -> Hints {
+        let hints = std::mem::take(&mut *self.hints.lock().unwrap_or_else(PoisonError::into_inner));
+        if hints.rescan {
+            self.below.clear();
+        } else if hints.paths.iter().any(|path| self.below.contains(path)) {
+            let touched =
+                |below: &OsString| Path::new(below).ancestors().any(|up| hints.paths.contains(up.as_os_str()));
+            self.below.retain(|below| !touched(below));
+        }
+        hints
+    }
+}
+
+fn is_about_this_one(error: &notify::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    match &error.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(io) => matches!(io.kind(), NotFound | NotADirectory | PermissionDenied),
+        _ => false,
     }
 }
 

@@ -10,6 +10,7 @@ use super::sweep::{Act, Hands, PutBack, Sweep};
 use super::{Command, EngineOptions, Event, JournalLine, Outcome, Shared, Sweeping};
 use crate::clear::{self, Consent, Reason, Workplace};
 use crate::inspect::{LookOptions, impact_of};
+use crate::lock;
 use crate::model::holder::{Pid, ProcessFacts};
 use crate::model::snapshot::{Lock, Watching};
 use crate::model::time::say_duration;
@@ -44,11 +45,14 @@ pub(super) enum Job {
         process: Arc<ProcessFacts>,
         reason: Reason,
     },
-    Sweep(Option<SweepJob>),
+    Sweep(SweepJob),
+    EndSweep(Arc<Path>),
     Undo {
         ids: Vec<String>,
-        session: Option<Sender<Word>>,
+        /// They may be of any directory.
+        sessions: Vec<Sender<Word>>,
     },
+    AskUndo(String),
     ReadJournal,
     SaveSettings(Box<Settings>),
     StartDemo,
@@ -81,7 +85,7 @@ pub(super) struct Worker {
     wake: Arc<dyn Fn() + Send + Sync>,
     commands: Sender<Command>,
     demo: Option<Demo>,
-    swept: Option<Swept>,
+    swept: Vec<Swept>,
     /// Of the journal as it was last read.
     journal_stamp: Option<(Option<PathBuf>, u64)>,
 }
@@ -98,7 +102,7 @@ impl Worker {
         (commands, alive): (Sender<Command>, Sender<()>),
     ) -> Sender<Job> {
         let (jobs, received) = unbounded();
-        let workplace = options.state_dir.as_ref().map(|state| Workplace::new(Arc::clone(&options.system), state));
+        let workplace = options.state_dir.as_ref().map(|state| lock::workplace(Arc::clone(&options.system), state));
         let system = Arc::clone(&options.system);
         let config_dir = options.config_dir.clone();
         let mut worker = Self {
@@ -110,7 +114,7 @@ impl Worker {
             wake,
             commands,
             demo: None,
-            swept: None,
+            swept: Vec::new(),
             journal_stamp: None,
         };
         let body = move || {
@@ -140,8 +144,9 @@ impl Worker {
 
     /// The next job; `None` = a round of the sweep is due.
     fn next(&self, received: &Receiver<Job>) -> Result<Option<Job>, ()> {
-        let Some(swept) = &self.swept else { return received.recv().map(Some).map_err(drop) };
-        match received.recv_timeout(swept.due.saturating_sub(self.system.monotonic())) {
+        let due = self.swept.iter().map(|swept| swept.due).min();
+        let Some(due) = due else { return received.recv().map(Some).map_err(drop) };
+        match received.recv_timeout(due.saturating_sub(self.system.monotonic())) {
             Ok(job) => Ok(Some(job)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(()),
@@ -181,14 +186,21 @@ impl Worker {
             }
             Job::Sweep(job) => {
                 let due = self.system.monotonic();
-                self.swept = job.map(|job| Swept { sweep: Sweep::new(job.on.every), job, due });
+                self.swept.retain(|swept| swept.job.on.directory != job.on.directory);
+                self.swept.push(Swept { sweep: Sweep::new(job.on.every), job, due });
             }
-            Job::Undo { ids, session } => {
+            Job::EndSweep(directory) => self.swept.retain(|swept| swept.job.on.directory != directory),
+            Job::Undo { ids, sessions } => {
                 let outcomes = self.undo(&ids);
-                if let Some(session) = session {
+                for session in sessions {
                     let _ = session.send(Word::Rescan);
                 }
                 self.tell(Event::Undone { outcomes });
+            }
+            Job::AskUndo(id) => {
+                let workplace = self.workplace.as_ref().ok_or_else(|| NO_STATE.to_owned());
+                let can = workplace.and_then(|place| clear::can_undo(place, &id).map_err(|error| error.to_string()));
+                self.tell(Event::UndoAsked(id, can));
             }
             Job::ReadJournal => self.read_journal(),
             Job::SaveSettings(settings) => {
@@ -198,13 +210,17 @@ impl Worker {
                     self.tell(Event::Notice(format!("The settings could not be written: {error}")));
                 }
             }
-            Job::StartDemo => match Demo::start(&self.system) {
-                Ok(demo) => {
-                    let _ = self.commands.send(Command::Watch(Some(demo.directory().to_owned())));
-                    self.demo = Some(demo);
+            Job::StartDemo => {
+                if self.demo.is_none() {
+                    match Demo::start(&self.system) {
+                        Ok(demo) => self.demo = Some(demo),
+                        Err(error) => self.tell(Event::Notice(format!("The demo could not be started: {error}"))),
+                    }
                 }
-                Err(error) => self.tell(Event::Notice(format!("The demo could not be started: {error}"))),
-            },
+                if let Some(demo) = &self.demo {
+                    let _ = self.commands.send(Command::Watch(Some(demo.directory().to_owned())));
+                }
+            }
         }
     }
 
@@ -259,18 +275,32 @@ impl Worker {
             .collect()
     }
 
-    /// A round of automatic clearing, by the picture that is shown: it is as fresh as a pass of our own. Tells whether
-    /// anything came of it.
+    /// The rounds of automatic clearing that are due. Tells whether anything came of them.
     fn sweep(&mut self) -> bool {
-        let Some(mut swept) = self.swept.take() else { return false };
+        let now = self.system.monotonic();
+        let (due, mut rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.swept).into_iter().partition(|swept| swept.due <= now);
+        let mut news = false;
+        for mut swept in due {
+            news |= self.sweep_one(&mut swept);
+            rest.push(swept);
+        }
+        self.swept = rest;
+        news
+    }
+
+    /// A round in one directory, by the newest picture of it: it is as fresh as a pass of our own.
+    fn sweep_one(&self, swept: &mut Swept) -> bool {
         let mut acts = Vec::new();
         let now = self.system.monotonic();
-        let shown = self.shared.snapshot.load_full().filter(|shown| shown.directory == swept.job.on.directory);
-        match shown.as_deref().map(|shown| (shown, &shown.watching)) {
-            Some((shown, Watching::Live | Watching::Polling(_))) => {
+        let directory = Arc::clone(&swept.job.on.directory);
+        let watched = self.shared.watched.load_full();
+        let picture = watched.iter().find(|one| *one.directory() == *directory).and_then(|one| one.picture.as_deref());
+        match picture.map(|picture| (picture, &picture.watching)) {
+            Some((picture, Watching::Live | Watching::Polling(_))) => {
                 let hands =
                     Sweeper { workplace: self.workplace.as_ref().map(Workplace::for_sweeping), job: &swept.job };
-                swept.sweep.round(shown, now, &hands, &mut |act| acts.push(act));
+                swept.sweep.round(picture, now, &hands, &mut |act| acts.push(act));
             }
             Some((_, Watching::Loading(_))) | None => {}
             Some((_, Watching::Lost(_))) => {
@@ -285,10 +315,9 @@ impl Worker {
         if let Some(session) = swept.job.session.as_ref().filter(|_| !gone.is_empty()) {
             let _ = session.send(Word::Look(gone));
         }
-        self.swept = Some(swept);
         let news = !acts.is_empty();
         if news {
-            self.tell(Event::Swept { acts });
+            self.tell(Event::Swept { directory, acts });
         }
         news
     }

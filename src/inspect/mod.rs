@@ -6,12 +6,15 @@ mod content;
 mod evidence;
 mod impact;
 mod kernel;
+mod machine;
 mod names;
 mod pass;
 mod split;
+mod subfolders;
 mod users;
 
 use crate::model::format::UserPatterns;
+use crate::model::ignore::IgnoreRules;
 use crate::model::naming::NamePatterns;
 use std::collections::HashSet;
 use std::io;
@@ -20,9 +23,10 @@ use std::time::Duration;
 
 pub use evidence::{Look, Looker, sight_of};
 pub use impact::{Impact, impact_of};
+pub use machine::{MachineError, machine, process_detail};
 pub use names::NameSet;
 pub(crate) use pass::Openings;
-pub use pass::{Names, count, list_names, look, look_after, look_again, look_at_one};
+pub use pass::{Names, count, list_names, list_names_entering, look, look_after, look_again, look_at_one};
 pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.
@@ -44,6 +48,8 @@ pub struct LookOptions {
     pub threshold: Duration,
     /// Subdirectories too.
     pub recursive: bool,
+    /// Which of them are not entered.
+    pub ignore: IgnoreRules,
     /// The user's name patterns.
     pub patterns: NamePatterns,
     /// What empty files mean here.
@@ -59,6 +65,7 @@ impl Default for LookOptions {
         Self {
             threshold: Duration::from_mins(10),
             recursive: false,
+            ignore: IgnoreRules::default(),
             patterns: NamePatterns::default(),
             empty_files: EmptyFiles::default(),
             custom: UserPatterns::default(),

@@ -1,6 +1,7 @@
 //! One pass over a directory.
 
 use super::evidence::{Hint, Looker, open, trouble};
+use super::subfolders::{Descent, has_gone};
 use super::{LookError, LookOptions, NameSet};
 use crate::model::facts::{Facts, FileKind};
 use crate::model::format::{Listed, listed};
@@ -72,13 +73,22 @@ fn pattern<'a>(path: &'a OsStr, naming: &Naming, exists: &dyn Fn(&[u8]) -> bool)
 
 /// Reads the names of a directory. What cannot be read below it is a problem with its path, never an end.
 pub fn list_names(directory: &dyn Directory, looker: &Looker, options: &LookOptions) -> std::io::Result<Names> {
+    list_names_entering(directory, looker, options, &mut |_, _| {})
+}
+
+/// The same; `entering` is told of each subfolder before it is read.
+pub fn list_names_entering(
+    directory: &dyn Directory, looker: &Looker, options: &LookOptions, entering: &mut dyn FnMut(&Path, &dyn Directory),
+) -> std::io::Result<Names> {
     let mut names = Names::default();
-    walk(directory, Path::new(""), looker, options, &mut names)?;
+    let mut descent = Descent::from(directory, entering);
+    walk(directory, Path::new(""), looker, options, &mut names, &mut descent)?;
     Ok(names)
 }
 
 fn walk(
     directory: &dyn Directory, below: &Path, looker: &Looker, options: &LookOptions, names: &mut Names,
+    descent: &mut Descent<'_>,
 ) -> std::io::Result<()> {
     let mut deeper = Vec::new();
     directory.entries(&mut |name, kind, ino| {
@@ -108,16 +118,22 @@ fn walk(
             continue;
         }
         let path = below.join(&name);
-        let result = directory.open_child(&name).and_then(|child| {
-            if child.may_not_answer() {
-                names.unwatched = Some(child.id());
-            } else {
-                names.directories.push(path.clone().into_os_string());
+        let child = match descent.enter(directory, &name, &path, looker, options) {
+            Ok(Some(child)) => child,
+            Ok(None) => continue,
+            Err(problem) => {
+                names.problems.push(problem);
+                continue;
             }
-            walk(&*child, &path, looker, options, names)
-        });
-        if let Err(error) = result {
-            names.problems.push(Problem { path, error: error.to_string() });
+        };
+        if child.may_not_answer() {
+            names.unwatched = Some(child.id());
+        } else {
+            names.directories.push(path.clone().into_os_string());
+        }
+        match walk(&*child, &path, looker, options, names, descent) {
+            Err(error) if !has_gone(&error) => names.problems.push(Problem { path, error: error.to_string() }),
+            _ => {}
         }
     }
     Ok(())

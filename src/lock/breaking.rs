@@ -46,7 +46,7 @@ impl Breaker {
         }
         self.next = Instant::now().checked_add(EVERY);
         if self.workplace.is_none() {
-            self.workplace = Workplace::usual(this_machine());
+            self.workplace = super::usual_workplace(this_machine());
         }
         let Some(workplace) = &self.workplace else {
             tracing::warn!("stale locks cannot be broken: there is no place for the journal (set HOME)");
@@ -87,7 +87,7 @@ fn take_away(
     workplace: &Workplace, directory: &Path, lock: &Lock, snapshot: &Snapshot, options: &LookOptions, group: &str,
 ) -> Option<bool> {
     let path = directory.join(&*lock.path);
-    let (pid, why) = (own_pid(), lock.why(&snapshot.moment()));
+    let (pid, why, began) = (own_pid(), lock.why(&snapshot.moment()), Instant::now());
     let result = match lock.judgement.verdict {
         Verdict::Stale => clear::recheck(workplace, directory, lock, options, Consent::Bulk)
             .map_err(ClearError::Refused)
@@ -104,15 +104,16 @@ fn take_away(
         | Verdict::Unknown
         | Verdict::NotALock => return None,
     };
+    let took_ms = began.elapsed().as_millis() as u64;
     Some(match result {
         Ok(id) => {
-            tracing::info!(path = %path.display(), group, pid, why, id, "broke a stale lock");
+            tracing::info!(path = %path.display(), group, pid, took_ms, why, id, "broke a stale lock");
             true
         }
         // Another has broken it first: the path may be free.
         Err(ClearError::Refused(clear::Refusal::Gone(_))) => true,
         Err(error) => {
-            tracing::info!(path = %path.display(), group, pid, why, %error, "a stale lock was not broken");
+            tracing::info!(path = %path.display(), group, pid, took_ms, why, %error, "a stale lock was not broken");
             false
         }
     })
@@ -122,7 +123,7 @@ fn take_away(
 /// paths that are free now; `lockscope undo` puts them back.
 pub fn clear_stale_at_start(directory: impl AsRef<Path>, config: &LockConfig) -> Result<Vec<PathBuf>, LockError> {
     let directory = directory.as_ref();
-    let workplace = Workplace::usual(this_machine()).ok_or_else(|| {
+    let workplace = super::usual_workplace(this_machine()).ok_or_else(|| {
         let error = std::io::Error::other("set HOME or LOCKSCOPE_STATE_DIR");
         LockError::failed(directory, "finding a place for the journal")(error)
     })?;

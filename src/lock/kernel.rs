@@ -4,15 +4,17 @@
 //! what lets two in.
 
 use super::patience::Patience;
+use super::record::{Identity, this_process};
 use super::registry::{Grip, Held, Hold, Kind, Released, group_of};
 use super::{LockConfig, LockError, Protection, Unreleased};
 use crate::platform::{locks_unsupported, this_machine};
 use fs4::{FileExt, TryLockError};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An exclusive kernel lock, held until it is released or dropped.
 ///
@@ -30,6 +32,8 @@ pub struct FlockLock {
 struct Locked {
     file: File,
     after: After,
+    /// What we have written into it.
+    record: Vec<u8>,
 }
 
 /// What becomes of the file.
@@ -46,6 +50,7 @@ enum After {
 
 impl Hold for Locked {
     fn let_go(&mut self, path: &Path) -> Result<Released, LockError> {
+        self.take_record_back();
         if self.after == After::Inherited {
             // Closing ours ends the lock if no child has it; unlocking would end the child's.
             return Ok(Released::Freed);
@@ -62,6 +67,41 @@ impl Hold for Locked {
         // Said, not left to closing: another thread may be between fork and exec, and its child has a copy of the file.
         FileExt::unlock(&self.file).map_err(LockError::failed(path, "unlocking"))?;
         Ok(Released::Freed)
+    }
+}
+
+impl Locked {
+    /// Writes a record into the file if it is empty or has such a record; `false` = it is left as it is.
+    fn record(&mut self, record: Vec<u8>) -> io::Result<bool> {
+        // More than any record of ours.
+        const LONGEST: u64 = 64 * 1024;
+        if !self.file.metadata()?.is_file() {
+            return Ok(false);
+        }
+        let mut there = Vec::new();
+        self.file.rewind()?;
+        (&self.file).take(LONGEST).read_to_end(&mut there)?;
+        if !there.is_empty() && !is_flock_record(&there) {
+            return Ok(false);
+        }
+        self.file.rewind()?;
+        self.file.set_len(0)?;
+        self.file.write_all(&record)?;
+        self.record = record;
+        Ok(true)
+    }
+
+    /// Empties the file, if what stands in it still is ours. Others write into such files too.
+    fn take_record_back(&mut self) {
+        let record = std::mem::take(&mut self.record);
+        if record.is_empty() {
+            return;
+        }
+        let mut there = vec![0; record.len() + 1];
+        let length = self.file.rewind().and_then(|()| self.file.read(&mut there));
+        if length.is_ok_and(|length| there[..length] == record) {
+            let _ = self.file.set_len(0);
+        }
     }
 }
 
@@ -90,7 +130,7 @@ impl FlockLock {
         let mut patience = Patience::new(path, group, config);
         let (file, device) = Self::locked(path, &mut patience)?;
         let protection = protection(device, path);
-        let grip = Grip::new(path, group, Kind::Flock, patience.waited(), Locked { file, after });
+        let grip = Grip::new(path, group, Kind::Flock, patience.waited(), Locked { file, after, record: Vec::new() });
         Ok(Self { grip, protection })
     }
 
@@ -159,6 +199,26 @@ impl FlockLock {
         self.grip.is_held()
     }
 
+    /// Writes into the file who has it: `pid`, or this process, with a command. Only information for people and for Lockscope;
+    /// it is the kernel's lock that keeps others out. Taken back when the lock is let go.
+    ///
+    /// `false` = nothing was written, as the file holds something else (a lock may be taken on any file), or may only be
+    /// read.
+    pub fn record(&self, pid: Option<u32>, command: Option<&str>) -> bool {
+        let owner = pid.map_or_else(this_process, |pid| Arc::new(Identity::of(pid)));
+        let written = self.grip.with(|locked| locked.record(owner.flock_record(command)));
+        match written {
+            None => false,
+            Some(Ok(written)) => written,
+            Some(Err(error)) => {
+                let about = self.about();
+                let (path, group, pid) = (about.path.display(), &about.group, owner.process);
+                tracing::debug!(%path, group, pid, %error, "who has it could not be written into it");
+                false
+            }
+        }
+    }
+
     /// Lets go. If that fails, the guard comes back with the error.
     pub fn release(self) -> Result<Released, Unreleased<Self>> {
         match self.grip.release() {
@@ -194,6 +254,11 @@ impl super::Guard for FlockLock {
             None => Err(lost("it was released")),
         }
     }
+}
+
+fn is_flock_record(bytes: &[u8]) -> bool {
+    let record = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    record["lock"] == "flock" && record.get("start_token").is_some() && record.get("boot_id").is_some()
 }
 
 /// Opens it for locking. A directory, or a file that we may not write, can be locked all the same.
@@ -300,6 +365,39 @@ mod tests {
             drop(first);
             assert!(second.join().unwrap().unwrap().is_held());
         });
+    }
+
+    #[test]
+    fn who_has_it_stands_in_a_file_that_is_for_nothing_else() {
+        let base = tempfile::tempdir().unwrap();
+        let text = |path: &Path| std::fs::read_to_string(path).unwrap();
+        let path = base.path().join("x.lock");
+        let lock = now(&path).unwrap();
+        assert!(lock.record(None, Some("make nightly")));
+        assert!(text(&path).contains("\"command\":\"make nightly\""), "{}", text(&path));
+        assert!(is_flock_record(text(&path).as_bytes()));
+        // Of one who was killed: written over.
+        let left = text(&path);
+        drop(lock);
+        assert_eq!(text(&path), "", "taken back");
+        std::fs::write(&path, left.replace("make nightly", "a much longer command than the one that comes now"))
+            .unwrap();
+        let lock = now(&path).unwrap();
+        assert!(lock.record(None, Some("true")));
+        assert!(is_flock_record(text(&path).as_bytes()));
+        // What another has written meanwhile stays.
+        std::fs::write(&path, "another's").unwrap();
+        drop(lock);
+        assert_eq!(text(&path), "another's");
+        // A file with a content of its own.
+        for content in ["4711\n", "{\"lock\":\"flock\"}", "data", " "] {
+            std::fs::write(&path, content).unwrap();
+            let lock = now(&path).unwrap();
+            assert!(!lock.record(None, None), "{content:?}");
+            drop(lock);
+            assert_eq!(text(&path), content);
+        }
+        assert!(!now(base.path()).unwrap().record(None, None), "a directory");
     }
 
     #[test]

@@ -281,7 +281,7 @@ mod tests {
 
     fn workplace(base: &Path) -> Workplace {
         let state = base.join("state");
-        Workplace { runtime_dir: base.join("run"), ..Workplace::new(this_machine(), &state) }
+        Workplace { runtime_dir: base.join("run"), ..crate::lock::workplace(this_machine(), &state) }
     }
 
     fn at_once(base: &Path, path: &Path) -> MarkerRequest {

@@ -30,6 +30,7 @@
 //!   living holder's lock by hand in that moment may lose the new one. Nothing here breaks a living holder's.
 //! - A [`LeaseLock`] that was lost stops nobody: check it ([`Guard::check`]) before each thing that must not happen twice. On a
 //!   disk that cannot exchange two names (NFS) it rests on every call ending within a third of the lease.
+//! - A record in a file that is locked by the kernel ([`FlockLock::record`]) is information; it neither takes nor keeps it.
 //! - `replace` that is killed leaves `<file>.lock`, as git does. [`json`] and [`queue`] do not stop there: the next writer
 //!   goes on.
 //! - Waiting blocks the thread. In async code take locks on a thread for blocking work; holding and dropping them is fine.
@@ -148,6 +149,7 @@ mod record;
 pub mod registry;
 pub mod replace;
 mod succession;
+mod workplace;
 
 pub use breaking::clear_stale_at_start;
 pub use config::{LockConfig, Wait};
@@ -157,6 +159,7 @@ pub use lease::{LeaseLock, LeaseRequest};
 pub use marker::{MarkerLock, MarkerRequest};
 pub use record::RecordStyle;
 pub use registry::{Held, Kind, Released, Scope, release_group};
+pub use workplace::{usual_workplace, workplace};
 
 use crate::model::facts::FileSystem;
 
@@ -196,6 +199,7 @@ mod sealed {
     impl Sealed for super::FlockLock {}
     impl Sealed for super::MarkerLock {}
     impl Sealed for super::LeaseLock {}
+    impl Sealed for super::replace::Replace {}
 }
 
 /// A lock that is held: what may be asked of each kind.

@@ -5,7 +5,7 @@
 use super::ask::ProcessId;
 use crate::model::holder::ProcessLook;
 use crate::platform::{Host, environment, this_machine};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Identity {
     /// The record of a marker.
     pub(super) fn record(&self, style: RecordStyle, command: Option<&str>) -> Vec<u8> {
         match style {
-            RecordStyle::Lockscope => self.json(command, None),
+            RecordStyle::Lockscope => self.json(command, &[]),
             RecordStyle::PlainPid => format!("{}\n", self.process).into_bytes(),
             RecordStyle::SoftFileLock => self.soft(),
         }
@@ -70,10 +70,20 @@ impl Identity {
     /// The record of a lease: also for how long, a token that no other has, and a count of renewals that is overwritten in
     /// place, always as long.
     pub(super) fn lease_record(&self, command: Option<&str>, span: Duration, token: u128) -> Vec<u8> {
-        self.json(command, Some((span, token)))
+        let fields = [
+            ("lease_secs", json!(span.as_secs_f64())),
+            ("token", json!(format!("{token:032x}"))),
+            ("renewed", json!(count(0))),
+        ];
+        self.json(command, &fields)
     }
 
-    fn json(&self, command: Option<&str>, lease: Option<(Duration, u128)>) -> Vec<u8> {
+    /// What stands in a file that the kernel has locked for it: only information.
+    pub(super) fn flock_record(&self, command: Option<&str>) -> Vec<u8> {
+        self.json(command, &[("lock", json!("flock"))])
+    }
+
+    fn json(&self, command: Option<&str>, more: &[(&str, Value)]) -> Vec<u8> {
         let host = &self.host;
         let mut record = json!({
             "pid": self.process, "host": &*host.name, "pid_ns": host.pid_ns,
@@ -81,10 +91,8 @@ impl Identity {
             "command": command.unwrap_or(&self.command), "user": self.user,
             "created": this_machine().wall().rfc3339(),
         });
-        if let (Some((span, token)), Some(fields)) = (lease, record.as_object_mut()) {
-            fields.insert("lease_secs".to_owned(), json!(span.as_secs_f64()));
-            fields.insert("token".to_owned(), json!(format!("{token:032x}")));
-            fields.insert("renewed".to_owned(), json!(count(0)));
+        for (name, value) in more {
+            record[*name] = value.clone();
         }
         format!("{record}\n").into_bytes()
     }

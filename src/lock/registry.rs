@@ -22,6 +22,8 @@ pub enum Kind {
     Marker,
     /// A marker that is renewed.
     Lease,
+    /// `<file>.lock` that becomes the file.
+    Replace,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Self::Flock => "flock",
             Self::Marker => "marker",
             Self::Lease => "lease",
+            Self::Replace => "replace",
         }
     }
 }

@@ -32,7 +32,7 @@ impl LockKind {
 /// A file as the kernel's lock table names it: the device of its superblock, and its inode number.
 ///
 /// This is the device that `mountinfo` gives for the file's mount, not `st_dev` (they differ on btrfs and overlayfs).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KernelFile {
     /// Major device number.
     pub major: u32,
@@ -75,6 +75,142 @@ pub fn parse_proc_locks(text: &str) -> (Vec<KernelLock>, usize) {
         }
     }
     (locks, strange)
+}
+
+/// What the first words of a line in the table say it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TableKind {
+    /// `flock(2)`.
+    Flock,
+    /// `fcntl(F_SETLK)`.
+    Posix,
+    /// `fcntl(F_OFD_SETLK)`.
+    Ofd,
+    /// `fcntl(F_SETLEASE)`.
+    Lease,
+    /// A delegation, as `nfsd` takes them.
+    Delegation,
+    /// A layout, as `nfsd` takes them.
+    Layout,
+    /// A word of a later kernel.
+    Other,
+}
+
+impl TableKind {
+    fn of(word: &str) -> Self {
+        match word {
+            "FLOCK" => Self::Flock,
+            "POSIX" | "ACCESS" => Self::Posix,
+            "OFDLCK" => Self::Ofd,
+            "LEASE" => Self::Lease,
+            "DELEG" => Self::Delegation,
+            "LAYOUT" => Self::Layout,
+            _ => Self::Other,
+        }
+    }
+
+    /// The word that the JSON output uses.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Flock => "flock",
+            Self::Posix => "posix",
+            Self::Ofd => "ofd",
+            Self::Lease => "lease",
+            Self::Delegation => "delegation",
+            Self::Layout => "layout",
+            Self::Other => "other",
+        }
+    }
+
+    /// The word that the kernel's table and lslocks(8) use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Flock => "FLOCK",
+            Self::Posix => "POSIX",
+            Self::Ofd => "OFDLCK",
+            Self::Lease => "LEASE",
+            Self::Delegation => "DELEG",
+            Self::Layout => "LAYOUT",
+            Self::Other => "OTHER",
+        }
+    }
+}
+
+/// One line of the table as it stands there, with its place among those that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableLine {
+    /// What it is.
+    pub kind: TableKind,
+    /// 0 = granted; 1 = waits for the line of depth 0 before it; 2 = waits behind one of depth 1; and so on.
+    pub depth: u8,
+    /// Exclusive, or shared.
+    pub exclusive: bool,
+    /// The number of the process, as our PID namespace has it: -1 for open file descriptions, 0 or less where the process
+    /// is of another namespace or another host.
+    pub number: i64,
+    /// The file it is on; `None` where the kernel tells none.
+    pub file: Option<KernelFile>,
+    /// First byte.
+    pub start: u64,
+    /// Last byte; `None` = to the end.
+    pub end: Option<u64>,
+}
+
+impl TableLine {
+    /// The process that took it, or that waits.
+    pub fn pid(&self) -> Option<Pid> {
+        u64::try_from(self.number).ok().and_then(Pid::new)
+    }
+
+    /// Whether an open file that carries this lock carries what the line tells.
+    pub fn is_told_by(&self, carried: &KernelLock) -> bool {
+        let kind = match carried.kind {
+            LockKind::Flock => TableKind::Flock,
+            LockKind::Posix => TableKind::Posix,
+            LockKind::Ofd => TableKind::Ofd,
+            LockKind::Lease => TableKind::Lease,
+        };
+        let same_place = self.file == Some(carried.file) && (self.start, self.end) == (carried.start, carried.end);
+        kind == self.kind && same_place && self.exclusive == carried.exclusive && self.pid() == carried.pid
+    }
+}
+
+/// All lines of `/proc/locks` in their order, waiters after whom they wait for, and how many lines fit no known grammar.
+pub fn parse_table(text: &str) -> (Vec<TableLine>, usize) {
+    let mut strange = 0;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let lines = lines.filter_map(|line| {
+        let parsed = parse_table_line(line);
+        strange += usize::from(parsed.is_none());
+        parsed
+    });
+    (lines.collect(), strange)
+}
+
+/// The arrow of a waiter stands a column further right with each level (`locks_show` in `fs/locks.c`).
+fn parse_table_line(line: &str) -> Option<TableLine> {
+    let (number, rest) = line.split_once(':')?;
+    number.trim().parse::<u64>().ok()?;
+    let rest = rest.strip_prefix(' ').unwrap_or(rest);
+    let words = rest.trim_start_matches(' ');
+    let indented = rest.len() - words.len();
+    let (depth, words) = match words.strip_prefix("->") {
+        Some(words) => (u8::try_from(indented + 1).unwrap_or(u8::MAX), words),
+        None => (0, words),
+    };
+    let mut words = words.split_ascii_whitespace();
+    let kind = TableKind::of(words.next()?);
+    let _advisory = words.next()?;
+    let exclusive = matches!(words.next()?, "WRITE" | "RW");
+    let number = words.next()?.parse().ok()?;
+    let file = words.next()?;
+    let file = if file.starts_with("<none>") { None } else { Some(parse_kernel_file(file)?) };
+    let start = words.next()?.parse().ok()?;
+    let end = match words.next()? {
+        "EOF" => None,
+        last => Some(last.parse().ok()?),
+    };
+    Some(TableLine { kind, depth, exclusive, number, file, start, end })
 }
 
 enum Line {
@@ -195,6 +331,24 @@ mod tests {
             let (locks, strange) = parse_proc_locks(line);
             assert!(locks.is_empty());
             assert_eq!(strange, usize::from(!line.is_empty()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_whole_table_keeps_its_order_its_depths_and_what_is_no_hold() {
+        let (lines, strange) = parse_table(&format!("{TABLE}6: OFDLCK *NOINODE* READ -1 <none>:0 0 EOF\n7: FLOCK\n"));
+        assert_eq!((lines.len(), strange), (9, 1));
+        let depths: Vec<u8> = lines.iter().map(|line| line.depth).collect();
+        assert_eq!(depths, [0, 1, 2, 0, 0, 0, 0, 0, 0]);
+        assert_eq!((lines[6].kind, lines[6].pid().map(Pid::get)), (TableKind::Delegation, Some(5)));
+        assert_eq!((lines[4].number, lines[4].pid(), lines[4].end), (-1, None, Some(4095)));
+        assert_eq!((lines[7].number, lines[7].pid(), lines[8].file), (0, None, None));
+        let older = "1: POSIX  ADVISORY  WRITE 7 fe:00:1 0 EOF\n1: -> POSIX  ADVISORY  WRITE 8 fe:00:1 0 EOF\n";
+        assert_eq!(parse_table(older).0[1].depth, 1);
+        let (held, _) = parse_proc_locks(TABLE);
+        for lock in held {
+            let told = lines.iter().filter(|line| line.is_told_by(&lock)).count();
+            assert_eq!(told, 1, "{lock:?}");
         }
     }
 

@@ -326,4 +326,19 @@ impl Snapshot {
     pub fn full_path(&self, lock: &Lock) -> PathBuf {
         self.directory.join(OsString::from(&*lock.path))
     }
+
+    /// How many locks differ from a later picture of the same directory: changed, gone or new.
+    pub fn differences(&self, later: &Self) -> usize {
+        let longest = self.chunks.len().max(later.chunks.len());
+        let differ = |at: usize| match (self.chunks.get(at), later.chunks.get(at)) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => 0,
+            (a, b) => {
+                let slot = |chunk: Option<&Arc<Vec<Option<Arc<Lock>>>>>, at: usize| {
+                    chunk.and_then(|chunk| chunk.get(at)?.as_ref().map(Arc::as_ptr))
+                };
+                (0..CHUNK).filter(|at| slot(a, *at) != slot(b, *at)).count()
+            }
+        };
+        (0..longest).map(differ).sum()
+    }
 }

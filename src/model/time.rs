@@ -1,7 +1,7 @@
 //! Points in time and spans of time, and how people write them.
 //!
-//! Owns: [`Wall`] (a reading of the wall clock), parsing of `10m` and saying `14 min`.
-//! Never: reads a clock. Whoever needs the present is given it.
+//! Owns: [`Wall`] (a reading of the wall clock), [`Zone`] (how a place reads it), parsing of `10m` and saying `14 min`.
+//! Never: reads a clock or asks which zone this is. Whoever needs the present is given it.
 
 use std::fmt;
 use std::time::Duration;
@@ -44,6 +44,63 @@ impl Wall {
     pub fn rfc3339(self) -> String {
         let millis = self.0.div_euclid(1_000_000);
         jiff::Timestamp::from_millisecond(millis).map_or_else(|_| format!("@{}", self.secs()), |t| format!("{t:.3}"))
+    }
+
+    /// From RFC 3339, as [`Self::rfc3339`] writes it; `None` where the text is none.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let nanos = text.parse::<jiff::Timestamp>().ok()?.as_nanosecond();
+        i64::try_from(nanos).ok().map(Self)
+    }
+}
+
+/// How the clocks of a place read a moment: its time zone, with its summer times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone(jiff::tz::TimeZone);
+
+impl Zone {
+    /// Coordinated universal time.
+    pub const UTC: Self = Self(jiff::tz::TimeZone::UTC);
+
+    /// Of rules that were read elsewhere.
+    pub fn of(rules: jiff::tz::TimeZone) -> Self {
+        Self(rules)
+    }
+
+    /// So many minutes east of UTC the whole year; UTC where there is no such place.
+    pub fn fixed(minutes_east: i32) -> Self {
+        let offset = jiff::tz::Offset::from_seconds(minutes_east.saturating_mul(60));
+        offset.map_or(Self::UTC, |offset| Self(jiff::tz::TimeZone::fixed(offset)))
+    }
+
+    fn say(&self, at: Wall, pattern: &str) -> String {
+        let moment = jiff::Timestamp::from_microsecond(at.0.div_euclid(1_000)).ok();
+        let said = moment.map(|moment| moment.to_zoned(self.0.clone()).strftime(pattern).to_string());
+        said.unwrap_or_else(|| format!("@{}", at.secs()))
+    }
+
+    /// `14:03:21`.
+    pub fn clock(&self, at: Wall) -> String {
+        self.say(at, "%H:%M:%S")
+    }
+
+    /// `Sat 21 November 2026`; also what tells one day from another.
+    pub fn day(&self, at: Wall) -> String {
+        self.say(at, "%a %-d %B %Y")
+    }
+
+    /// All of it, with the offset: `2026-11-21 14:03:21 +01:00`.
+    pub fn stamp(&self, at: Wall) -> String {
+        self.say(at, "%Y-%m-%d %H:%M:%S %:z")
+    }
+
+    /// RFC 3339 with milliseconds and the offset, for whoever compares it with other logs.
+    pub fn rfc3339(&self, at: Wall) -> String {
+        self.say(at, "%Y-%m-%dT%H:%M:%S%.3f%:z")
+    }
+
+    /// For the names of files: `2026-11-21-140321`.
+    pub fn file_stamp(&self, at: Wall) -> String {
+        self.say(at, "%Y-%m-%d-%H%M%S")
     }
 }
 
@@ -161,6 +218,33 @@ mod tests {
         assert_eq!(Wall(5).since(Wall(6)), None);
         assert_eq!(Wall(6).since(Wall(6)), Some(Duration::ZERO));
         assert_eq!(Wall::from_parts(i64::MAX, 0).0, i64::MAX);
+    }
+
+    #[test]
+    fn a_place_reads_its_own_clock() {
+        let at = Wall::from_parts(1_795_228_648, 651_673_000);
+        for (zone, clock, day, stamp) in [
+            (Zone::UTC, "02:37:28", "Sat 21 November 2026", "2026-11-21 02:37:28 +00:00"),
+            (Zone::fixed(330), "08:07:28", "Sat 21 November 2026", "2026-11-21 08:07:28 +05:30"),
+            (Zone::fixed(-300), "21:37:28", "Fri 20 November 2026", "2026-11-20 21:37:28 -05:00"),
+        ] {
+            assert_eq!((zone.clock(at), zone.day(at), zone.stamp(at)), (clock.into(), day.into(), stamp.into()));
+        }
+        assert_eq!(Zone::fixed(60).rfc3339(at), "2026-11-21T03:37:28.651+01:00");
+        assert_eq!(Zone::fixed(60).file_stamp(at), "2026-11-21-033728");
+        assert_eq!(Zone::fixed(1_000_000), Zone::UTC, "no place is that far");
+        let rules = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let summer = at.minus(Duration::from_hours(24 * 120));
+        assert_eq!(Zone::of(rules.clone()).stamp(summer), "2026-07-24 04:37:28 +02:00");
+        assert_eq!(Zone::of(rules).stamp(at), "2026-11-21 03:37:28 +01:00");
+    }
+
+    #[test]
+    fn times_are_read_as_they_are_written() {
+        let at = Wall::from_parts(1_795_228_648, 651_000_000);
+        assert_eq!(Wall::parse_rfc3339(&at.rfc3339()), Some(at));
+        assert_eq!(Wall::parse_rfc3339("2026-11-21T03:37:28.651+01:00"), Some(at));
+        assert_eq!(Wall::parse_rfc3339("yesterday"), None);
     }
 
     #[test]

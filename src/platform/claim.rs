@@ -1,7 +1,7 @@
 //! What locks and files of our own need of the system beyond `std`: a file that appears whole, or takes another's place
 //! whole, and what a failed lock call means.
 //!
-//! Owns: [`publish`], [`replace_whole`], [`exchange`], [`locks_unsupported`]. Never: leaves half of a file at a path.
+//! Owns: [`publish`], [`save_new`], [`replace_whole`], [`exchange`], [`locks_unsupported`]. Never: leaves half of a file at a path.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -24,6 +24,42 @@ pub fn publish(path: &Path, content: &[u8]) -> io::Result<File> {
         other => return other,
     }
     create(path, content)
+}
+
+/// Who may read a file that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBy {
+    /// Everybody, as the umask allows.
+    Everybody,
+    /// Its owner alone.
+    Owner,
+}
+
+/// Makes a file for a person where nothing stands ([`io::ErrorKind::AlreadyExists`] else). It is on the disk, whole, before
+/// it has its name; a full disk leaves nothing.
+pub fn save_new(path: &Path, content: &[u8], by: ReadBy) -> io::Result<()> {
+    let fill = |file: &mut File| {
+        #[cfg(unix)]
+        if by == ReadBy::Owner {
+            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        }
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    #[cfg(target_os = "linux")]
+    match nameless(path).and_then(|mut file| {
+        fill(&mut file)?;
+        give_name(&file, path)
+    }) {
+        Err(error) if is_unable(&error) => {}
+        other => return other,
+    }
+    let _ = by;
+    let mut file = create(path, b"")?;
+    fill(&mut file).inspect_err(|_| {
+        // Ours, made a moment ago by a call that fails where anything stands.
+        let _ = std::fs::remove_file(path);
+    })
 }
 
 /// Puts this content at a path, in one step, whatever stood there: on the disk before it has the name. With the permissions
@@ -164,6 +200,20 @@ mod tests {
         assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1, "nothing else");
         let error = publish(&base.path().join("no/x.lock"), b"").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_saved_file_is_whole_and_takes_nobodys_place() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("x.zip");
+        save_new(&path, b"mine", ReadBy::Owner).unwrap();
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap()) & 0o777, 0o600);
+        assert_eq!(save_new(&path, b"other", ReadBy::Owner).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        let missing = save_new(&base.path().join("no/x"), b"", ReadBy::Everybody).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1, "nothing else");
     }
 
     #[test]

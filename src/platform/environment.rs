@@ -1,7 +1,8 @@
 //! Where Lockscope keeps its own things: XDG directories, overridable by two environment variables.
 
-use crate::model::time::Wall;
+use crate::model::time::{Wall, Zone};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 fn from_variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
@@ -31,6 +32,18 @@ pub fn home_dir() -> Option<PathBuf> {
     etcetera::home_dir().ok()
 }
 
+/// The user's directories for caches, settings and state; `None` where there is none.
+pub fn user_directories() -> [Option<PathBuf>; 3] {
+    use etcetera::BaseStrategy as _;
+    let Some(strategy) = strategy() else { return [None, None, None] };
+    [Some(strategy.cache_dir()), Some(strategy.config_dir()), strategy.state_dir()]
+}
+
+/// The path that a variable names, if it is set.
+pub fn path_in(variable: &str) -> Option<PathBuf> {
+    from_variable(variable)
+}
+
 /// Whether a display server can be reached at all, by the variables that name one.
 pub fn has_display() -> bool {
     cfg!(not(target_os = "linux"))
@@ -52,9 +65,15 @@ pub fn own_pid() -> u32 {
     std::process::id()
 }
 
-/// The user's name, as the login session gives it.
+/// The user's name, as the login session gives it; [`super::System::user_name`] knows more.
 pub fn user() -> Option<String> {
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+}
+
+/// The time zone of this computer, or the one that `TZ` names; read once. UTC where neither can be read.
+pub fn zone() -> &'static Zone {
+    static ZONE: OnceLock<Zone> = OnceLock::new();
+    ZONE.get_or_init(|| Zone::of(jiff::tz::TimeZone::system()))
 }
 
 /// The wall clock, for what has no [`super::System`] at hand: names of files of our own.

@@ -3,6 +3,7 @@
 //! Owns: [`System`] and [`Directory`], and their implementations for Linux and for elsewhere. Never: concludes anything. Every answer may be
 //! "could not look", and says so as an error or as [`ProcessLook::Unknown`].
 
+pub mod about;
 mod claim;
 pub mod environment;
 #[cfg(target_os = "linux")]
@@ -13,7 +14,8 @@ pub mod stage;
 
 use crate::model::facts::{FileKind, FileStat, FileSystem};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
-use crate::model::kernel::{KernelFile, KernelLock};
+use crate::model::kernel::{KernelFile, KernelLock, TableLine};
+use crate::model::machine::Condition;
 use crate::model::time::Wall;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -80,6 +82,41 @@ pub struct ProcessSweep {
     pub open_files: Vec<OpenFile>,
 }
 
+/// One open file with the path that the kernel has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFile {
+    /// It.
+    pub file: OpenFile,
+    /// As the mounts of its process have it; ` (deleted)` at its end may mean what it says.
+    pub path: PathBuf,
+}
+
+/// The open files on some inodes, of all processes that may be looked into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedFiles {
+    /// They.
+    pub files: Vec<NamedFile>,
+    /// So many processes there are, without the kernel's own threads.
+    pub processes: u32,
+    /// Which of them would not show their open files.
+    pub unseen: Vec<Pid>,
+}
+
+/// How a process is, beyond what tells it from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessState {
+    /// Its state.
+    pub condition: Condition,
+    /// Who started it, or took it over when that one ended.
+    pub parent: Option<Pid>,
+    /// Its working directory; the error where that may not be seen.
+    pub cwd: Result<PathBuf, io::ErrorKind>,
+    /// It has other mounts than we: its paths are not ours. `None` = may not be seen.
+    pub other_mounts: Option<bool>,
+    /// It counts processes in a PID namespace of its own. `None` = may not be seen.
+    pub other_pids: Option<bool>,
+}
+
 /// The machine: clocks, processes, the kernel's tables, directories.
 pub trait System: Send + Sync {
     /// The wall clock.
@@ -97,6 +134,11 @@ pub trait System: Send + Sync {
     fn kernel_locks(&self) -> io::Result<Vec<KernelLock>>;
     /// Looks at one process, by PID or thread id.
     fn look_at(&self, pid: Pid) -> ProcessLook;
+    /// What the user with this number is called, where this system knows.
+    fn user_name(&self, uid: u32) -> Option<String> {
+        let _ = uid;
+        None
+    }
     /// How many processes there are, and how many would not show their open files to us.
     fn count_processes(&self) -> (u32, u32);
     /// Looks at all processes and their open files.
@@ -134,6 +176,25 @@ pub trait System: Send + Sync {
     fn terminate(&self, process: &ProcessFacts, patience: Duration) -> Result<Ending, EndingError> {
         let _ = patience;
         Err(EndingError::Unsupported(process.pid))
+    }
+    /// The kernel's lock table line by line, each waiter after whom it waits for, and how many lines fit no known grammar.
+    fn kernel_table(&self) -> io::Result<(Vec<TableLine>, usize)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// The open files that carry kernel locks or have one of these inode numbers.
+    fn named_files(&self, inodes: &std::collections::HashSet<u64>) -> NamedFiles {
+        let _ = inodes;
+        NamedFiles::default()
+    }
+    /// How a process is now; `None` where that may not be seen, or it has ended.
+    fn process_state(&self, pid: Pid) -> Option<ProcessState> {
+        let _ = pid;
+        None
+    }
+    /// Where this device is mounted here.
+    fn mount_point(&self, device: (u32, u32)) -> Option<PathBuf> {
+        let _ = device;
+        None
     }
     /// Opens a directory; later calls act in it even if it is moved.
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
@@ -259,7 +320,7 @@ pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
 
 #[cfg(unix)]
 pub use claim::let_children_inherit;
-pub use claim::{exchange, locks_unsupported, publish, replace_whole};
+pub use claim::{ReadBy, exchange, locks_unsupported, publish, replace_whole, save_new};
 
 // What this system has of it: the feature `portable` shows on Linux what other systems get.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
@@ -272,11 +333,11 @@ use portable::Portable as ThisMachine;
 pub use portable::own::{private_directory, random, runtime_directory, sync_directory};
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
-pub use linux::child::{Ended, Prepared, Running, Signals, prepare, start};
+pub use linux::child::{Ended, Prepared, Running, Signals, prepare};
 #[cfg(all(feature = "cli", target_os = "linux"))]
 pub use linux::interrupt::Interrupt;
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
-pub use portable::child::{Ended, Prepared, Running, Signals, prepare, start};
+pub use portable::child::{Ended, Prepared, Running, Signals, prepare};
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
 pub use portable::own::Interrupt;
 

@@ -305,7 +305,7 @@ fn supervise(tally: &Tally, base: &Path, plan: &str, entry: &[String]) {
 }
 
 fn clear_with_lockscope(tally: &Tally, base: &Path, number: usize) {
-    let usual = Workplace::new(this_machine(), &base.join(format!("state-{number}")));
+    let usual = lockscope::lock::workplace(this_machine(), &base.join(format!("state-{number}")));
     let workplace = Workplace { runtime_dir: base.join("run"), ..usual };
     let directory = base.join("locks");
     tally.clearers[number].store(std::process::id().into(), SeqCst);

@@ -1,6 +1,9 @@
 //! What several tests share: a machine, a directory, an engine that is waited for by its own signals.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+#[cfg(feature = "gui")]
+pub mod stage;
+
 use crossbeam_channel::{Receiver, bounded};
 use lockscope::engine::settings::Settings;
 use lockscope::engine::{Command, Engine, EngineOptions};

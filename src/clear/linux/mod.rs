@@ -21,7 +21,7 @@ pub use expiry::expire;
 pub use force::{ForceClear, recheck_forced};
 pub use permit::{ClearPermit, Grounds, recheck};
 pub use recovery::{recover_all, repair};
-pub use undo::undo;
+pub use undo::{can_undo, undo};
 
 // By this name alone do protocol, put-back and recovery know the disk: `tests/model` gives them a modelled one.
 use super::{

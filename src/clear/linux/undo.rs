@@ -47,65 +47,38 @@ pub fn undo(workplace: &Workplace, id: &str) -> Result<Restored, UndoRefusal> {
     result
 }
 
+/// Whether [`undo`] would put it back now, without a change to anything, the journal included.
+pub fn can_undo(workplace: &Workplace, id: &str) -> Result<(), UndoRefusal> {
+    let failed = |error| UndoRefusal::Failed { path: PathBuf::from(id), doing: "reading the journal", error };
+    let entry = workplace.journal().find(id).map_err(failed)?;
+    let entry = entry.ok_or_else(|| UndoRefusal::NoSuchEntry(id.to_owned()))?;
+    let ready = Ready::of(workplace, &entry, false)?;
+    let failed = |error| UndoRefusal::Failed { path: ready.path.clone(), doing: "looking at its place", error };
+    match ready.place.look(&ready.name).map_err(failed)? {
+        None => Ok(()),
+        Some(_) => Err(UndoRefusal::Taken { path: ready.path, kept: ready.kept }),
+    }
+}
+
+/// All that stands before the move: what is kept is what was put there, and its directory is the one it came from.
+struct Ready {
+    path: PathBuf,
+    kept: PathBuf,
+    there: Place,
+    in_there: Name,
+    place: Place,
+    name: Name,
+    _mutex: Option<DirectoryMutex>,
+}
+
 fn put_back(workplace: &Workplace, entry: &Entry) -> Result<Restored, UndoRefusal> {
-    let nothing = |why: &str| UndoRefusal::NothingToUndo { id: entry.id.clone(), why: why.to_owned() };
-    let (Some(deed), Some(kept)) = (&entry.deed, &entry.quarantine) else {
-        return Err(nothing(match entry.state {
-            State::Refused | State::Putback => "nothing was removed",
-            State::Prepared | State::Swapped => "it was interrupted; repair it first",
-            _ => "the journal names no place that it is kept in",
-        }));
-    };
-    match entry.state {
-        State::Done | State::KeptForeign => {}
-        State::Undone => return Err(nothing("it was put back already")),
-        State::Expired => return Err(nothing("it was kept for 30 days and has been deleted")),
-        _ => return Err(nothing("nothing was removed")),
-    }
-    let parent = deed.parent.path();
-    let path = parent.join(deed.name.path());
+    let Ready { path, kept, there, in_there, place, name, _mutex } = Ready::of(workplace, entry, true)?;
     let failed = |doing, error| UndoRefusal::Failed { path: path.clone(), doing, error };
-    let lost = |why: &str| UndoRefusal::Lost { path: path.clone(), why: why.to_owned() };
-    let gone = || UndoRefusal::DirectoryGone { path: path.clone(), kept: kept.clone() };
-
-    let (there, in_there) = open_kept(kept, &path)?;
-    let file_name = deed.name.path();
-    let Some(name) = Name::new(file_name.as_os_str()) else { return Err(lost("the journal names no file")) };
-
-    // Into the very directory that it came from: one that was made anew at its path is another.
-    let place = match Place::open(&parent) {
-        Ok(place) => place,
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return Err(gone()),
-        Err(error) => return Err(failed("opening the directory", error)),
-    };
-    let id = place.id().map_err(|error| failed("looking at the directory", error))?;
-    let same_boot = deed.boot_id == workplace.system.host().boot_id.map(|id| format!("{id:032x}"));
-    if id.ino != deed.parent_ino || (same_boot && id.dev != deed.parent_dev) {
-        return Err(gone());
-    }
-    let _mutex = DirectoryMutex::take(workplace, &place)
-        .and_then(|mutex| mutex.ok_or_else(|| io::Error::other("another Lockscope is at work there; try again")))
-        .map_err(|error| failed("keeping other Lockscopes out", error))?;
-
-    // What lies there must be what was put there.
-    let found = there.look(&in_there).map_err(|error| failed("looking into quarantine", error))?;
-    let found = found.ok_or_else(|| lost("what was kept is gone"))?;
-    if entry.state == State::Done {
-        let whole = is_the_kept_one(deed, &found.stat, same_boot)
-            && (found.stat.kind != FileKind::Directory || {
-                let agreed = there.pin(&in_there).and_then(|pin| pin.inside());
-                let agreed = agreed.and_then(|inside| agrees(&inside, &deed.inside, same_boot, Agrees::Wholly));
-                agreed.map_err(|error| failed("looking into quarantine", error))?
-            });
-        if !whole {
-            return Err(lost("what lies in quarantine is not what was put there"));
-        }
-    }
     // NOREPLACE: a plain rename would overwrite a new lock, even an empty directory.
     match there.move_to_free(&in_there, &place, &name) {
         Ok(()) => {}
         Err(error) => match error.raw_os_error() {
-            Some(libc::EEXIST) => return Err(UndoRefusal::Taken { path, kept: kept.clone() }),
+            Some(libc::EEXIST) => return Err(UndoRefusal::Taken { path, kept }),
             // No NOREPLACE here: link(2) fails on a taken name just as well.
             Some(libc::EINVAL | libc::ENOSYS) => {
                 by_link(&there, &in_there, &place, &name).map_err(|error| match error.kind() {
@@ -120,6 +93,68 @@ fn put_back(workplace: &Workplace, entry: &Entry) -> Result<Restored, UndoRefusa
     let _ = place.sync();
     let _ = there.sync();
     Ok(Restored { path, id: entry.id.clone() })
+}
+
+impl Ready {
+    /// `alone`: other Lockscopes are kept out of the directory for as long as this lives.
+    fn of(workplace: &Workplace, entry: &Entry, alone: bool) -> Result<Self, UndoRefusal> {
+        let nothing = |why: &str| UndoRefusal::NothingToUndo { id: entry.id.clone(), why: why.to_owned() };
+        let (Some(deed), Some(kept)) = (&entry.deed, &entry.quarantine) else {
+            return Err(nothing(match entry.state {
+                State::Refused | State::Putback => "nothing was removed",
+                State::Prepared | State::Swapped => "it was interrupted; repair it first",
+                _ => "the journal names no place that it is kept in",
+            }));
+        };
+        match entry.state {
+            State::Done | State::KeptForeign => {}
+            State::Undone => return Err(nothing("it was put back already")),
+            State::Expired => return Err(nothing("it was kept for 30 days and has been deleted")),
+            _ => return Err(nothing("nothing was removed")),
+        }
+        let parent = deed.parent.path();
+        let path = parent.join(deed.name.path());
+        let failed = |doing, error| UndoRefusal::Failed { path: path.clone(), doing, error };
+        let lost = |why: &str| UndoRefusal::Lost { path: path.clone(), why: why.to_owned() };
+        let gone = || UndoRefusal::DirectoryGone { path: path.clone(), kept: kept.clone() };
+
+        let (there, in_there) = open_kept(kept, &path)?;
+        let file_name = deed.name.path();
+        let Some(name) = Name::new(file_name.as_os_str()) else { return Err(lost("the journal names no file")) };
+
+        // Into the very directory that it came from: one that was made anew at its path is another.
+        let place = match Place::open(&parent) {
+            Ok(place) => place,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return Err(gone()),
+            Err(error) => return Err(failed("opening the directory", error)),
+        };
+        let id = place.id().map_err(|error| failed("looking at the directory", error))?;
+        let same_boot = deed.boot_id == workplace.system.host().boot_id.map(|id| format!("{id:032x}"));
+        if id.ino != deed.parent_ino || (same_boot && id.dev != deed.parent_dev) {
+            return Err(gone());
+        }
+        let take = || {
+            let mutex = DirectoryMutex::take(workplace, &place)?;
+            mutex.ok_or_else(|| io::Error::other("another Lockscope is at work there; try again"))
+        };
+        let mutex = alone.then(take).transpose().map_err(|error| failed("keeping other Lockscopes out", error))?;
+
+        // What lies there must be what was put there.
+        let found = there.look(&in_there).map_err(|error| failed("looking into quarantine", error))?;
+        let found = found.ok_or_else(|| lost("what was kept is gone"))?;
+        if entry.state == State::Done {
+            let whole = is_the_kept_one(deed, &found.stat, same_boot)
+                && (found.stat.kind != FileKind::Directory || {
+                    let agreed = there.pin(&in_there).and_then(|pin| pin.inside());
+                    let agreed = agreed.and_then(|inside| agrees(&inside, &deed.inside, same_boot, Agrees::Wholly));
+                    agreed.map_err(|error| failed("looking into quarantine", error))?
+                });
+            if !whole {
+                return Err(lost("what lies in quarantine is not what was put there"));
+            }
+        }
+        Ok(Self { path, kept: kept.clone(), there, in_there, place, name, _mutex: mutex })
+    }
 }
 
 pub(super) fn open_kept(kept: &Path, path: &Path) -> Result<(Place, Name), UndoRefusal> {

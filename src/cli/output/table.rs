@@ -134,7 +134,7 @@ fn line(
     writeln!(out)
 }
 
-fn styled(out: &mut dyn Write, cell: &str, style: Style, screen: Screen) -> io::Result<()> {
+pub(super) fn styled(out: &mut dyn Write, cell: &str, style: Style, screen: Screen) -> io::Result<()> {
     if screen.colour && style != Style::new() {
         write!(out, "{style}{cell}{style:#}")
     } else {

@@ -8,6 +8,15 @@ use serde_json::{Map, Value};
 
 pub(super) static FORMATS: &[Format] = &[
     Format {
+        id: "lockscope-flock",
+        title: "Lockscope flock",
+        mechanism: Mechanism::Flock,
+        claim: Claim::Ours,
+        looks: "one JSON object as Lockscope's marker has it, with `lock` = `flock`: who has or had the kernel lock",
+        read: lockscope_flock,
+        ..PLAIN
+    },
+    Format {
         id: "lockscope",
         title: "Lockscope",
         mechanism: Mechanism::Existence,
@@ -87,6 +96,12 @@ pub(super) fn time_field(map: &Map<String, Value>, names: &[&str]) -> Option<Wal
         }
         _ => None,
     })
+}
+
+/// What `lockscope run` writes into a file that it holds by the kernel: a record, and no claim to the lock.
+fn lockscope_flock(file: &Candidate<'_>) -> Option<RecordState> {
+    let is_one = file.kind == FileKind::Regular && contains(file.bytes, b"\"lock\":\"flock\"");
+    is_one.then(|| lockscope(file)).flatten()
 }
 
 /// Lockscope's own marker: `pid, host, pid_ns, boot_id, start_token, command, created`; in a placeholder also `placeholder`.

@@ -48,11 +48,6 @@ fn command(line: &[OsString]) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Starts a command at once.
-pub fn start(line: &[OsString]) -> io::Result<Running> {
-    Ok(Running { child: command(line)?.spawn()? })
-}
-
 /// A process that waits to become the command: its PID is known before anything of the command has run, and `exec` keeps
 /// PID and start token. Dropped, or if we die, it ends without having run anything.
 #[derive(Debug)]
@@ -198,9 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_told_by_either_way() {
+    fn what_does_not_exist_is_told() {
         let nothing = line(&["/no/such/program"]);
-        assert_eq!(start(&nothing).map(|_| ()).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(prepare(&nothing).unwrap().start().map(|_| ()).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(prepare(&[]).map(|_| ()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }

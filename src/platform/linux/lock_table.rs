@@ -5,10 +5,10 @@
 //! lock and unlock beside them, every second reading misses some. One page is read under the table's own lock, and is
 //! whole.
 //!
-//! Owns: [`read`]. Never: says what a lock means.
+//! Owns: [`read`], [`read_table`]. Never: says what a lock means.
 
-use crate::model::kernel::{KernelLock, parse_proc_locks};
-use std::collections::HashSet;
+use crate::model::kernel::{KernelLock, TableLine, parse_proc_locks, parse_table};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 
@@ -67,6 +67,45 @@ fn gather(mut read_once: impl FnMut() -> io::Result<Reading>) -> io::Result<Vec<
     Ok(locks)
 }
 
+/// The table with each waiter after whom it waits for, and how many lines fit no known grammar.
+pub(super) fn read_table() -> io::Result<(Vec<TableLine>, usize)> {
+    gather_table(read_once)
+}
+
+/// As [`gather`]; but what counts is the newest reading, with what it has skipped. The kernel gives a lock and all that
+/// wait for it together, so they are skipped together.
+fn gather_table(mut read_once: impl FnMut() -> io::Result<Reading>) -> io::Result<(Vec<TableLine>, usize)> {
+    let parse = |reading: &Reading| parse_table(&String::from_utf8_lossy(&reading.text));
+    let mut last = read_once()?;
+    let (mut lines, mut strange) = parse(&last);
+    if last.whole {
+        return Ok((lines, strange));
+    }
+    for _ in 1..MOST_READINGS {
+        let next = read_once()?;
+        if next.text == last.text {
+            break;
+        }
+        let earlier = std::mem::take(&mut lines);
+        (lines, strange) = parse(&next);
+        let mut known: HashMap<TableLine, usize> = HashMap::new();
+        lines.iter().filter(|line| line.depth == 0).for_each(|line| *known.entry(*line).or_default() += 1);
+        let mut skipped = false;
+        for line in earlier {
+            if line.depth == 0 {
+                let count = known.entry(line).or_default();
+                skipped = *count == 0;
+                *count = count.saturating_sub(1);
+            }
+            if skipped {
+                lines.push(line);
+            }
+        }
+        last = next;
+    }
+    Ok((lines, strange))
+}
+
 fn parse(text: &[u8]) -> Vec<KernelLock> {
     let (locks, strange) = parse_proc_locks(&String::from_utf8_lossy(text));
     if strange > 0 {
@@ -117,6 +156,24 @@ mod tests {
         let readings: Vec<[u64; 1]> = (0..20).map(|n| [n]).collect();
         let readings: Vec<(&[u64], bool)> = readings.iter().map(|inodes| (&inodes[..], false)).collect();
         assert_eq!(gathered(&readings).1, MOST_READINGS);
+    }
+
+    #[test]
+    fn what_a_reading_skips_keeps_its_waiters() {
+        let held = "1: FLOCK  ADVISORY  WRITE 1 fe:00:1 0 EOF\n";
+        let waited = "2: FLOCK  ADVISORY  WRITE 2 fe:00:2 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 3 fe:00:2 0 EOF\n";
+        let readings = [format!("{held}{waited}"), held.to_owned(), held.to_owned()];
+        let mut made = 0;
+        let (lines, _) = gather_table(|| {
+            made += 1;
+            Ok(Reading { text: readings[made - 1].clone().into_bytes(), whole: false })
+        })
+        .unwrap();
+        assert_eq!(lines.iter().map(|line| (line.number, line.depth)).collect::<Vec<_>>(), [(1, 0), (2, 0), (3, 1)]);
+        // One whole reading is the present, with nothing of what was before.
+        let text = held.as_bytes().to_vec();
+        let (lines, _) = gather_table(|| Ok(Reading { text: text.clone(), whole: true })).unwrap();
+        assert_eq!(lines.len(), 1);
     }
 
     #[test]

@@ -13,14 +13,15 @@ mod host;
 #[cfg(feature = "cli")]
 pub mod interrupt;
 mod lock_table;
+mod machine;
 mod mounts;
 mod processes;
 mod scout;
 
-use super::{Directory, Ending, EndingError, Host, ProcessPin, ProcessSweep, System};
+use super::{Directory, Ending, EndingError, Host, NamedFiles, ProcessPin, ProcessState, ProcessSweep, System};
 use crate::model::facts::FileSystem;
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
-use crate::model::kernel::KernelLock;
+use crate::model::kernel::{KernelLock, TableLine};
 use crate::model::time::Wall;
 use std::io;
 use std::path::Path;
@@ -64,6 +65,10 @@ impl System for Linux {
         processes::look_at(pid, &self.users)
     }
 
+    fn user_name(&self, uid: u32) -> Option<String> {
+        self.users.known(uid)
+    }
+
     fn count_processes(&self) -> (u32, u32) {
         processes::count()
     }
@@ -98,6 +103,22 @@ impl System for Linux {
 
     fn deleted_locked_files(&self, pid: Pid) -> Option<Vec<(std::path::PathBuf, super::OpenFile)>> {
         processes::deleted_locked_files(pid)
+    }
+
+    fn kernel_table(&self) -> io::Result<(Vec<TableLine>, usize)> {
+        lock_table::read_table()
+    }
+
+    fn named_files(&self, inodes: &std::collections::HashSet<u64>) -> NamedFiles {
+        machine::named_files(inodes)
+    }
+
+    fn process_state(&self, pid: Pid) -> Option<ProcessState> {
+        machine::process_state(pid)
+    }
+
+    fn mount_point(&self, device: (u32, u32)) -> Option<std::path::PathBuf> {
+        mounts::read().into_iter().find(|mount| (mount.major, mount.minor) == device).map(|mount| mount.point)
     }
 
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {

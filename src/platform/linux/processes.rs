@@ -32,34 +32,46 @@ pub(super) struct UserNames(Mutex<Option<HashMap<u32, Box<str>>>>);
 
 impl UserNames {
     fn name(&self, uid: u32) -> Box<str> {
+        self.known(uid).unwrap_or_else(|| uid.to_string()).into()
+    }
+
+    pub(super) fn known(&self, uid: u32) -> Option<String> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let names = names.get_or_insert_with(|| {
             let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
             let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
             lines.filter_map(|f| Some((f.get(2)?.parse().ok()?, (*f.first()?).into()))).collect()
         });
-        names.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into())
+        names.get(&uid).map(ToString::to_string)
     }
 }
 
-struct Stat {
+pub(super) struct Stat {
     comm: Box<str>,
-    state: u8,
+    pub(super) state: u8,
+    pub(super) parent: Option<Pid>,
     flags: u32,
     start_ticks: u64,
 }
 
+impl Stat {
+    pub(super) fn is_kernel_thread(&self) -> bool {
+        self.flags & KERNEL_THREAD != 0
+    }
+}
+
 /// `/proc/PID/stat`: the name stands in parentheses and may hold some itself, so fields count from the last one.
-fn parse_stat(text: &[u8]) -> Option<Stat> {
+pub(super) fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|b| *b == b'(')?;
     let close = text.iter().rposition(|b| *b == b')')?;
     let comm = String::from_utf8_lossy(text.get(open + 1..close)?).into();
     let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // Field 3 (state) is the first here; 9 = flags, 22 = start.
+    // Field 3 (state) is the first here; 4 = parent, 9 = flags, 22 = start.
     Some(Stat {
         comm,
         state: *fields.first()?.as_bytes().first()?,
+        parent: fields.get(1)?.parse().ok().and_then(Pid::new),
         flags: fields.get(6)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
     })
@@ -163,7 +175,7 @@ fn command_line(pid: Pid) -> Box<str> {
     text.trim_end().into()
 }
 
-fn all_pids() -> Vec<Pid> {
+pub(super) fn all_pids() -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::new)).collect()
 }

@@ -31,12 +31,6 @@ impl Signals {
     }
 }
 
-/// Starts a command at once.
-pub fn start(line: &[OsString]) -> io::Result<Running> {
-    let (program, arguments) = line.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    Command::new(program).args(arguments).spawn().map(|child| Running { child })
-}
-
 /// A command to be started; here its PID is not known before, and ours stands for it.
 #[derive(Debug)]
 pub struct Prepared(Vec<OsString>);
@@ -54,7 +48,8 @@ impl Prepared {
 
     /// Starts it.
     pub fn start(self) -> io::Result<Running> {
-        start(&self.0)
+        let (program, arguments) = self.0.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        Command::new(program).args(arguments).spawn().map(|child| Running { child })
     }
 }
 

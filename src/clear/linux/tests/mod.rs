@@ -111,7 +111,7 @@ impl World {
 }
 
 fn workplace(base: &Path) -> Workplace {
-    let usual = Workplace::new(this_machine(), &base.join("state"));
+    let usual = Workplace::new(this_machine(), &base.join("state"), crate::clear::journal::tests::lock);
     Workplace { runtime_dir: base.join("run"), ..usual }
 }
 
