@@ -259,8 +259,7 @@ impl Window {
                 }
                 self.note_directory(snapshot);
                 self.selection.retain(|id| snapshot.lock(id).is_some());
-                let bulk = snapshot.locks().filter(|lock| lock.is_bulk_clearable(&snapshot.sight));
-                self.bulk_clearable = bulk.count() as u32;
+                self.bulk_clearable = bulk_clearable(self.snapshot.as_deref(), self.bulk_clearable, snapshot);
             }
             self.choose_wanted(snapshot);
         }
@@ -539,6 +538,22 @@ impl Window {
         self.saved = self.settings.clone();
         self.save_due = None;
     }
+}
+
+/// How many may be cleared together; of a picture that follows one of the same directory only what differs is looked at.
+fn bulk_clearable(before: Option<&Snapshot>, count: u32, now: &Snapshot) -> u32 {
+    let bulk = |lock: &Lock| lock.is_bulk_clearable(&now.sight);
+    let alike = |before: &&Snapshot| {
+        let (was, is) = (&before.sight, &now.sight);
+        before.directory == now.directory && was.uid == is.uid && was.can_clear() == is.can_clear()
+    };
+    let Some(before) = before.filter(alike) else { return now.locks().filter(|lock| bulk(lock)).count() as u32 };
+    let (mut more, mut less) = (0, 0);
+    now.changes_since(before, &mut |was, is| {
+        less += u32::from(was.is_some_and(|lock| bulk(lock)));
+        more += u32::from(is.is_some_and(|lock| bulk(lock)));
+    });
+    (count + more).saturating_sub(less)
 }
 
 /// Over the whole window while something is dragged over it.

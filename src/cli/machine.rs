@@ -6,6 +6,7 @@ use super::world::{Undone, World};
 use crate::clear::{self, Consent, Entry, Reason, Workplace};
 use crate::engine::JournalLine;
 use crate::engine::bulk::{Came, clear_one, force_one};
+use crate::engine::follow::Following;
 use crate::engine::incident::Incident;
 use crate::engine::learned;
 use crate::engine::papers::{self, NotSaved};
@@ -66,6 +67,13 @@ impl World for Machine {
         &self, directory: &Path, options: &LookOptions, counts: &(dyn Fn(&Lock) -> bool + Sync),
     ) -> Result<Counts, LookError> {
         count(&self.system, directory, &Self::recall(directory, options), counts)
+    }
+
+    fn follow(&self, directory: &Path, options: &LookOptions) -> Option<Box<dyn Iterator<Item = Snapshot>>> {
+        let system = Arc::clone(&self.system);
+        let following =
+            Following::start(system, environment::absolute(directory), Self::recall(directory, options)).ok()?;
+        Some(Box::new(following))
     }
 
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError> {

@@ -45,6 +45,12 @@ pub trait World {
         Ok(found)
     }
 
+    /// The pictures of a directory, each as soon as something has changed; `None` = it is to be looked at again and again.
+    fn follow(&self, directory: &Path, options: &LookOptions) -> Option<Box<dyn Iterator<Item = Snapshot>>> {
+        let _ = (directory, options);
+        None
+    }
+
     /// As [`Self::look`], after an earlier picture: a heartbeat shows only in time.
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError>;
 

@@ -221,6 +221,7 @@ impl Front {
             sight: None,
             first_id: 0,
             slow_pass: self.slow_pass,
+            gather: super::session::GATHER,
             state_dir: self.state_dir.clone(),
             publish: Box::new(move |picture| board.publish(number, picture)),
         };

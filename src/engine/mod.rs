@@ -6,6 +6,7 @@
 pub mod bulk;
 pub mod demo;
 pub mod export;
+pub mod follow;
 mod front;
 pub mod incident;
 pub mod learned;
@@ -14,6 +15,7 @@ pub mod listing;
 pub mod machine;
 pub mod papers;
 pub mod places;
+mod ranking;
 pub mod redact;
 pub mod search;
 mod session;
