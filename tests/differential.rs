@@ -160,11 +160,11 @@ fn the_picture_that_is_kept_is_the_one_that_would_be_made_anew() {
         world.happen();
         if operation % 100 == 0 {
             // Events are answered in their order: when this one is, those before it were.
-            fs::write(directory.join("marker.pid"), format!("{}\n", DEAD as u64 + operation)).expect("written");
+            fs::write(directory.join("marker.pid"), format!("{}\n", u64::from(DEAD) + operation)).expect("written");
             watched.until("the marker is seen", |snapshot| {
                 let marker = snapshot.find(OsStr::new("marker.pid"));
                 let pid = marker.and_then(|lock| lock.facts.reading.record()?.pid);
-                pid.is_some_and(|pid| u64::from(pid.get()) == DEAD as u64 + operation)
+                pid.is_some_and(|pid| u64::from(pid.get()) == u64::from(DEAD) + operation)
             });
         }
         if operation % 1000 == 0 {
@@ -176,7 +176,9 @@ fn the_picture_that_is_kept_is_the_one_that_would_be_made_anew() {
                     most.set(most.get().max(snapshot.counts.all()));
                 }
                 // Shown where it stays so.
-                differences.iter().for_each(|difference| println!("{operation}: {difference}"));
+                for difference in &differences {
+                    println!("{operation}: {difference}");
+                }
                 differences.is_empty()
             });
             let rows = |listing: &Listing| listing.rows.clone();

@@ -63,6 +63,8 @@ pub struct Window {
     pub(super) desktop_news: Option<crossbeam_channel::Receiver<Preference>>,
     pub(super) desktop_reduces_motion: bool,
     pub(super) show_journal: bool,
+    /// A whole directory has been shown; until then that is written to the log, for who measures the start.
+    table_shown: bool,
     pub(super) record_as_hex: bool,
     pub(super) scroll_to: Option<usize>,
     pub(super) focus_search: bool,
@@ -137,6 +139,7 @@ impl Window {
             desktop_news: None,
             desktop_reduces_motion: false,
             show_journal: false,
+            table_shown: false,
             record_as_hex: false,
             scroll_to: None,
             focus_search: false,
@@ -209,6 +212,14 @@ impl Window {
         self.typing_path = false;
         self.settings.directory = Some(path.to_owned());
         self.remember_watched(path.to_owned());
+    }
+
+    fn note_first_table(&mut self, snapshot: &Snapshot) {
+        let whole = matches!(snapshot.watching, Watching::Live | Watching::Polling(_));
+        if !self.table_shown && whole && self.listing.complete && !self.listing.rows.is_empty() {
+            self.table_shown = true;
+            tracing::debug!("the first full table is shown");
+        }
     }
 
     /// Keeps the counts of the directory that is being left, for the list of recent ones.
@@ -638,6 +649,7 @@ impl eframe::App for Window {
                 self.journal_panel(ui);
                 self.detail_panel(ui, &snapshot);
                 self.main_area(ui, &snapshot);
+                self.note_first_table(&snapshot);
             }
         }
         self.confirm_dialog(ui);
