@@ -9,10 +9,14 @@ use lockscope::model::holder::Pid;
 use lockscope::model::kernel::TableKind;
 use lockscope::model::machine::{Condition, Cwd, MachineLock, MachinePicture, Place, Unseen};
 use lockscope::model::waits::wait_tree;
+use lockscope::platform::System;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 use support::{DEADLINE, Process};
 
 /// A directory by its real name: the kernel tells no other.
@@ -146,7 +150,7 @@ fn who_waits_stands_under_whom_it_waits_for_and_behind_whom() {
     assert_eq!(told, [(holder.pid(), false), (first.pid(), true), (second.pid(), true)]);
     assert!(locks[1..].iter().all(|lock| lock.waiting_since == Some(picture.taken_monotonic) && !lock.in_circle));
     // Who waits for what the first one holds waits for the holder too.
-    let tree = wait_tree(&picture, locks[0].line.file.expect("a file"));
+    let tree = wait_tree(&picture, locks[0].line.file.expect("a file"), 50);
     let below: Vec<_> = tree[0].waiters.iter().filter_map(|waiter| Some(waiter.process.as_ref()?.pid.get())).collect();
     assert_eq!(tree[0].process.as_ref().map(|process| process.pid.get()), Some(first.pid()));
     assert!(below.contains(&third.pid()) || tree.iter().flat_map(|w| &w.waiters).any(|w| w.through.is_some()));
@@ -465,4 +469,100 @@ fn the_document_names_each_key_of_the_json_and_no_other() {
     let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let unknown: Vec<&str> = rows.filter(|key| !told.contains(*key)).collect();
     assert!(unknown.is_empty(), "docs/SYSTEM.md names {unknown:?}");
+}
+
+/// This machine, with what was asked of it.
+struct Asked {
+    real: Arc<dyn System>,
+    sweeps: Mutex<usize>,
+    looks: Mutex<Vec<Pid>>,
+}
+
+impl System for Asked {
+    fn named_files(&self, inodes: &HashSet<u64>) -> lockscope::platform::NamedFiles {
+        *self.sweeps.lock().expect("whole") += 1;
+        self.real.named_files(inodes)
+    }
+    fn look_at(&self, pid: Pid) -> lockscope::model::holder::ProcessLook {
+        self.looks.lock().expect("whole").push(pid);
+        self.real.look_at(pid)
+    }
+    fn kernel_table(&self) -> std::io::Result<(Vec<lockscope::model::kernel::TableLine>, usize)> {
+        self.real.kernel_table()
+    }
+    fn sweep(&self) -> lockscope::platform::ProcessSweep {
+        panic!("the open files are swept once, and not this way")
+    }
+    fn wall(&self) -> lockscope::model::time::Wall {
+        self.real.wall()
+    }
+    fn monotonic(&self) -> Duration {
+        self.real.monotonic()
+    }
+    fn host(&self) -> lockscope::platform::Host {
+        self.real.host()
+    }
+    fn file_system(&self, mount: u64) -> lockscope::model::facts::FileSystem {
+        self.real.file_system(mount)
+    }
+    fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
+        self.real.lock_device(mount)
+    }
+    fn kernel_locks(&self) -> std::io::Result<Vec<lockscope::model::kernel::KernelLock>> {
+        self.real.kernel_locks()
+    }
+    fn count_processes(&self) -> (u32, u32) {
+        self.real.count_processes()
+    }
+    fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>> {
+        self.real.open_paths(pid)
+    }
+    fn open_directory(&self, path: &Path) -> std::io::Result<Box<dyn lockscope::platform::Directory>> {
+        self.real.open_directory(path)
+    }
+}
+
+#[test]
+fn however_many_locks_there_are_open_files_are_swept_once_and_a_process_is_looked_at_once() {
+    let place = directory();
+    let script =
+        "files = []\nfor i in range(300):\n    f = open(f'{i}.lock', 'w')\n    fcntl.flock(f, 2)\n    files.append(f)";
+    let holder = python(&place.path, script);
+    let system = Asked { real: support::machine(), sweeps: Mutex::default(), looks: Mutex::default() };
+    let picture = machine(&system, None).expect("read");
+    assert_eq!(picture.held_by(Pid::new(u64::from(holder.pid())).expect("a PID")).count(), 300);
+    let group = picture.directories.iter().find(|directory| *directory.path == *place.path).expect("a group");
+    assert_eq!((group.held, group.programs.len()), (300, 1));
+    let looks = system.looks.into_inner().expect("whole");
+    let different: HashSet<Pid> = looks.iter().copied().collect();
+    assert_eq!((system.sweeps.into_inner().expect("whole"), looks.len()), (1, different.len()));
+}
+
+const OVERLAY: &str = "LOCKSCOPE_TEST_MAY_MOUNT";
+
+#[test]
+fn on_overlayfs_the_path_is_found_though_its_numbers_differ() {
+    if std::env::var_os(OVERLAY).is_none() {
+        support::run_apart("-m", "on_overlayfs_the_path_is_found_though_its_numbers_differ", OVERLAY);
+        return;
+    }
+    let place = directory();
+    let run =
+        |script: &str| Command::new("bash").args(["-ec", script]).current_dir(&place.path).output().expect("runs");
+    let mounted =
+        run("mkdir base all; mount -t tmpfs none base; mkdir base/low base/up base/work; touch base/low/x.lock
+         mount -t overlay overlay -o lowerdir=base/low,upperdir=base/up,workdir=base/work all");
+    if !mounted.status.success() {
+        println!("not run: locks on overlayfs: {}", String::from_utf8_lossy(&mounted.stderr).trim());
+        return;
+    }
+    let all = place.path.join("all");
+    let holder = holding(&all, "x.lock");
+    let picture = look();
+    let locks = at(&picture, &all.join("x.lock"));
+    assert_eq!(locks.len(), 1, "{:#?}", picture.locks);
+    assert_eq!(pids(locks[0]), [holder.pid()]);
+    assert!(locks[0].place.path_here().is_some(), "it can be watched");
+    drop(holder);
+    run("umount all base");
 }

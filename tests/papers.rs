@@ -3,11 +3,13 @@
 
 mod support;
 
-use lockscope::engine::JournalLine;
 use lockscope::engine::export::{Form, Subject, evidence_text, journal_csv, table_csv, table_json};
+use lockscope::engine::history::{History, LockHistory, Wait, Who};
 use lockscope::engine::incident::{Incident, zipped};
+use lockscope::engine::papers::{Job, Paper, Target};
 use lockscope::engine::papers::{NotSaved, write};
 use lockscope::engine::redact::{Include, Me};
+use lockscope::engine::{Command as EngineCommand, Event, JournalLine};
 use lockscope::model::facts::{OwnerState, ProcessRef, Users};
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook};
 use lockscope::model::snapshot::{CHUNK, Lock, Problem, Snapshot};
@@ -245,14 +247,17 @@ fn incident(secrets: &Secrets, include: Include) -> (Incident, tempfile::TempDir
         path_bytes: None,
         ..line("sub/old.lock", &format!("/home/{home}/project/locks"), "clear")
     };
-    let more =
-        serde_json::json!({ format!("/home/{home}/k"): [{"who": user, "command": format!("x --y {argument}")}] });
+    let mut history = History::new(Arc::clone(&snapshot.directory));
+    let who = Who { pid: Some(71), incarnation: None, command: user.as_str().into() };
+    let mut past = LockHistory::of(OsStr::new(&format!("{user}/record.lock")).into());
+    past.waits.push(Wait { who, from: Wall::from_parts(1_795_000_000, 0), since: false, till: None, got: false });
+    history.put(past);
     let incident = Incident {
         snapshot: Arc::new(snapshot),
         journal: Arc::new(vec![entry, line("x", "/somewhere/else", "clear")]),
         include,
         zone: Zone::fixed(60),
-        more: vec![("history.json".into(), more)],
+        history: Some(Arc::new(history)),
     };
     (incident, directory)
 }
@@ -305,6 +310,12 @@ fn a_bundle_tells_what_a_ticket_needs_and_of_nobody() {
     assert_eq!((&record["owner"]["user"], &record["owner"]["host"]), (&"user-1".into(), &"host-1".into()));
     let held = locks.iter().find(|lock| lock["path"] == "held.lock").expect("listed");
     assert_eq!(held["holder"]["command"], "python3 (3 arguments)");
+    let past: serde_json::Value = serde_json::from_str(&files["history.json"]).expect("JSON");
+    assert_eq!(past["locks"][0]["path"], "user-1/record.lock");
+    assert_eq!(
+        (&past["locks"][0]["waits"][0]["pid"], &past["locks"][0]["waits"][0]["command"]),
+        (&71.into(), &"user-1".into())
+    );
     let journal: serde_json::Value = serde_json::from_str(&files["journal.json"]).expect("JSON");
     assert_eq!(journal["entries"].as_array().map(Vec::len), Some(1), "other directories' entries stay away");
     assert_eq!(
@@ -434,4 +445,99 @@ fn the_shape_is_that_of_the_command_line() {
         |value: &serde_json::Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect() };
     assert_eq!(keys(&printed), keys(&ours));
     assert_eq!(keys(&printed["locks"][0]), keys(&ours["locks"][0]));
+}
+
+/// An engine on a directory with one stale lock, which it has cleared; and the id of that entry.
+fn cleared() -> (tempfile::TempDir, tempfile::TempDir, support::Watched, String) {
+    let (locks, state) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    write_file(locks.path(), "a.pid", format!("{DEAD}\n"), 3600);
+    let watched = support::Watched::start(locks.path(), state.path(), lockscope::engine::settings::Settings::default());
+    let snapshot = watched.engine.snapshot().expect("shown");
+    let seen = vec![support::lock(&snapshot, "a.pid")];
+    watched.engine.send(EngineCommand::Clear { directory: Arc::clone(&snapshot.directory), seen });
+    let id = loop {
+        if let Event::Cleared { outcomes, .. } = watched.event() {
+            break outcomes[0].result.clone().expect("cleared");
+        }
+    };
+    (locks, state, watched, id)
+}
+
+fn can_undo(watched: &support::Watched, id: &str) -> Result<(), String> {
+    watched.engine.send(EngineCommand::AskUndo(id.to_owned()));
+    loop {
+        if let Event::UndoAsked(asked, can) = watched.event() {
+            assert_eq!(asked, id);
+            return can;
+        }
+    }
+}
+
+#[test]
+fn whether_it_can_be_put_back_is_told_without_a_change() {
+    let (locks, state, watched, id) = cleared();
+    assert_eq!(can_undo(&watched, &id), Ok(()));
+    assert!(!locks.path().join("a.pid").exists(), "asking puts nothing back");
+    write_file(locks.path(), "a.pid", "4711\n", 0);
+    let taken = can_undo(&watched, &id).expect_err("its place is taken");
+    assert!(taken.contains("a new lock is there now"), "{taken}");
+    std::fs::remove_file(locks.path().join("a.pid")).expect("removed");
+    let journal = lockscope::lock::workplace(support::machine(), &state.path().join("state")).journal();
+    let kept = journal.find(&id).expect("readable").and_then(|entry| entry.quarantine).expect("kept");
+    let aside = state.path().join("aside");
+    std::fs::rename(&kept, &aside).expect("moved");
+    let gone = can_undo(&watched, &id).expect_err("what was kept is gone");
+    assert!(gone.contains("what was kept is gone"), "{gone}");
+    std::fs::rename(&aside, &kept).expect("moved back");
+    assert_eq!(can_undo(&watched, &id), Ok(()));
+    assert_eq!(journal.read().expect("readable").len(), 1, "asking leaves no entry");
+    watched.engine.send(EngineCommand::Undo { ids: vec![id.clone()] });
+    while !matches!(watched.event(), Event::Undone { .. }) {}
+    assert!(locks.path().join("a.pid").exists());
+    let done = can_undo(&watched, &id).expect_err("undone");
+    assert!(done.contains("put back already"), "{done}");
+    let entry = journal.find(&id).expect("readable").expect("there");
+    assert_eq!(JournalLine::from(entry).kept_no_more, Some("It was put back already."));
+}
+
+#[test]
+fn the_engine_writes_previews_and_copies() {
+    let (locks, state, watched, _) = cleared();
+    write_file(locks.path(), "b.pid", format!("{DEAD}\n"), 3600);
+    watched.until_verdict("b.pid", "stale");
+    let snapshot = watched.engine.snapshot().expect("shown");
+    let ask = |paper: Paper, target: Target| {
+        watched.engine.send(EngineCommand::Write(Box::new(Job { paper, target })));
+        loop {
+            if let event @ (Event::Saved(_) | Event::Copied(_) | Event::Previewed(_)) = watched.event() {
+                return event;
+            }
+        }
+    };
+    let table = || Paper::Export { subject: Subject::All(Arc::clone(&snapshot)), form: Form::Csv, zone: Zone::UTC };
+    let path = state.path().join("locks.csv");
+    let file = |replace| Target::File { path: path.clone(), replace };
+    let Event::Saved(Ok((saved, length))) = ask(table(), file(false)) else { panic!("it is saved") };
+    let text = std::fs::read_to_string(&path).expect("readable");
+    assert_eq!((saved, length, cells(&text).len()), (path.clone(), text.len() as u64, 2));
+    assert_eq!(ask(table(), file(false)), Event::Saved(Err(NotSaved::Exists(path.clone()))));
+    assert_eq!(ask(table(), Target::Clipboard), Event::Copied(text));
+    watched.engine.send(EngineCommand::ReadJournal);
+    let incident = || {
+        Paper::Incident(Incident {
+            snapshot: Arc::clone(&snapshot),
+            journal: Arc::new(vec![line("a.pid", &snapshot.directory.to_string_lossy(), "clear")]),
+            include: Include::default(),
+            zone: Zone::UTC,
+            history: None,
+        })
+    };
+    let Event::Previewed(contents) = ask(incident(), Target::Preview) else { panic!("it is previewed") };
+    assert_eq!((contents.locks, contents.evidence, contents.entries), ((1, 0), (1, 0), (1, 0)));
+    assert_eq!(ask(incident(), file(true)), Event::Saved(Err(NotSaved::Exists(path))), "a bundle replaces nothing");
+    let path = state.path().join("x.zip");
+    let Event::Saved(Ok(_)) = ask(incident(), Target::File { path: path.clone(), replace: false }) else {
+        panic!("it is saved")
+    };
+    assert!(unzipped(&std::fs::read(path).expect("there")).contains_key("evidence/001-b.pid.md"));
 }

@@ -6,15 +6,15 @@ use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use lockscope::app::Window;
+use lockscope::app::{Window, first_commands};
 use lockscope::engine::listing::Query;
-use lockscope::engine::settings::{Settings, WatchedFolder};
+use lockscope::engine::settings::{self, Settings, WatchedFolder};
 use lockscope::engine::watched::Watched;
-use lockscope::engine::{Command, Engine, Event, Sweeping};
+use lockscope::engine::{Command, Engine, EngineOptions, Event, Sweeping};
 use lockscope::model::snapshot::{LostReason, Snapshot, Watching};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{DEAD, look_at, write};
 
 struct Stage {
@@ -144,16 +144,28 @@ fn keys_turn_between_folders() {
         (Modifiers::COMMAND, Key::Num2, None),
         (Modifiers::COMMAND, Key::Num3, Some("gone")),
         (Modifiers::COMMAND, Key::Num9, None),
-        (Modifiers::CTRL, Key::Tab, Some("gone")),
-        (Modifiers::CTRL | Modifiers::SHIFT, Key::Tab, Some("a/locks")),
+        (Modifiers::CTRL | Modifiers::COMMAND, Key::Tab, Some("gone")),
+        (Modifiers::CTRL | Modifiers::COMMAND | Modifiers::SHIFT, Key::Tab, Some("a/locks")),
     ] {
         stage.press(modifiers, key);
         assert_eq!(stage.turned_to(), path.map(|path| scene.at(path)), "{modifiers:?} {key:?}");
     }
     let mut first = scene.stage();
     first.asked();
-    first.press(Modifiers::CTRL | Modifiers::SHIFT, Key::Tab);
+    first.press(Modifiers::CTRL | Modifiers::COMMAND | Modifiers::SHIFT, Key::Tab);
     assert_eq!(first.turned_to(), Some(scene.at("gone")), "before the first comes the last");
+}
+
+#[test]
+fn from_the_machine_s_locks_a_folder_is_one_click_away_and_clearing_is_not_forgotten() {
+    let scene = Scene::new();
+    let mut stage = scene.stage();
+    let on = Sweeping { directory: scene.at("a/locks").into(), every: Duration::from_mins(10) };
+    stage.tell.send(Event::Sweeping(vec![on])).expect("heard");
+    stage.press(Modifiers::COMMAND | Modifiers::SHIFT, Key::M);
+    assert!(stage.row("Stale 1").is_none() && stage.shows("are cleared automatically"));
+    stage.click_start("locks, ");
+    assert!(stage.row("Stale 1").is_some(), "the folder that was shown before");
 }
 
 #[test]
@@ -276,4 +288,96 @@ fn subfolders_are_a_switch_in_the_folder_menu_and_their_rules_are_checked() {
     let ignore = folder.ignore.expect("rules of its own");
     assert_eq!(ignore[ignore.len() - 2..], ["a[b]", "big"]);
     assert!(!stage.shows("Subfolders to pass over"));
+}
+
+/// The window over the real engine.
+struct Live {
+    harness: Harness<'static, Window>,
+    wakes: Receiver<()>,
+}
+
+impl Live {
+    fn start(config: &Path, directory: Option<PathBuf>) -> Self {
+        let (wake, wakes) = crossbeam_channel::unbounded();
+        let settings = settings::load(config).0;
+        let options = EngineOptions {
+            system: support::machine(),
+            settings: settings.clone(),
+            config_dir: Some(config.to_owned()),
+            state_dir: Some(config.join("state")),
+            slow_pass: Duration::from_hours(24),
+        };
+        let clock = support::machine();
+        let harness = Harness::builder().with_size([1280.0, 800.0]).build_eframe(move |cc| {
+            let ctx = cc.egui_ctx.clone();
+            let wake = Arc::new(move || {
+                ctx.request_repaint();
+                let _ = wake.send(());
+            });
+            let engine = Engine::start(options, wake);
+            for command in first_commands(directory, false, &settings) {
+                engine.send(command);
+            }
+            Window::new(cc, engine, settings, Arc::new(move || (clock.wall(), clock.monotonic())))
+        });
+        Self { harness, wakes }
+    }
+
+    fn until(&mut self, what: &str, so: impl Fn(&[String]) -> bool) {
+        let start = Instant::now();
+        loop {
+            self.harness.step();
+            let nodes = self.harness.query_all_by_role(Role::Button);
+            let labels: Vec<String> = nodes.filter_map(|node| node.accesskit_node().label()).collect();
+            if so(&labels) {
+                return;
+            }
+            assert!(start.elapsed() < support::DEADLINE, "not shown: {what}, but {labels:?}");
+            let _ = self.wakes.recv_timeout(Duration::from_millis(100));
+        }
+    }
+}
+
+fn has(labels: &[String], start: &str, end: &str) -> bool {
+    labels.iter().any(|label| label.starts_with(start) && label.ends_with(end))
+}
+
+#[test]
+fn what_is_watched_is_remembered_with_its_rules_and_is_there_at_the_next_start() {
+    let scene = Scene::new();
+    let config = tempfile::tempdir().expect("a directory");
+    let mut first = Live::start(config.path(), None);
+    first.until("the first screen", |labels| has(labels, "Open folder", "…"));
+    // A file stands for the folder it is in.
+    for name in ["b/locks", "a/locks/a.lock", "gone"] {
+        first.harness.input_mut().dropped_files.push(Arc::new(Dropped(scene.at(name))));
+    }
+    first.until("all three", |labels| {
+        has(labels, "locks, ", "Live, 1 held")
+            && has(labels, "locks, ", "Live, 1 stale")
+            && has(labels, "gone, ", "Live")
+    });
+    first.harness.get_by_role_and_label(Role::Button, &format!("Folder: {}", scene.at("b/locks").display())).click();
+    first.harness.run_steps(2);
+    first.harness.get_by_role_and_label(Role::CheckBox, "With subfolders").click();
+    first.until("it is so", |labels| has(labels, "locks, ", "1 held, with subfolders"));
+    drop(first);
+    std::fs::remove_dir(scene.at("gone")).expect("removed");
+
+    let saved = settings::load(config.path()).0;
+    let paths: Vec<&Path> = saved.watched.iter().map(|folder| &*folder.path).collect();
+    assert_eq!(paths, [scene.at("b/locks"), scene.at("a/locks"), scene.at("gone")]);
+    let mut second = Live::start(config.path(), None);
+    second.until("all three, one of them lost", |labels| {
+        has(labels, "locks, ", "1 held, with subfolders")
+            && has(labels, "locks, ", "Live, 1 stale")
+            && has(labels, "gone, ", "Folder gone")
+            && has(labels, "Folder: ", "b/locks")
+    });
+    drop(second);
+    let mut named = Live::start(config.path(), Some(scene.at("a/locks")));
+    named.until("what was named, alone", |labels| has(labels, "Folder: ", "a/locks"));
+    assert!(named.harness.query_all_by_label_contains("Stop watching").next().is_none());
+    drop(named);
+    assert_eq!(settings::load(config.path()).0.watched, saved.watched, "and the others are not forgotten");
 }

@@ -199,7 +199,7 @@ fn the_table_has_waiters_under_their_blocker_searches_sorts_and_leads_to_the_fol
     stage.click_row("/d/2/20.lock");
     assert!(stage.shows("holds a shared POSIX lock on bytes 100-199"));
     stage.click(Role::Button, "Watch its folder");
-    assert_eq!(stage.watches(), Some(PathBuf::from("/d/2")));
+    assert_eq!(stage.watches(), Some(PathBuf::from("/d/2/20.lock")), "it is chosen there");
     assert!(!stage.shows("All kernel locks"), "the folder is shown then");
 }
 
@@ -238,6 +238,9 @@ fn arrows_choose_and_delete_asks_for_nothing_while_the_machine_is_shown() {
     stage.press(Key::ArrowUp);
     stage.press(Key::ArrowUp);
     assert!(stage.shows("PID 12 waits for an exclusive FLOCK lock") || stage.shows("(PID 12) waits for"));
+    stage.harness.input_mut().events.push(eframe::egui::Event::Copy);
+    stage.harness.run_steps(2);
+    assert!(stage.shows("Path copied."));
     stage.click(Role::Button, "Back to the folder");
     assert!(stage.shows("Stale, a.lock"));
     assert!(stage.wish().is_some_and(|wish| !wish.picture), "looking ends with showing");
@@ -358,4 +361,16 @@ fn what_was_not_looked_at_is_never_said_to_be_free() {
     let unknown =
         Stage::with(Some(look_at(directory.path())), MachineShown::default(), Settings::default(), [1280.0, 800.0]);
     assert!(unknown.shows("Nothing is proved stuck") && !unknown.shows("Nothing is stuck"));
+}
+
+#[test]
+fn enter_watches_the_folder_of_the_chosen_one() {
+    let mut stage = Stage::start(showing(picture(TABLE)));
+    stage.click(Role::Button, "Show all kernel locks");
+    stage.asked();
+    stage.press(Key::Enter);
+    assert_eq!(stage.watches(), None, "nothing is chosen yet");
+    stage.press(Key::ArrowDown);
+    stage.press(Key::Enter);
+    assert_eq!(stage.watches(), Some(PathBuf::from("/d/1/12.lock")));
 }

@@ -24,7 +24,7 @@ struct Stage {
     harness: Harness<'static, Window>,
     commands: Receiver<Command>,
     tell: Sender<Event>,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 fn line(directory: &Path, number: usize, what: &str, path: &str) -> JournalLine {
@@ -79,7 +79,7 @@ impl Stage {
             window.set_zone(Zone::fixed(330));
             window
         });
-        let mut stage = Self { harness, commands, tell, directory };
+        let mut stage = Self { harness, commands, tell, _directory: directory };
         stage.harness.run_steps(2);
         stage
     }
@@ -204,7 +204,14 @@ fn an_entry_in_full_says_who_when_and_why_it_cannot_be_put_back() {
         "{asked:?}"
     );
     stage.click(Role::Button, "Show the lock");
-    let path = stage.directory.path().join("c.pid");
+    let rows = stage.harness.query_all_by_role(Role::Row);
+    let chosen = rows.into_iter().find(|row| row.accesskit_node().is_selected() == Some(true));
+    let label = chosen.and_then(|row| row.accesskit_node().label()).expect("a lock is chosen");
+    assert!(label.contains("c.pid"), "{label}");
+    stage.click_entry("Clear, far.lock");
+    stage.asked();
+    stage.click(Role::Button, "Show the lock");
+    let path = PathBuf::from("/elsewhere/far.lock");
     let asked = stage.asked();
     assert!(asked.iter().any(|command| matches!(command, Command::Watch(Some(to)) if *to == path)), "{asked:?}");
 }
@@ -329,11 +336,14 @@ fn a_bundle_shows_what_goes_in_and_hides_names_unless_asked() {
         evidence: (3, 0),
         entries: (4, 2),
         replaced: (2, 1, 1),
+        history: true,
         directory: "~/project".into(),
         example: Some(("python3 a b".into(), "python3 (2 arguments)".into())),
     };
     stage.told(Event::Previewed(Box::new(contents)));
-    for words in ["4 entries of this folder, 2 more left out", "~/project", "python3 (2 arguments)", "3 locks"] {
+    for words in
+        ["4 entries of this folder, 2 more left out", "~/project", "python3 (2 arguments)", "3 locks", "history.json"]
+    {
         assert!(stage.shows(words), "{words}");
     }
     stage.click(Role::CheckBox, "Command arguments, and what stands in the lock files");

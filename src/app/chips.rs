@@ -1,12 +1,26 @@
 //! The chips: how many locks have each verdict, and a filter.
 
+use super::focus::follow_focus;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use super::widgets::{self, from_right};
 use super::window::Window;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Verdict;
+use eframe::egui::scroll_area::ScrollBarVisibility;
 use eframe::egui::{self, Align, Color32, CornerRadius, Layout, Stroke, TextFormat, Ui, Vec2};
+
+const ORDER: [Verdict; 9] = [
+    Verdict::Held,
+    Verdict::Stale,
+    Verdict::Orphaned,
+    Verdict::Interrupted,
+    Verdict::Suspect,
+    Verdict::Idle,
+    Verdict::Foreign,
+    Verdict::Unknown,
+    Verdict::NotALock,
+];
 
 impl Window {
     pub(super) fn chip_bar(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
@@ -15,42 +29,44 @@ impl Window {
             ui,
             |ui| {
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    ui.spacing_mut().item_spacing.x = 6.0;
-                    if chip(ui, None, "All", snapshot.counts.listed(), self.query.verdicts.is_empty()).clicked() {
-                        self.query.verdicts.clear();
-                    }
-                    const ORDER: [Verdict; 9] = [
-                        Verdict::Held,
-                        Verdict::Stale,
-                        Verdict::Orphaned,
-                        Verdict::Interrupted,
-                        Verdict::Suspect,
-                        Verdict::Idle,
-                        Verdict::Foreign,
-                        Verdict::Unknown,
-                        Verdict::NotALock,
-                    ];
-                    for verdict in ORDER {
-                        let count = snapshot.counts.of(verdict);
-                        let chosen = self.query.verdicts.contains(&verdict);
-                        let hidden = verdict == Verdict::NotALock && !self.query.show_not_locks;
-                        if (count == 0 || hidden) && !chosen {
-                            continue;
-                        }
-                        let color = palette.verdict(verdict);
-                        if chip(ui, Some((Icon::of(verdict), color)), verdict.title(), count, chosen).clicked() {
-                            let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
-                            self.choose_verdict(verdict, several);
-                        }
-                    }
-                    from_right(ui, |ui| {
-                        if ui.available_width() > 190.0 {
-                            self.grouping(ui);
-                        }
+                    ui.spacing_mut().item_spacing.x = CHIP_GAP;
+                    let grouping = if ui.available_width() < tokens::NARROW { 0.0 } else { 200.0 };
+                    let room = ui.available_width() - grouping;
+                    // Where they have no room they scroll, and none is out of reach.
+                    let scroll = egui::ScrollArea::horizontal().id_salt("chips").max_width(room);
+                    scroll.scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden).show(ui, |ui| {
+                        self.chips(ui, snapshot, room);
+                        follow_focus(ui);
                     });
+                    if grouping > 0.0 {
+                        from_right(ui, |ui| self.grouping(ui));
+                    }
                 });
             },
         );
+    }
+
+    /// Where not all have room, the icons stand for the words, which show on hover.
+    fn chips(&mut self, ui: &mut Ui, snapshot: &Snapshot, room: f32) {
+        let palette = Palette::of(ui);
+        let counts = &snapshot.counts;
+        let hidden = |verdict| verdict == Verdict::NotALock && !self.query.show_not_locks;
+        let chosen = |verdict: &Verdict| self.query.verdicts.contains(verdict);
+        let has_chip = |verdict: &Verdict| (counts.of(*verdict) > 0 && !hidden(*verdict)) || chosen(verdict);
+        let shown: Vec<Verdict> = ORDER.into_iter().filter(has_chip).collect();
+        let spoken = shown.iter().map(|verdict| chip_width(ui, verdict.title(), counts.of(*verdict)));
+        let with_words = spoken.sum::<f32>() + chip_width(ui, "All", counts.listed()) <= room;
+        if chip(ui, None, "All", counts.listed(), self.query.verdicts.is_empty()).clicked() {
+            self.query.verdicts.clear();
+        }
+        for verdict in shown {
+            let (chosen, count) = (self.query.verdicts.contains(&verdict), counts.of(verdict));
+            let icon = Some((Icon::of(verdict), palette.verdict(verdict)));
+            if chip_of(ui, icon, verdict.title(), count, chosen, with_words || chosen).clicked() {
+                let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
+                self.choose_verdict(verdict, several);
+            }
+        }
     }
 
     fn choose_verdict(&mut self, verdict: Verdict, several: bool) {
@@ -80,12 +96,30 @@ impl Window {
     }
 }
 
+const CHIP_PADDING: f32 = 9.0;
+const CHIP_GAP: f32 = 6.0;
+
 pub(super) fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool) -> egui::Response {
+    chip_of(ui, icon, word, count, chosen, true)
+}
+
+/// How much room a chip takes with its word, icon and the gap to the next.
+fn chip_width(ui: &Ui, word: &str, count: u32) -> f32 {
+    let width = |text: String, font| ui.painter().layout_no_wrap(text, font, Color32::WHITE).size().x;
+    let words = width(word.to_owned(), tokens::body()) + width(count.to_string(), tokens::strong());
+    words + tokens::ICON + 2.0 * CHIP_PADDING + 3.0 * CHIP_GAP
+}
+
+fn chip_of(
+    ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool, with_word: bool,
+) -> egui::Response {
     let palette = Palette::of(ui);
     let mut job = egui::text::LayoutJob::default();
     let format = |font, color| TextFormat { font_id: font, color, valign: Align::Center, ..Default::default() };
-    job.append(word, 0.0, format(tokens::body(), if chosen { palette.text } else { palette.muted }));
-    job.append(&count.to_string(), 6.0, format(tokens::strong(), palette.text));
+    if with_word {
+        job.append(word, 0.0, format(tokens::body(), if chosen { palette.text } else { palette.muted }));
+    }
+    job.append(&count.to_string(), if with_word { CHIP_GAP } else { 0.0 }, format(tokens::strong(), palette.text));
     let button = match icon {
         Some((icon, color)) => egui::Button::image_and_text(icon.image(color), job),
         None => egui::Button::new(job),
@@ -94,15 +128,15 @@ pub(super) fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count
         .fill(if chosen { palette.selection } else { palette.background })
         .stroke(Stroke::new(1.0, if chosen { palette.accent } else { palette.line }))
         .corner_radius(CornerRadius::same(13))
-        .gap(6.0)
+        .gap(CHIP_GAP)
         .min_size(Vec2::new(0.0, 26.0));
     let response = ui
         .scope(|ui| {
-            ui.spacing_mut().button_padding = Vec2::new(9.0, 3.0);
+            ui.spacing_mut().button_padding = Vec2::new(CHIP_PADDING, 3.0);
             ui.spacing_mut().interact_size.y = 26.0;
             ui.add(button)
         })
         .inner;
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, format!("{word} {count}")));
-    response
+    if with_word { response } else { response.on_hover_text(word) }
 }

@@ -3,7 +3,8 @@
 //! Owns: [`Action`] and what belongs to each: title, words to find it by, keys, why it may not be used now, what it does.
 //! A new one is one row of the list. Never: draws.
 
-use super::keys::{Chord, alt, ctrl, ctrl_alt, ctrl_shift, plain, shift};
+use super::keys::{Chord, alt, ctrl, ctrl_alt, ctrl_shift, plain, real_ctrl, real_ctrl_shift, shift};
+use super::tell::can_be_awaited;
 use super::window::Window;
 use crate::engine::listing::SortKey;
 use crate::engine::settings::{Column, MotionChoice, ThemeChoice};
@@ -81,8 +82,8 @@ actions! {
         |w, _| w.ask_to_export());
     Bundle(File, "Save an incident bundle…", "report ticket zip redacted support", [ctrl_shift(Key::S)], no_folder,
         |w, _| w.ask_for_incident());
-    NextFolder(File, "Next folder", "directory tab switch", [ctrl(Key::Tab)], one_folder, |w, _| w.show_neighbour(1));
-    PreviousFolder(File, "Previous folder", "directory tab switch back", [ctrl_shift(Key::Tab)], one_folder,
+    NextFolder(File, "Next folder", "directory tab switch", [real_ctrl(Key::Tab)], one_folder, |w, _| w.show_neighbour(1));
+    PreviousFolder(File, "Previous folder", "directory tab switch back", [real_ctrl_shift(Key::Tab)], one_folder,
         |w, _| w.show_neighbour(-1));
     StopWatching(File, "Stop watching this folder", "close directory tab", [ctrl(Key::W)], no_folder,
         |w, _| w.stop_watching_shown());
@@ -113,6 +114,9 @@ actions! {
     Folders(View, "Folders", "sidebar tabs directories", [ctrl(Key::B)], one_folder, |w, _| w.toggle_sidebar());
     Subfolders(View, "With subfolders", "recursive deep", [], no_folder, |w, _| w.toggle_subfolders());
     SubfolderRules(View, "What to pass over in subfolders…", "ignore rules glob", [], no_folder, |w, _| w.edit_rules());
+    Timeline(View, "Timeline", "history plot time usual", [ctrl(Key::T)], always, |w, _| w.toggle_timeline());
+    TellStale(View, "Tell me when a lock turns stale", "notification notify", [], always,
+        |w, _| w.settings.tell_when_stale = !w.settings.tell_when_stale);
     Journal(View, "Journal", "log history undo", [ctrl(Key::J)], always, |w, _| w.toggle_journal());
     Machine(View, "All kernel locks of this machine", "lslocks system flock fcntl processes", [ctrl_shift(Key::M)], always,
         |w, _| w.toggle_machine());
@@ -146,11 +150,14 @@ actions! {
         |w, _| w.clear_chosen());
     ClearStale(Lock, "Clear all that is stale…", "remove delete stuck bulk", [ctrl_shift(Key::Delete)], nothing_stale,
         |w, _| w.ask_to_clear_stale());
+    TellFree(Lock, "Tell me when it is free", "notification notify wait", [ctrl_shift(Key::T)], not_awaitable,
+        |w, _| w.toggle_tell_chosen());
     NextStale(Lock, "Next stale lock", "jump stuck down", [plain(Key::F8)], no_stale_row, |w, _| w.jump_to_stale(true));
     PreviousStale(Lock, "Previous stale lock", "jump stuck up", [shift(Key::F8)], no_stale_row, |w, _| w.jump_to_stale(false));
     EndHolder(Lock, "End its holder…", "kill terminate process sigterm", [], no_holder_to_end, |w, _| w.ask_to_end_chosen());
     Force(Lock, "Force…", "take away remove anyway", [], not_forcible, |w, _| w.ask_to_force_chosen());
 
+    Details(Lock, "Show its details", "evidence why panel", [], none_chosen, |w, ctx| w.go_to_details(ctx));
     RowMenu(Lock, "Open its menu", "context", [shift(Key::F10).in_list()], none_chosen, |w, _| {
         w.row_menu_by_key = w.selection.cursor;
     });
@@ -174,6 +181,9 @@ impl Action {
             Self::Grouped => settings.grouped,
             Self::NotLocks => window.query.show_not_locks,
             Self::Journal => window.show_journal,
+            Self::Timeline => settings.timeline.shown,
+            Self::TellStale => settings.tell_when_stale,
+            Self::TellFree => window.chosen_is_awaited(),
             Self::Machine => window.machine.is_open(),
             Self::Pause => window.paused.is_some(),
             Self::OnlyStale => window.query.verdicts == [Verdict::Stale],
@@ -221,6 +231,11 @@ fn unless(may: bool, why: &str) -> Option<String> {
 
 fn no_folder(window: &Window) -> Option<String> {
     unless(window.snapshot.is_some(), "no folder is open.")
+}
+
+fn not_awaitable(window: &Window) -> Option<String> {
+    let Some(lock) = window.chosen() else { return Some("no lock is chosen.".to_owned()) };
+    unless(window.chosen_is_awaited() || can_be_awaited(lock), "it is free.")
 }
 
 fn one_folder(window: &Window) -> Option<String> {

@@ -109,7 +109,7 @@ impl Window {
     pub(super) fn confirm_dialog(&mut self, ui: &mut Ui) {
         let (Some(mut confirm), Some(snapshot)) = (self.confirm.take(), self.newest()) else { return };
         confirm.compare(&snapshot);
-        let width = 580.0_f32.min(ui.ctx().content_rect().width() - 80.0);
+        let width = widgets::dialog_width(ui, 580.0);
         let mut open = true;
         let name = confirm.title();
         let response = widgets::modal(ui, "confirm", &name, 20, |ui| {
@@ -132,7 +132,7 @@ impl Window {
             "Everything is checked once more at the moment you confirm. Whatever changed stays. You can undo this.",
         ));
         ui.add_space(10.0);
-        let most = (ui.ctx().content_rect().height() - 320.0).max(120.0);
+        let most = (ui.ctx().content_rect().height() - 320.0).max(56.0);
         ScrollArea::vertical().max_height(most).auto_shrink([false, true]).show(ui, |ui| {
             for lock in confirm.go.iter().take(MOST_ROWS) {
                 dialog_row(ui, lock, &grounds(lock, snapshot, self), true);

@@ -58,10 +58,18 @@ impl Window {
         self.selection.all(&self.listing.rows);
     }
 
-    /// One step back: first the toast goes, then the choice.
+    /// One step back: first the toast goes, then the details of a small window, what was searched for, the choice.
     pub(super) fn step_back(&mut self) {
-        if self.toast.take().is_none() {
+        if self.toast.take().is_some() {
+            return;
+        }
+        // The search field has lost the focus to Escape by now.
+        if std::mem::take(&mut self.show_details) {
+            self.focus_row = true;
+        } else if self.query.text.is_empty() {
             self.selection.clear();
+        } else {
+            self.query.text.clear();
         }
     }
 
@@ -204,6 +212,15 @@ impl Window {
             [one] => why_not_clear(one),
             many if many.iter().any(|lock| lock.is_bulk_clearable(&snapshot.sight)) => None,
             _ => Some("none of these may be cleared together: only what is stale can.".to_owned()),
+        }
+    }
+
+    /// To the side panel: in a small window it takes the table's place, else its first control gets the focus.
+    pub(super) fn go_to_details(&mut self, ctx: &egui::Context) {
+        if super::tokens::is_small(ctx) {
+            self.show_details = true;
+        } else {
+            self.focus_beside(ctx);
         }
     }
 

@@ -23,21 +23,63 @@ impl Window {
         if narrow && self.selection.len() == 0 {
             return;
         }
-        let width = if narrow { 300.0 } else { tokens::SIDE };
         let frame = Frame::new().fill(palette.panel).inner_margin(PANEL_MARGIN);
+        if tokens::is_small(ui.ctx()) {
+            return self.small_detail(ui, snapshot, frame);
+        }
+        let width = if narrow { 300.0 } else { tokens::SIDE };
         egui::Panel::right("detail").default_size(width).size_range(260.0..=520.0).frame(frame).show(ui, |ui| {
-            if self.selection.len() > 1 {
-                self.many(ui, snapshot);
-                return;
-            }
-            let Some(lock) = self.chosen().cloned() else {
-                nothing_chosen(ui, snapshot);
-                return;
-            };
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                self.one(ui, snapshot, &lock);
-                follow_focus(ui);
+            // Else it would be as wide as its words, and the table beside it would jump.
+            ui.set_min_width(ui.available_width());
+            self.detail(ui, snapshot);
+        });
+    }
+
+    /// Where there is no room beside the table: a line below it, and all of it in the table's place when asked for.
+    fn small_detail(&mut self, ui: &mut Ui, snapshot: &Snapshot, frame: Frame) {
+        if self.show_details {
+            let height = ui.available_height();
+            egui::Panel::bottom("small-detail").exact_size(height).frame(frame).show(ui, |ui| {
+                let back = ui.button("Back to the list");
+                if ui.memory(|memory| memory.focused().is_none()) {
+                    back.request_focus();
+                }
+                if back.clicked() {
+                    self.show_details = false;
+                    self.focus_row = true;
+                }
+                ui.add_space(4.0);
+                self.detail(ui, snapshot);
             });
+            return;
+        }
+        let bar = widgets::bar(ui, Palette::of(ui).panel);
+        egui::Panel::bottom("small-detail-bar").exact_size(tokens::CONTROL + 8.0).frame(bar).show(ui, |ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                self.show_details |= ui.button("Details").clicked();
+                let text = match (self.selection.len(), self.chosen()) {
+                    (1, Some(lock)) => {
+                        format!("{}: {}", lock.judgement.verdict.title(), visible(&lock.display_path()))
+                    }
+                    (number, _) => format!("{number} locks chosen"),
+                };
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| widgets::cut(ui, text));
+            });
+        });
+    }
+
+    fn detail(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
+        if self.selection.len() > 1 {
+            self.many(ui, snapshot);
+            return;
+        }
+        let Some(lock) = self.chosen().cloned() else {
+            nothing_chosen(ui, snapshot);
+            return;
+        };
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            self.one(ui, snapshot, &lock);
+            follow_focus(ui);
         });
     }
 
@@ -79,8 +121,10 @@ impl Window {
         ui.add_space(10.0);
         let sentence = RichText::new(visible(&lock.why(&moment))).font(tokens::sentence()).line_height(Some(21.0));
         ui.add(Label::new(sentence).wrap());
+        self.usual_line(ui, lock, snapshot);
         ui.add_space(12.0);
         self.actions(ui, lock);
+        self.tell_button(ui, lock, snapshot);
         self.force_actions(ui, lock.id, snapshot);
         ui.add_space(8.0);
         evidence(ui, lock, &moment, &self.papers.zone);

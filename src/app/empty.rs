@@ -2,7 +2,7 @@
 
 use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
-use super::machine;
+use super::machine_words;
 use super::tokens::{self, Palette};
 use super::topbar::{lost_why, lost_word};
 use super::widgets::{self, count, from_right, muted};
@@ -67,7 +67,7 @@ impl Window {
                 if self.typing_path || !self.typed_path.is_empty() {
                     ui.allocate_ui(Vec2::new(width - 152.0, 36.0), |ui| self.path_entry(ui));
                 } else {
-                    ui.allocate_ui_with_layout(Vec2::new(330.0, 36.0), Layout::left_to_right(Align::Center), |ui| {
+                    ui.allocate_ui_with_layout(Vec2::new(306.0, 36.0), Layout::left_to_right(Align::Center), |ui| {
                         if widgets::primary_button(ui, "Open folder…").clicked() {
                             self.dialog.open(ui.ctx(), self.now.1);
                         }
@@ -133,7 +133,7 @@ impl Window {
                 return;
             }
             Some(Err(why)) => {
-                ui.label(muted(ui, machine::sentence(why)));
+                ui.label(muted(ui, machine_words::sentence(why)));
                 return;
             }
             Some(Ok(picture)) => picture,
@@ -161,7 +161,7 @@ impl Window {
         } else if left > 0 {
             notes.push(format!("And {}.", count_of(left, "more directory", "more directories")));
         }
-        let limits = machine::limits(picture);
+        let limits = machine_words::limits(picture);
         if !limits.is_empty() {
             notes.push(limits);
         }
@@ -196,7 +196,7 @@ impl Window {
                 "Nothing is locked and nothing was left behind. What appears will show at once.".to_owned(),
             ),
         };
-        machine::said(ui, icon, &title, &text, "");
+        machine_words::said(ui, icon, &title, &text, "");
         ui.vertical_centered(|ui| {
             if filtered && ui.button("Show all").clicked() {
                 self.show_all();
@@ -212,12 +212,13 @@ impl Window {
                         }
                     });
                 }
-                Watching::Live | Watching::Polling(_) if !filtered => {
-                    if widgets::quiet_button(ui, "Show all kernel locks of this machine").clicked() {
+                Watching::Live | Watching::Polling(_) => {
+                    let mut asks = || widgets::quiet_button(ui, "Show all kernel locks of this machine").clicked();
+                    if !filtered && asks() {
                         self.show_machine();
                     }
                 }
-                _ => {}
+                Watching::Loading(_) => {}
             }
         });
     }

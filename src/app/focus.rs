@@ -3,6 +3,7 @@
 //! Owns: that order. egui goes by the order of drawing, in which the edges of a window come before its middle and what
 //! is laid out from the right comes backwards. Never: gives the focus to what is behind a dialog.
 
+use super::tokens;
 use super::window::Window;
 use eframe::egui::{self, FocusDirection, Id, Key, Modifiers, Rect, Ui, WidgetRect};
 
@@ -13,11 +14,18 @@ pub(super) struct FocusBefore {
     asking: bool,
     /// Frames in which it is still to be given back: egui lets go of the dialog one frame after it has closed.
     giving: u8,
+    /// It is to go to the side panel.
+    beside: bool,
 }
 
 impl Window {
     /// At the end of a frame.
     pub(super) fn give_focus_back(&mut self, ctx: &egui::Context) {
+        if std::mem::take(&mut self.focus.beside)
+            && let Some((_, id)) = self.stops(ctx).into_iter().find(|(band, _)| *band == 3)
+        {
+            step_to(ctx, id);
+        }
         let asking = self.is_asking();
         if self.focus.asking && !asking {
             self.focus.giving = 2;
@@ -54,9 +62,9 @@ impl Window {
         step
     }
 
-    /// Gives the focus to what comes next in reading order, once all is drawn.
-    pub(super) fn step_focus(&self, ctx: &egui::Context, back: bool) {
-        let (modal, focused) = ctx.memory(|memory| (memory.top_modal_layer(), memory.focused()));
+    /// All that Tab stops at, in reading order, each with its band.
+    fn stops(&self, ctx: &egui::Context) -> Vec<(u8, Id)> {
+        let modal = ctx.memory(egui::Memory::top_modal_layer);
         let middle = self.middle.unwrap_or_else(|| ctx.content_rect());
         let mut stops: Vec<(u8, i32, i32, Id)> = ctx.viewport(|viewport| {
             let layers = viewport.this_pass.widgets.layers();
@@ -72,19 +80,36 @@ impl Window {
                 .collect()
         });
         stops.sort_by_key(|(band, y, x, _)| (*band, *y, *x));
-        let now = focused.and_then(|id| stops.iter().position(|(.., known)| *known == id));
+        stops.into_iter().map(|(band, _, _, id)| (band, id)).collect()
+    }
+
+    /// Gives the focus to what comes next in reading order, once all is drawn.
+    pub(super) fn step_focus(&self, ctx: &egui::Context, back: bool) {
+        let stops = self.stops(ctx);
+        let focused = ctx.memory(egui::Memory::focused);
+        let now = focused.and_then(|id| stops.iter().position(|(_, known)| *known == id));
         let next = match (now, back) {
             (Some(now), false) => (now + 1) % stops.len(),
             (Some(now), true) => now.checked_sub(1).unwrap_or(stops.len() - 1),
             (None, false) => 0,
             (None, true) => stops.len().saturating_sub(1),
         };
-        if let Some((.., id)) = stops.get(next) {
-            ctx.memory_mut(|memory| memory.request_focus(*id));
-            ctx.data_mut(|data| data.insert_temp(stepped(), *id));
-            ctx.request_repaint();
+        if let Some((_, id)) = stops.get(next) {
+            step_to(ctx, *id);
         }
     }
+
+    /// Gives the focus to the first control of the side panel, once it is drawn.
+    pub(super) fn focus_beside(&mut self, ctx: &egui::Context) {
+        self.focus.beside = true;
+        ctx.request_repaint();
+    }
+}
+
+fn step_to(ctx: &egui::Context, id: Id) {
+    ctx.memory_mut(|memory| memory.request_focus(id));
+    ctx.data_mut(|data| data.insert_temp(stepped(), id));
+    ctx.request_repaint();
 }
 
 /// What is dragged to resize a panel or a column: it has no name, and keys do nothing there.
@@ -97,7 +122,8 @@ fn band(widget: &WidgetRect, middle: Rect) -> (u8, Rect) {
     let seen = widget.interact_rect.is_positive();
     let rect = if seen { widget.interact_rect } else { widget.rect };
     let center = rect.center();
-    let band = if !seen && center.x >= middle.right() {
+    let chips = tokens::TOP_BAR..tokens::TOP_BAR + tokens::CHIP_BAR;
+    let band = if !seen && center.x >= middle.right() && !chips.contains(&center.y) {
         // Scrolled out of sight in the side panel.
         3
     } else if center.y < middle.top() {

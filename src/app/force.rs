@@ -130,7 +130,7 @@ impl Window {
 
     pub(super) fn force_dialog(&mut self, ui: &mut Ui) {
         let (Some(mut dialog), Some(snapshot)) = (self.force.take(), self.newest()) else { return };
-        let width = 580.0_f32.min(ui.ctx().content_rect().width() - 80.0);
+        let width = widgets::dialog_width(ui, 580.0);
         let mut open = true;
         let name = match dialog.asks {
             Asks::ToEnd(..) => "End the holder",

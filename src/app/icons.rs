@@ -81,3 +81,23 @@ impl Icon {
         self.image(color).paint_at(ui, rect);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_verdict_is_told_by_colour_alone() {
+        let shape = |verdict| match Icon::of(verdict).source() {
+            egui::ImageSource::Bytes { bytes, .. } => bytes.as_ref().to_vec(),
+            _ => Vec::new(),
+        };
+        for (at, verdict) in Verdict::ALL.iter().enumerate() {
+            assert!(!shape(*verdict).is_empty(), "{verdict:?} has a shape");
+            for other in &Verdict::ALL[..at] {
+                assert_ne!(shape(*verdict), shape(*other), "{verdict:?} and {other:?} have one shape");
+                assert_ne!(verdict.title(), other.title(), "{verdict:?} and {other:?} have one word");
+            }
+        }
+    }
+}

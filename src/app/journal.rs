@@ -4,10 +4,12 @@
 
 use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
+use super::selection::Reach;
 use super::sieve::{Item, Kind, Listed, Sieve, Wanted};
 use super::tokens::{self, Palette};
 use super::widgets::{self, from_right, muted};
 use super::window::Window;
+use crate::engine::listing::Row;
 use crate::engine::{Command, JournalLine};
 use crate::model::time::{Wall, Zone};
 use crate::model::verdict::Verdict;
@@ -30,6 +32,8 @@ pub(super) struct JournalView {
     sieve: Sieve,
     /// The chosen entry, by its id.
     chosen: Option<String>,
+    /// Where it stands in which list.
+    place: Option<(Arc<Listed>, String, Option<usize>)>,
     /// It is shown in full.
     open: bool,
     /// How high the chosen entry was, in full, in the last frame.
@@ -53,6 +57,25 @@ impl JournalView {
     pub(super) fn listed(&self) -> (Arc<Vec<JournalLine>>, Vec<u32>) {
         let listed = self.sieve.listed();
         (Arc::clone(&listed.journal), listed.entries().collect())
+    }
+
+    /// How many entries are listed.
+    pub(super) fn count(&self) -> usize {
+        self.sieve.listed().count
+    }
+
+    /// Where the chosen entry stands; looked for once a list.
+    fn place_of_chosen(&mut self, listed: &Arc<Listed>) -> Option<usize> {
+        let known =
+            self.place.as_ref().filter(|(list, id, _)| Arc::ptr_eq(list, listed) && Some(id) == self.chosen.as_ref());
+        if let Some((_, _, at)) = known {
+            return *at;
+        }
+        let id = self.chosen.clone()?;
+        let is_it = |item: &Item| matches!(item, Item::Entry(at) if listed.journal.get(*at as usize).is_some_and(|line| line.id == id));
+        let at = listed.items.iter().position(is_it);
+        self.place = Some((Arc::clone(listed), id, at));
+        at
     }
 
     /// The keys belong to it.
@@ -85,10 +108,14 @@ impl Window {
         }
         let most = (ui.available_height() - 140.0).max(160.0);
         let frame = Frame::new().fill(palette.panel).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 4 });
-        let panel = egui::Panel::bottom("journal")
-            .resizable(true)
-            .default_size((ui.available_height() * 0.4).clamp(160.0, 420.0).min(most));
-        panel.size_range(120.0..=most).frame(frame).show(ui, |ui| {
+        let panel = if tokens::is_small(ui.ctx()) {
+            // No room for both: it takes the table's place.
+            egui::Panel::bottom("small-journal").exact_size(ui.available_height())
+        } else {
+            let usual = (ui.available_height() * 0.4).clamp(160.0, 420.0).min(most);
+            egui::Panel::bottom("journal").resizable(true).default_size(usual).size_range(120.0..=most)
+        };
+        panel.frame(frame).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             self.journal_bar(ui, &mut view);
             journal_chips(ui, &mut view);
@@ -136,13 +163,8 @@ impl Window {
         });
     }
 
-    fn journal_rows(&mut self, ui: &mut Ui, view: &mut JournalView, listed: &Listed, zone: &Zone) {
-        let chosen = view.chosen.as_ref().and_then(|id| {
-            listed
-                .items
-                .iter()
-                .position(|item| matches!(item, Item::Entry(at) if listed.journal[*at as usize].id == *id))
-        });
+    fn journal_rows(&mut self, ui: &mut Ui, view: &mut JournalView, listed: &Arc<Listed>, zone: &Zone) {
+        let chosen = view.place_of_chosen(listed);
         let open = chosen.filter(|_| view.open);
         let extra = if open.is_some() { (view.height - LINE).max(0.0) } else { 0.0 };
         let list = ui.make_persistent_id("journal-list");
@@ -153,17 +175,11 @@ impl Window {
             let seen = ui.available_height();
             let top = at as f32 * LINE;
             let now = ui.data(|data| data.get_temp::<f32>(list)).unwrap_or(0.0);
-            let need = LINE + if open.is_some() { extra.max(96.0) } else { 0.0 };
-            let target = if top < now + LINE {
-                Some((top - LINE).max(0.0))
-            } else if top + need > now + seen {
-                Some(top + need - seen)
-            } else {
-                None
-            };
-            if let Some(target) = target {
-                scroll = scroll.vertical_scroll_offset(target);
-            }
+            let need = LINE + if open.is_some() { extra.max(96.0) + 12.0 } else { 0.0 };
+            // All of it, and a line above; of what is higher than the list, the beginning.
+            let (least, most) = ((top + need - seen).max(0.0), (top - LINE).max(0.0));
+            let target = if least > most { least.min(top) } else { now.clamp(least, most) };
+            scroll = scroll.vertical_scroll_offset(target);
         }
         let output = scroll.show_viewport(ui, |ui, seen| {
             let total = listed.items.len() as f32 * LINE + extra;
@@ -309,8 +325,13 @@ impl Window {
             let shown = elided(&path, (name / 7.0) as usize);
             cell(ui, name, RichText::new(shown)).on_hover_text(visible(&line.full_path()));
             from_right(ui, |ui| {
-                if line.undoable && ui.button("Undo").clicked() {
-                    wish = Some(Wish::Undo(line.id.clone()));
+                if line.undoable {
+                    let undo = ui.button("Undo");
+                    let label = format!("Undo {}", visible(&line.path));
+                    undo.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
+                    if undo.clicked() {
+                        wish = Some(Wish::Undo(line.id.clone()));
+                    }
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     widgets::cut(ui, muted(ui, visible(&line.told())).font(tokens::small()));
@@ -422,7 +443,20 @@ impl Window {
 
     /// Goes to the lock that an entry is about: in its folder, chosen if it is there.
     fn show_lock_of(&mut self, line: &JournalLine) {
-        self.open(Path::new(&line.directory).join(&line.path));
+        let shown = self.snapshot.as_ref().filter(|snapshot| *snapshot.directory == *Path::new(&line.directory));
+        let Some(snapshot) = shown else { return self.open(Path::new(&line.directory).join(&line.path)) };
+        let found = snapshot.locks().find(|lock| lock.display_path() == line.path).map(|lock| lock.id);
+        let row = self.listing.rows.iter().position(|row| found.is_some_and(|id| *row == Row::Lock(id)));
+        match (found, row) {
+            (Some(id), Some(row)) => {
+                self.selection.choose(id, Reach::Only, &self.listing.rows);
+                self.scroll_to = Some(row);
+            }
+            (Some(_), None) => {
+                self.say(format!("{} is there, but not listed now: show all locks.", visible(&line.path)));
+            }
+            (None, _) => self.say(format!("{} is not there now.", visible(&line.path))),
+        }
     }
 }
 

@@ -47,6 +47,16 @@ pub(super) const fn ctrl(key: Key) -> Chord {
     chord(Modifiers::COMMAND, key)
 }
 
+/// The key called Ctrl, also where shortcuts have another one: turning pages is Ctrl+Tab everywhere.
+pub(super) const fn real_ctrl(key: Key) -> Chord {
+    chord(Modifiers::CTRL, key)
+}
+
+/// The same, backwards.
+pub(super) const fn real_ctrl_shift(key: Key) -> Chord {
+    chord(Modifiers::CTRL.plus(Modifiers::SHIFT), key)
+}
+
 pub(super) const fn ctrl_shift(key: Key) -> Chord {
     chord(Modifiers::COMMAND.plus(Modifiers::SHIFT), key)
 }
@@ -107,6 +117,12 @@ impl Window {
     pub(super) fn keys(&mut self, ui: &egui::Ui) {
         if self.is_asking() {
             return;
+        }
+        // egui has taken the focus away by now, so it is remembered who had it.
+        if self.searching && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
+            self.searching = false;
+            self.query.text.clear();
+            self.focus_row = self.selection.cursor.is_some();
         }
         let elsewhere = ui.text_edit_focused() || self.papers.journal.has_keys();
         let in_list = !elsewhere && !egui::Popup::is_any_open(ui.ctx());

@@ -1,8 +1,9 @@
 //! All kernel locks of the machine: a table of its own, with search, who waits under whom, and the way to a folder.
 
 use super::cells::cell_frame;
-use super::display_name::{elided, short_path, visible};
+use super::display_name::{elided, visible};
 use super::icons::Icon;
+use super::machine_words::{headline, limits, place_words, said, sentence, waiting_words};
 use super::process::ProcessView;
 use super::table::place;
 use super::tokens::{self, Palette};
@@ -76,6 +77,12 @@ impl MachineView {
         }
     }
 
+    /// Where the chosen lock is.
+    fn chosen_place(&self) -> Option<Place> {
+        let (picture, ..) = self.made_from.as_ref()?;
+        Some(picture.locks.get(self.chosen_at(picture)?)?.place.clone())
+    }
+
     /// Where in the picture the chosen one is.
     fn chosen_at(&self, picture: &MachinePicture) -> Option<usize> {
         let chosen = self.chosen?;
@@ -143,6 +150,23 @@ impl Window {
         }
         if consume(Key::Slash) {
             self.focus_search = true;
+        }
+        if let Some(place) = self.machine.chosen_place() {
+            let copies = ui.input_mut(|i| {
+                let before = i.events.len();
+                i.events.retain(|event| !matches!(event, egui::Event::Copy));
+                i.events.len() < before
+            });
+            if copies && let Place::Seen { path, .. } = &place {
+                ui.ctx().copy_text(path.to_string_lossy().into_owned());
+                self.say("Path copied.".to_owned());
+            }
+            if consume(Key::Enter)
+                && let Some(path) = watched(&place)
+            {
+                self.open(path);
+                return;
+            }
         }
         const ALL: isize = isize::MAX / 2;
         for (key, by) in [
@@ -271,7 +295,7 @@ impl Window {
                 let title = RichText::new(visible(&headline(picture, at))).font(tokens::strong());
                 ui.add(Label::new(title).truncate());
             });
-            let text = place_words(lock, None);
+            let text = place_words(lock);
             ui.add(Label::new(muted(ui, text.clone())).truncate()).on_hover_text(text);
             if let Some(command) = lock.facts().map(|facts| visible(&facts.command)).filter(|text| !text.is_empty()) {
                 let mono = RichText::new(&command).font(tokens::mono()).color(palette.muted);
@@ -396,7 +420,7 @@ impl egui_table::TableDelegate for Table<'_> {
             let edge = Rect::from_min_size(rect.min, Vec2::new(2.0, rect.height()));
             ui.painter().rect_filled(edge, 0.0, palette.accent);
         }
-        let label = visible(&format!("{}, {}", headline(self.picture, at), place_words(lock, None)));
+        let label = visible(&format!("{}, {}", headline(self.picture, at), place_words(lock)));
         response.widget_info(|| egui::WidgetInfo::labeled(Role::Row, true, &label));
         let shown = rect.intersect(ui.clip_rect());
         ui.ctx().accesskit_node_builder(response.id, |node| {
@@ -481,16 +505,6 @@ impl Table<'_> {
     }
 }
 
-/// What is to say about somebody who waits.
-pub(super) fn waiting_words(lock: &MachineLock, seen: Duration) -> String {
-    let mut text = format!("Seen waiting for {}; the kernel does not tell since when.", say_duration(seen));
-    if lock.in_circle {
-        text += " It waits in a circle: whom it waits for waits for it. Unless another of their threads lets go, this does \
-                 not end by itself.";
-    }
-    text
-}
-
 /// The PID, further in with each one that it waits behind.
 fn pid_cell(ui: &mut Ui, lock: &MachineLock) {
     let palette = Palette::of(ui);
@@ -520,8 +534,8 @@ fn path_cell(ui: &mut Ui, lock: &MachineLock) {
     let palette = Palette::of(ui);
     let (text, color) = match &lock.place {
         // Who waits stands under whom it waits for: the same path again.
-        Place::Seen { .. } if !lock.is_waiting() => (place_words(lock, None), palette.text),
-        _ => (place_words(lock, None), palette.muted),
+        Place::Seen { .. } if !lock.is_waiting() => (place_words(lock), palette.text),
+        _ => (place_words(lock), palette.muted),
     };
     let whole = ui.painter().layout_no_wrap(text.clone(), tokens::body(), color).size().x;
     let room = ui.available_width();
@@ -536,48 +550,16 @@ fn path_cell(ui: &mut Ui, lock: &MachineLock) {
     cut(ui, RichText::new(shown).color(color)).on_hover_text(text);
 }
 
-/// Who has it, or waits for it.
-fn headline(picture: &MachinePicture, at: usize) -> String {
-    let lock = &picture.locks[at];
-    let who = match (lock.process(), lock.line.pid()) {
-        (Some(process), _) => format!("{} (PID {})", process.name(), process.pid),
-        (None, Some(pid)) => format!("PID {pid}"),
-        (None, None) => "A process that is not named".to_owned(),
-    };
-    let does = if lock.is_waiting() { "waits for" } else { "holds" };
-    let kind = lock.line.kind.word();
-    let mode = if lock.line.exclusive { "exclusive" } else { "shared" };
-    let range = if lock.line.start == 0 && lock.line.end.is_none() {
-        String::new()
-    } else {
-        format!(" on bytes {}", lock.range())
-    };
-    let waiting = match picture.waiters_of(at) {
-        0 => String::new(),
-        waiting => format!(", {waiting} waiting"),
-    };
-    format!("{who} {does} {} {mode} {kind} lock{range}{waiting}", if mode == "exclusive" { "an" } else { "a" })
-}
-
-/// Where it is, or why that cannot be seen.
-fn place_words(lock: &MachineLock, home: Option<&std::path::Path>) -> String {
-    match &lock.place {
-        Place::Seen { path, deleted, elsewhere } => {
-            let deleted = if *deleted { " (deleted)" } else { "" };
-            let elsewhere = if *elsewhere { " (in its container)" } else { "" };
-            format!("{}{deleted}{elsewhere}", short_path(path, home))
-        }
-        Place::Unseen { why, mount } => {
-            let on = mount.as_ref().map_or_else(String::new, |mount| format!(" on {}", short_path(mount, home)));
-            let inode = lock.line.file.map_or_else(String::new, |file| format!(", inode {}", file.ino));
-            format!("Path not seen{on}{inode}. {}", visible(&why.why()))
-        }
-    }
+/// What to open to watch a lock's folder: a file that is there is chosen in it then.
+fn watched(place: &Place) -> Option<PathBuf> {
+    let deleted = matches!(place, Place::Seen { deleted: true, .. });
+    let path = place.path_here()?;
+    if deleted { path.parent().map(std::path::Path::to_owned) } else { Some(path.to_owned()) }
 }
 
 /// What may be done with one of them.
 fn row_acts(ui: &mut Ui, lock: &MachineLock, acts: &mut Vec<Act>, in_menu: bool) {
-    let folder = lock.place.path_here().and_then(std::path::Path::parent).map(std::path::Path::to_owned);
+    let folder = watched(&lock.place);
     let button = egui::Button::new("Watch its folder");
     let response = ui.add_enabled(folder.is_some(), button);
     let response = response.on_disabled_hover_text("Its path is not one that can be watched from here.");
@@ -604,54 +586,4 @@ fn row_acts(ui: &mut Ui, lock: &MachineLock, acts: &mut Vec<Act>, in_menu: bool)
         acts.push(Act::Copy(facts.command.to_string()));
         ui.close();
     }
-}
-
-/// What of the machine could not be seen; empty = all was.
-pub(super) fn limits(picture: &MachinePicture) -> String {
-    let mut said = Vec::new();
-    if picture.unseen > 0 {
-        said.push(format!(
-            "{} of {} processes do not show you their open files, so paths of their locks may be missing. Root sees more.",
-            picture.unseen, picture.processes
-        ));
-    }
-    if picture.partial {
-        said.push(
-            "Processes of other namespaces, or of other users, are hidden here: locks of theirs may be missing."
-                .to_owned(),
-        );
-    }
-    if picture.strange > 0 {
-        said.push(format!(
-            "{} of the kernel's table could not be understood.",
-            count(picture.strange as usize, "line")
-        ));
-    }
-    said.join(" ")
-}
-
-/// An error as a sentence.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
-}
-
-/// Instead of rows.
-pub(super) fn said(ui: &mut Ui, icon: Icon, title: &str, text: &str, note: &str) {
-    let palette = Palette::of(ui);
-    ui.vertical_centered(|ui| {
-        ui.add_space((ui.available_height() / 2.0 - 90.0).max(24.0));
-        ui.add(icon.sized(34.0, palette.muted));
-        ui.add_space(8.0);
-        ui.label(RichText::new(visible(title)).font(tokens::title()));
-        let width = 480.0_f32.min(ui.available_width() - 32.0);
-        ui.allocate_ui_with_layout(Vec2::new(width, 0.0), Layout::top_down(Align::Center), |ui| {
-            ui.add(Label::new(muted(ui, visible(text))).wrap());
-            if !note.is_empty() {
-                ui.add_space(4.0);
-                ui.add(Label::new(muted(ui, note).font(tokens::small())).wrap());
-            }
-        });
-        ui.add_space(8.0);
-    });
 }

@@ -1,16 +1,18 @@
 //! The menu button, and the menu of a row: both are lists of commands.
 
 use super::command::{Action, COMMANDS, Section};
+use super::display_name::elided;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use super::window::Window;
 use eframe::egui::{self, RichText, Ui, Vec2};
 
 /// What the menu of a row offers.
-const OF_A_ROW: [Action; 7] = [
+const OF_A_ROW: [Action; 8] = [
     Action::Clear,
     Action::EndHolder,
     Action::Force,
+    Action::TellFree,
     Action::CopyPath,
     Action::CopySentence,
     Action::CopyPid,
@@ -33,7 +35,7 @@ const BEGINS: [Action; 12] = [
     Action::NextStale,
 ];
 
-const WIDTH: f32 = 300.0;
+const WIDTH: f32 = 360.0;
 
 impl Window {
     pub(super) fn menu_button(&mut self, ui: &mut Ui) {
@@ -47,7 +49,7 @@ impl Window {
             ui.set_min_width(150.0);
             for section in Section::ALL {
                 ui.menu_button(section.title(), |ui| {
-                    ui.set_min_width(WIDTH);
+                    ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 32.0));
                     let most = ui.ctx().content_rect().height() - 24.0;
                     egui::ScrollArea::vertical().max_height(most).show(ui, |ui| {
                         for command in COMMANDS.iter().filter(|command| command.section == section) {
@@ -68,7 +70,7 @@ impl Window {
 
 /// The menu of a row; gives what was asked for.
 pub(super) fn row_menu(ui: &mut Ui, window: &Window) -> Option<Action> {
-    ui.set_min_width(WIDTH);
+    ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 32.0));
     let mut asked = None;
     for action in OF_A_ROW {
         if BEGINS.contains(&action) {
@@ -87,6 +89,9 @@ fn menu_item(ui: &mut Ui, window: &Window, action: Action) -> Option<Action> {
     let key = command.chords.first().copied().map(super::keys::Chord::shown).unwrap_or_default();
     let palette = Palette::of(ui);
     let title = RichText::new(command.title).color(if why_not.is_some() { palette.muted } else { palette.text });
+    // What may not be done says why where its key would stand.
+    let room = 52_usize.saturating_sub(command.title.chars().count()).max(12);
+    let key = why_not.as_ref().map_or(key, |why| elided(why, room));
     let key = RichText::new(key).font(tokens::small()).color(palette.muted);
     // Where one can be on, all titles stand beside the mark.
     let mark = Icon::Check.image(if on == Some(true) { palette.accent } else { egui::Color32::TRANSPARENT });

@@ -19,6 +19,7 @@ mod icons;
 mod journal;
 mod keys;
 mod machine;
+mod machine_words;
 mod menu;
 mod palette;
 mod papers;
@@ -34,7 +35,9 @@ mod status;
 mod subfolders;
 mod sweep;
 mod table;
+mod tell;
 mod theme;
+mod timeline;
 mod toast;
 mod tokens;
 mod topbar;
@@ -42,6 +45,7 @@ mod widgets;
 mod window;
 
 pub use display_name::{elided, visible};
+pub use tell::{Chosen, Desktop, Letter, NotificationService};
 pub use window::{Clock, Window};
 
 use crate::engine::settings::Settings;
@@ -101,21 +105,26 @@ pub fn run(options: WindowOptions) -> Result<(), WindowError> {
     let create: eframe::AppCreator<'_> = Box::new(move |cc| {
         let ctx = cc.egui_ctx.clone();
         let engine = engine(Arc::new(move || ctx.request_repaint_of(egui::ViewportId::ROOT)));
-        if demo {
-            engine.send(Command::StartDemo);
-        } else {
-            // A directory that was named is what is wanted; without one, all goes on where it was left.
-            if directory.is_none() {
-                engine.send(Command::WatchToo(settings.watched.clone()));
-            }
-            engine.send(Command::Watch(directory.or_else(|| settings.directory.clone())));
+        for command in first_commands(directory, demo, &settings) {
+            engine.send(command);
         }
         let mut window = Window::new(cc, engine, settings, clock);
         window.follow_desktop_theme(&cc.egui_ctx);
+        window.tell_through(&cc.egui_ctx, Box::<NotificationService>::default());
         for notice in notices {
             window.tell(notice);
         }
         Ok(Box::new(window))
     });
     eframe::run_native("lockscope", native, create).map_err(|error| WindowError(error.to_string()))
+}
+
+/// What the window begins with. A directory that was named, or the demo, is what is wanted, alone; else all goes on where
+/// it was left.
+pub fn first_commands(directory: Option<PathBuf>, demo: bool, settings: &Settings) -> Vec<Command> {
+    match directory {
+        _ if demo => vec![Command::StartDemo],
+        Some(directory) => vec![Command::Watch(Some(directory))],
+        None => vec![Command::WatchToo(settings.watched.clone()), Command::Watch(settings.directory.clone())],
+    }
 }

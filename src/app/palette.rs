@@ -51,9 +51,22 @@ impl CommandPalette {
 /// How well a text fits what was typed; `None` = not at all, more is better. Each word must be there: at the beginning of a
 /// word best, within one next, its letters one after the other last.
 fn fits(typed: &str, text: &str) -> Option<i32> {
-    let text = text.to_lowercase();
-    typed.to_lowercase().split_whitespace().try_fold(0, |sum, word| Some(sum + word_fits(word, &text)?))
+    all_fit(typed, text, true)
 }
+
+/// The same without letters that only follow one another: in many words they are found by chance.
+fn strictly_fits(typed: &str, text: &str) -> Option<i32> {
+    all_fit(typed, text, false)
+}
+
+fn all_fit(typed: &str, text: &str, loosely: bool) -> Option<i32> {
+    let text = text.to_lowercase();
+    let fits = |word| word_fits(word, &text).filter(|score| loosely || *score > LOOSE);
+    typed.to_lowercase().split_whitespace().try_fold(0, |sum, word| Some(sum + fits(word)?))
+}
+
+/// Letters that only follow one another are worth this at most.
+const LOOSE: i32 = 30;
 
 fn word_fits(word: &str, text: &str) -> Option<i32> {
     if let Some(at) = text.find(word) {
@@ -69,13 +82,14 @@ fn word_fits(word: &str, text: &str) -> Option<i32> {
     let mut letters = text.char_indices();
     let (mut first, mut last) = (None, 0);
     for wanted in word.chars() {
-        let (at, _) = letters.find(|(_, letter)| *letter == wanted)?;
+        let begins = |at: usize| text[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+        let (at, _) = letters.find(|(at, letter)| *letter == wanted && (first.is_some() || begins(*at)))?;
         first = first.or(Some(at));
         last = at;
     }
     // Letters that lie too far apart are chance.
     let spread = last - first.unwrap_or(0);
-    (spread <= word.len() * 3).then(|| 30 - spread as i32)
+    (spread <= word.len() * 3).then(|| LOOSE - spread as i32)
 }
 
 impl Window {
@@ -152,21 +166,28 @@ impl Window {
             .filter_map(|command| {
                 let by_title = fits(text, command.title).map(|score| score + 5);
                 let all = format!("{} {} {}", command.title, command.words, command.section.title());
-                by_title.or_else(|| fits(text, &all).map(|score| score - 10)).map(|score| {
+                by_title.or_else(|| strictly_fits(text, &all).map(|score| score - 10)).map(|score| {
                     let later = if (command.why_not)(self).is_some() { 15 } else { 0 };
                     (score - later, Find::Action(command.action))
                 })
             })
             .collect();
-        for recent in &self.settings.recent {
-            let name = short_path(&recent.path, self.home.as_deref());
-            found.extend(fits(text, &name).map(|score| (score - 20, Find::Folder(recent.path.clone()))));
+        let watched = self.sidebar.watched.iter().filter(|one| !one.shown).map(|one| one.directory().to_owned());
+        let mut folders: Vec<PathBuf> = watched.collect();
+        folders.extend(self.settings.recent.iter().map(|recent| recent.path.clone()));
+        let mut seen = std::collections::HashSet::new();
+        folders.retain(|path| seen.insert(path.clone()));
+        for path in folders {
+            let name = short_path(&path, self.home.as_deref());
+            found.extend(strictly_fits(text, &name).map(|score| (score - 20, Find::Folder(path))));
         }
         if text.trim().len() > 1
             && let Some(snapshot) = &self.snapshot
         {
-            let mut locks: Vec<(i32, LockId)> =
-                snapshot.locks().filter_map(|lock| Some((fits(text, &lock.display_path())?, lock.id))).collect();
+            let mut locks: Vec<(i32, LockId)> = snapshot
+                .locks()
+                .filter_map(|lock| Some((strictly_fits(text, &lock.display_path())?, lock.id)))
+                .collect();
             locks.sort_by_key(|(score, id)| (-score, *id));
             found.extend(locks.into_iter().take(MOST_LOCKS).map(|(score, id)| (score - 5, Find::Lock(id))));
         }
@@ -281,10 +302,12 @@ mod tests {
             assert!(fits(typed, text).is_some(), "{typed} finds {text}");
         }
         for (typed, text) in
-            [("clear idle", "Clear all that is stale…"), ("xyz", "Theme: dark"), ("tk", "the first, kept")]
+            [("clear idle", "Clear all that is stale…"), ("xyz", "Theme: dark"), ("tk", "the first of many, kept")]
         {
             assert_eq!(fits(typed, text), None, "{typed} does not find {text}");
         }
+        assert_eq!(strictly_fits("oldest", "Folders sidebar tabs directories"), None);
+        assert_eq!(fits("oldest", "Folders sidebar tabs"), None, "letters begin where a word does");
         assert!(fits("the", "Theme: dark") > fits("the", "put the lock back"), "beginnings first");
         assert!(fits("dark", "Theme: dark") > fits("thd", "Theme: dark"), "words before letters");
     }

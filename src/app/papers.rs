@@ -17,6 +17,7 @@ use crate::engine::redact::Include;
 use crate::engine::{Command, Event};
 use crate::model::snapshot::Lock;
 use crate::model::time::Zone;
+use crate::model::verdict::Verdict;
 use crate::platform::environment;
 use eframe::egui::{self, CornerRadius, Frame, Key, Label, Margin, RichText, Stroke, Ui, Vec2};
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ struct Save {
     waiting: bool,
     problem: Option<NotSaved>,
     note: Option<&'static str>,
+    /// How many locks the table shows.
+    rows: Option<usize>,
     focused: bool,
 }
 
@@ -89,6 +92,7 @@ impl Save {
             waiting: false,
             problem: None,
             note: None,
+            rows: None,
             focused: false,
         }
     }
@@ -190,11 +194,7 @@ impl Window {
         let snapshot = self.snapshot.clone()?;
         let locks = match what {
             What::Shown => self.shown_locks(),
-            What::All => {
-                let mut locks: Vec<Arc<Lock>> = snapshot.locks().cloned().collect();
-                locks.sort_by(|a, b| a.path.cmp(&b.path));
-                locks
-            }
+            What::All => return Some(Subject::All(snapshot)),
             _ => self.selection.ids().filter_map(|id| snapshot.lock(id).cloned()).collect(),
         };
         Some(if what == What::Evidence { Subject::Evidence(snapshot, locks) } else { Subject::Table(snapshot, locks) })
@@ -206,7 +206,7 @@ impl Window {
             journal: self.engine.journal(),
             include,
             zone: self.papers.zone.clone(),
-            more: Vec::new(),
+            history: self.snapshot.as_ref().and_then(|snapshot| self.engine.history(&snapshot.directory)),
         })
     }
 
@@ -240,18 +240,17 @@ impl Window {
         let modal = egui::Modal::new(egui::Id::unique("save")).frame(frame);
         let response = modal.show(ui.ctx(), |ui| {
             ui.set_width(width);
-            let most = (ui.ctx().content_rect().height() - 190.0).max(160.0);
-            egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most).auto_shrink([false, true]).show(
-                ui,
-                |ui| {
-                    if save.what == What::Bundle {
-                        self.bundle_content(ui, &mut save);
-                    } else {
-                        self.export_content(ui, &mut save);
-                    }
-                    self.path_field(ui, &mut save);
-                },
-            );
+            let most = (ui.ctx().content_rect().height() - 260.0).max(120.0);
+            let scroll = egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most);
+            scroll.auto_shrink([false, true]).show(ui, |ui| {
+                ui.spacing_mut().interact_size.y = 24.0;
+                if save.what == What::Bundle {
+                    self.bundle_content(ui, &mut save);
+                } else {
+                    self.export_content(ui, &mut save);
+                }
+            });
+            self.path_field(ui, &mut save);
             open = self.save_buttons(ui, &mut save);
         });
         if open && !response.should_close() {
@@ -263,9 +262,12 @@ impl Window {
         ui.label(RichText::new("Export").font(tokens::title()));
         ui.label(muted(ui, "As it is now; names are never made into formulas of a spreadsheet."));
         ui.add_space(12.0);
-        let shown = self.listing.rows.iter().filter(|row| matches!(row, Row::Lock(_))).count();
-        let all = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.locks().count());
-        let (chosen, entries) = (self.selection.len(), self.papers.journal.listed().1.len());
+        // The rows keep their places while this is open.
+        let rows = || self.listing.rows.iter().filter(|row| matches!(row, Row::Lock(_))).count();
+        let shown = *save.rows.get_or_insert_with(rows);
+        let counts = self.snapshot.as_ref().map(|snapshot| snapshot.counts);
+        let all = counts.map_or(0, |counts| counts.listed() + counts.of(Verdict::NotALock)) as usize;
+        let (chosen, entries) = (self.selection.len(), self.papers.journal.count());
         for (what, text, number) in [
             (What::Shown, format!("The table as shown: {}, filtered and in its order", count(shown, "lock")), shown),
             (What::All, format!("All of this folder: {}", count(all, "lock")), all),
@@ -333,6 +335,9 @@ impl Window {
         ] {
             row(ui, file, &what);
         }
+        if contents.history {
+            row(ui, "history.json", "who held which lock when, and who waited");
+        }
         ui.add_space(8.0);
         hairline(ui);
         ui.add_space(8.0);
@@ -341,13 +346,14 @@ impl Window {
         let names = if save.include.names {
             "as they are".to_owned()
         } else {
-            format!("{} and {} by numbers: user-1, host-1", count(users, "name"), count(hosts, "host"))
+            format!("{} and {}, as user-1, host-1 and so on", count(users, "user"), count(hosts, "host"))
         };
         row(ui, "Users, hosts", &names);
-        if let Some((_, told)) = &contents.example {
-            row(ui, "A command", &visible(&super::elided(told, 60)));
+        if let Some((seen, told)) = &contents.example {
+            let text = if seen == told { seen.clone() } else { format!("{}, told as {told}", super::elided(seen, 36)) };
+            row(ui, "A command", &visible(&text));
         }
-        row(ui, "Kept as they are", "the names of locks, folders below a home, PIDs, times");
+        row(ui, "Kept as they are", "the names of locks and folders, PIDs, times, reasons of a force");
         ui.add_space(12.0);
         include_choice(ui, save);
     }
@@ -390,7 +396,7 @@ impl Window {
         };
         if let Some(note) = note {
             ui.add_space(4.0);
-            let color = Palette::of(ui).verdict(crate::model::verdict::Verdict::Stale);
+            let color = Palette::of(ui).verdict(Verdict::Stale);
             let response = ui.add(Label::new(RichText::new(visible(&note)).color(color)).wrap());
             ui.ctx().accesskit_node_builder(response.id, |node| {
                 node.set_role(egui::Role::Alert);
@@ -463,8 +469,8 @@ fn include_choice(ui: &mut Ui, save: &mut Save) {
 }
 
 fn row(ui: &mut Ui, what: &str, text: &str) {
-    ui.horizontal(|ui| {
-        ui.spacing_mut().interact_size.y = 20.0;
+    let row = Vec2::new(ui.available_width(), 20.0);
+    ui.allocate_ui_with_layout(row, egui::Layout::left_to_right(egui::Align::Center), |ui| {
         let size = Vec2::new(120.0, 20.0);
         ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
             ui.set_min_width(120.0);

@@ -3,7 +3,7 @@
 use super::display_name::{elided, short_path};
 use super::icons::Icon;
 use super::tokens::{self, Palette};
-use super::widgets::{from_right, muted};
+use super::widgets::{self, from_right, muted};
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::places::Place;
@@ -23,7 +23,7 @@ impl Window {
         self.engine.send(Command::WatchSo(place.folder));
     }
 
-    /// For the start screen: at most so many, each with what one finds there; the others by scrolling.
+    /// For the start screen: at first so many, each with what one finds there; the others on a click.
     pub(super) fn places_list(&mut self, ui: &mut Ui, most: usize) {
         let places = self.offered();
         if places.is_empty() {
@@ -32,11 +32,13 @@ impl Window {
         let palette = Palette::of(ui);
         ui.add_space(12.0);
         ui.label(muted(ui, "Places").font(tokens::small()));
+        ui.add_space(4.0);
         let mut chosen = None;
-        let height = tokens::ROW * places.len().min(most) as f32;
-        ScrollArea::vertical().id_salt("places").max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+        let more = if self.sidebar.all_places { 0 } else { places.len().saturating_sub(most) };
+        let first = places.len() - more;
+        ui.scope(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
-            for place in places {
+            for place in places.into_iter().take(first) {
                 let (rect, response) =
                     ui.allocate_exact_size(Vec2::new(ui.available_width(), tokens::ROW), Sense::click());
                 let path = short_path(&place.folder.path, self.home.as_deref());
@@ -68,6 +70,9 @@ impl Window {
                 }
             }
         });
+        if more > 0 && widgets::quiet_button(ui, &format!("{more} more places…")).clicked() {
+            self.sidebar.all_places = true;
+        }
         if let Some(place) = chosen {
             self.open_place(place);
         }
@@ -83,16 +88,16 @@ impl Window {
         let palette = Palette::of(ui);
         let places_button = egui::Button::new("Places").right_text(Icon::ChevronRight.image(palette.muted));
         egui::containers::menu::SubMenuButton::from_button(places_button).ui(ui, |ui| {
-            ui.set_width(360.0);
+            ui.set_width(480.0);
             ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
                 for place in places {
-                    let path = elided(&short_path(&place.folder.path, self.home.as_deref()), 34);
-                    let path = RichText::new(path).font(tokens::small()).color(palette.muted);
+                    let holds = RichText::new(place.holds).font(tokens::small()).color(palette.muted);
                     let button = egui::Button::new(place.title)
-                        .right_text(path)
+                        .right_text(holds)
                         .frame(false)
                         .min_size(Vec2::new(ui.available_width(), 28.0));
-                    if ui.add(button).on_hover_text(place.holds).clicked() {
+                    let path = short_path(&place.folder.path, self.home.as_deref());
+                    if ui.add(button).on_hover_text(path).clicked() {
                         chosen = Some(place);
                         ui.close();
                     }

@@ -5,7 +5,7 @@
 use super::detail::{heading, mono_box};
 use super::display_name::{elided, short_path, visible};
 use super::icons::Icon;
-use super::machine::waiting_words;
+use super::machine_words::{self, waiting_words};
 use super::selection::Reach;
 use super::tokens::{self, Palette};
 use super::widgets::muted;
@@ -19,10 +19,11 @@ use crate::model::snapshot::{Lock, Moment, Snapshot};
 use crate::model::time::{Wall, say_duration, say_duration_changes_in};
 use crate::model::verdict::Verdict;
 use crate::model::waits::{Waiter, wait_tree};
+use crate::platform::environment;
 use eframe::egui::{self, Label, RichText, Sense, Stroke, Ui, Vec2};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// So many processes are shown in full; more share a lock only where somebody forks very much.
@@ -30,6 +31,8 @@ const MOST_PROCESSES: usize = 4;
 /// So many of its other locks are listed before it is asked for more.
 const FEW_LOCKS: usize = 5;
 const MOST_LOCKS: usize = 200;
+/// A long queue is indented no further than this.
+const DEEPEST: usize = 6;
 const MOST_WAITERS: usize = 50;
 /// A command line that is longer is cut until it is asked for.
 const SHORT_COMMAND: usize = 96;
@@ -251,7 +254,7 @@ impl View<'_> {
         let picture = match &self.shown.picture {
             Some(Ok(picture)) => Arc::clone(picture),
             Some(Err(why)) => {
-                ui.add(Label::new(muted(ui, super::machine::sentence(why)).font(tokens::small())).wrap());
+                ui.add(Label::new(muted(ui, machine_words::sentence(why)).font(tokens::small())).wrap());
                 return;
             }
             None => {
@@ -315,7 +318,7 @@ impl View<'_> {
         let picture = self.picture();
         let file = picture.as_ref().and_then(|picture| self.file(picture));
         let tree = match (&picture, file) {
-            (Some(picture), Some(file)) => wait_tree(picture, file),
+            (Some(picture), Some(file)) => wait_tree(picture, file, MOST_WAITERS),
             _ => Vec::new(),
         };
         if queued.is_empty() && tree.is_empty() {
@@ -324,11 +327,11 @@ impl View<'_> {
         heading(ui, "Waiting for it");
         match picture.filter(|_| !tree.is_empty()) {
             Some(picture) => {
-                let mut left = MOST_WAITERS;
+                let mut drawn = 0;
                 for waiter in &tree {
-                    self.waiter(ui, &picture, waiter, 0, &mut left);
+                    self.waiter(ui, &picture, waiter, 0, &mut drawn);
                 }
-                if left == 0 {
+                if drawn >= MOST_WAITERS {
                     ui.label(muted(ui, "Only the first ones are shown.").font(tokens::small()));
                 }
             }
@@ -354,11 +357,8 @@ impl View<'_> {
         picture.locks.iter().find(is_it)?.line.file
     }
 
-    fn waiter(&mut self, ui: &mut Ui, picture: &MachinePicture, waiter: &Waiter, depth: usize, left: &mut usize) {
-        if *left == 0 {
-            return;
-        }
-        *left -= 1;
+    fn waiter(&mut self, ui: &mut Ui, picture: &MachinePicture, waiter: &Waiter, depth: usize, drawn: &mut usize) {
+        *drawn += 1;
         let palette = Palette::of(ui);
         let lock = &picture.locks[waiter.at];
         let seen = self.now.1.saturating_sub(lock.waiting_since.unwrap_or(self.now.1));
@@ -369,7 +369,7 @@ impl View<'_> {
         let through = through.map(|name| elided(&visible(&name.to_string_lossy()), 28));
         let circle = palette.verdict(Verdict::Stale);
         let row = ui.horizontal_top(|ui| {
-            ui.add_space(14.0 * depth as f32);
+            ui.add_space(14.0 * depth.min(DEEPEST) as f32);
             let (rect, _) = ui.allocate_exact_size(Vec2::new(12.0, 18.0), Sense::hover());
             let corner = egui::pos2(rect.left() + 3.0, rect.center().y);
             let stroke = Stroke::new(1.0, palette.muted);
@@ -398,7 +398,7 @@ impl View<'_> {
         row.response.on_hover_text(waiting_words(lock, seen));
         ui.add_space(2.0);
         for below in &waiter.waiters {
-            self.waiter(ui, picture, below, depth + 1, left);
+            self.waiter(ui, picture, below, depth + 1, drawn);
         }
     }
 
@@ -438,10 +438,5 @@ fn locks(number: usize) -> String {
 
 /// The time here: of today the time of day, else with the day.
 fn local(at: Wall, now: Wall) -> String {
-    static ZONE: OnceLock<jiff::tz::TimeZone> = OnceLock::new();
-    let zone = ZONE.get_or_init(jiff::tz::TimeZone::system);
-    let zoned = |wall: Wall| jiff::Timestamp::from_second(wall.secs()).map(|time| time.to_zoned(zone.clone()));
-    let (Ok(at), Ok(now)) = (zoned(at), zoned(now)) else { return at.rfc3339() };
-    let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
-    at.strftime(form).to_string()
+    environment::zone().said(at, now)
 }

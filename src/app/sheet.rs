@@ -15,7 +15,7 @@ const IN_THE_TABLE: [(&str, &str); 8] = [
     ("Choose one more, or one less", "Ctrl+Space, or Ctrl+click"),
     ("Fold or unfold the group", "←  →"),
     ("Jump to a name", "type its first letters"),
-    ("Open the menu of a row", "Shift+F10"),
+    ("Go to its details", "Enter"),
     ("Step through the controls", "Tab  Shift+Tab"),
 ];
 

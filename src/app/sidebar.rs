@@ -33,6 +33,8 @@ pub(super) struct Sidebar {
     /// Opened here, and remembered as soon as the engine says which directory it is: a file stands for the one it is in.
     to_remember: Vec<PathBuf>,
     pub(super) rules: Option<RulesDialog>,
+    /// The first screen lists all places, not only the first few.
+    pub(super) all_places: bool,
 }
 
 impl Sidebar {
@@ -92,6 +94,9 @@ impl Window {
 
     /// Shows the watched folder with this number, from 0.
     pub(super) fn show_watched(&mut self, at: usize) {
+        if at < self.sidebar.watched.len() {
+            self.machine.close();
+        }
         if let Some(one) = self.sidebar.watched.get(at).filter(|one| !one.shown) {
             let path = one.directory().to_owned();
             self.settings.directory = Some(path.clone());

@@ -21,26 +21,31 @@ impl Window {
                     ui.add(egui::Label::new(RichText::new(text).font(tokens::small()).color(palette.muted)).selectable(false))
                 };
                 if let Some(snapshot) = &self.snapshot {
-                    say(ui, count(snapshot.counts.listed() as usize, "lock file"));
+                    let files = say(ui, count(snapshot.counts.listed() as usize, "lock file"));
+                    let small = tokens::is_small(ui.ctx());
                     let how = match snapshot.watching {
                         Watching::Live => "events, checked twice a second",
                         Watching::Polling(_) => "polling",
                         Watching::Loading(_) => "reading",
                         Watching::Lost(_) => "trying again",
                     };
-                    say(ui, how.to_owned());
                     let sight = &snapshot.sight;
                     let seen = sight.processes.saturating_sub(sight.processes_denied);
-                    let text = format!("{seen} of {} processes visible", sight.processes);
+                    let mut facts = vec![how.to_owned()];
                     // Where nothing could be looked at yet, nobody was counted.
                     if sight.processes > 0 {
-                        let response = say(ui, text);
-                    if sight.processes_denied > 0 {
-                        response.on_hover_text(
-                            "The open files of the others may not be seen: a lock that only they could hold is Unknown, \
-                             never free. Root sees more.",
-                        );
+                        facts.push(format!("{seen} of {} processes visible", sight.processes));
                     }
+                    if small {
+                        files.on_hover_text(facts.join("\n"));
+                    } else {
+                        let last = facts.into_iter().map(|fact| say(ui, fact)).last();
+                        if let Some(response) = last.filter(|_| sight.processes_denied > 0) {
+                            response.on_hover_text(
+                                "The open files of the others may not be seen: a lock that only they could hold is Unknown, \
+                                 never free. Root sees more.",
+                            );
+                        }
                     }
                     if !snapshot.problems.is_empty() {
                         let text = count(snapshot.problems.len(), "problem");

@@ -36,8 +36,10 @@ impl Window {
     }
 
     fn sweep_choice(&self, ui: &mut Ui) {
+        let below = self.shown_folder().is_some_and(|folder| folder.recursive);
+        let here = if below { "this folder and its subfolders" } else { "this folder" };
         ui.label(format!(
-            "Lockscope can clear by itself what is stale in this folder: its owner is proved gone, and it is untouched \
+            "Lockscope can clear by itself what is stale in {here}: its owner is proved gone, and it is untouched \
              for {}. Each is checked again first, is in the journal, and can be undone.",
             say_duration(self.settings.stale_after())
         ));

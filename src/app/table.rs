@@ -270,6 +270,9 @@ impl egui_table::TableDelegate for Table<'_> {
             });
             lock_cell(ui, lock, column, &moment)
         });
+        if column == Column::Age {
+            self.window.unusual_mark(ui, rect, lock, self.snapshot);
+        }
         self.next_change = match (self.next_change, change) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -426,6 +429,12 @@ impl Table<'_> {
             };
             self.acts.push(Act::Choose(id, reach));
             response.request_focus();
+            if ui.input(|i| i.key_pressed(egui::Key::Enter)) {
+                self.acts.push(Act::Perform(Action::Details));
+            }
+        }
+        if response.double_clicked() {
+            self.acts.push(Act::Perform(Action::Details));
         }
         if response.secondary_clicked() && !selected {
             self.acts.push(Act::Choose(id, Reach::Only));

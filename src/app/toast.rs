@@ -129,7 +129,8 @@ impl Window {
         }
         let palette = Palette::of(ui);
         let frame = Frame::new()
-            .fill(palette.raised)
+            // On the grey of the light theme only white stands out.
+            .fill(if ui.visuals().dark_mode { palette.raised } else { palette.panel })
             .stroke(Stroke::new(1.0, palette.line))
             .corner_radius(CornerRadius::same(8))
             .shadow(ui.visuals().popup_shadow)
@@ -147,7 +148,7 @@ impl Window {
                     if toast.undoable.is_empty() {
                         close = widgets::quiet_button(ui, "Close").clicked();
                     } else {
-                        let key = RichText::new("Ctrl Z").font(tokens::small()).color(palette.muted);
+                        let key = RichText::new("Ctrl+Z").font(tokens::small()).color(palette.muted);
                         undo = ui.add(egui::Button::new("Undo").right_text(key)).clicked();
                     }
                 });

@@ -125,6 +125,11 @@ pub(super) const CONTROL: f32 = 32.0;
 pub(super) const SIDE: f32 = 372.0;
 /// Below this width the side panel steps back.
 pub(super) const NARROW: f32 = 980.0;
+/// Whether there is room for one thing at a time only, as at 300 % in a window of the usual size.
+pub(super) fn is_small(ctx: &egui::Context) -> bool {
+    ctx.content_rect().width() < SMALL
+}
+
 /// The word before the name of a row that has vanished, as wide as the rest of the column of verdicts.
 pub(super) const GONE_WORD: f32 = 85.0;
 /// How long what has just appeared is set off.
@@ -247,6 +252,8 @@ fn visuals(theme: Theme, palette: &Palette) -> Visuals {
     visuals.error_fg_color = palette.verdict(Verdict::Stale);
     visuals.warn_fg_color = palette.verdict(Verdict::Held);
     visuals.weak_text_color = Some(palette.muted);
+    // What may not be used is muted, never faint: its reason has to be read.
+    visuals.disabled_alpha = 1.0;
     visuals.selection.bg_fill = palette.selection;
     visuals.selection.stroke = Stroke::new(1.5, palette.accent);
     let shadow = Shadow {
@@ -309,6 +316,34 @@ mod tests {
                 assert!(contrast(palette.placeholder, surface) >= 4.5, "{name}: placeholder");
             }
             assert!(contrast(Color32::WHITE, palette.danger) >= 4.5, "{name}: danger button");
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_otherwise_stands_out_too() {
+        for (name, palette) in [("dark", &DARK), ("light", &LIGHT)] {
+            // The first button's label, the menu's mark, what cannot be used, a row that has gone.
+            let mut pairs = vec![
+                ("the blue button", palette.background, palette.accent),
+                ("what may not be used", palette.muted, palette.raised),
+                ("a row that has vanished", palette.muted, palette.background),
+                ("the terms of the search", palette.muted, palette.panel),
+                ("a focus ring on a chosen row", palette.accent, palette.selection),
+                ("a focus ring", palette.accent, palette.raised),
+            ];
+            // What has just appeared: its tint lies over the background, at its strongest.
+            let tint = |ink: u8, ground: u8| (f64::from(ink) * 0.22 + f64::from(ground) * 0.78).round() as u8;
+            let (a, b) = (palette.accent, palette.background);
+            let tinted = Color32::from_rgb(tint(a.r(), b.r()), tint(a.g(), b.g()), tint(a.b(), b.b()));
+            pairs.push(("a row that has just appeared", palette.text, tinted));
+            for (what, ink, ground) in pairs {
+                let ratio = contrast(ink, ground);
+                assert!(ratio >= 4.5, "{name}: {what} is {ratio:.2}");
+            }
+            // The bars of a plot are no text: 3 is asked of them (WCAG 1.4.11).
+            for (verdict, color) in Verdict::ALL.iter().zip(palette.verdicts) {
+                assert!(contrast(color, palette.panel) >= 3.0, "{name}: a bar of {verdict:?}");
+            }
         }
     }
 

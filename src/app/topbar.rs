@@ -25,7 +25,9 @@ impl Window {
                 from_right(ui, |ui| {
                     self.clear_stale_button(ui);
                     self.menu_button(ui);
-                    self.palette_button(ui);
+                    if !tokens::is_small(ui.ctx()) {
+                        self.palette_button(ui);
+                    }
                     self.search_field(ui);
                 });
             });
@@ -34,7 +36,11 @@ impl Window {
 
     fn folder_field(&mut self, ui: &mut Ui) {
         let palette = Palette::of(ui);
-        let width = if ui.ctx().content_rect().width() < tokens::NARROW { 220.0 } else { 360.0 };
+        let width = match ui.ctx().content_rect().width() {
+            ..tokens::SMALL => 96.0,
+            ..tokens::NARROW => 220.0,
+            _ => 360.0,
+        };
         let text = match &self.snapshot {
             Some(snapshot) => elided(&short_path(&snapshot.directory, self.home.as_deref()), width as usize / 8),
             None => "No folder chosen".to_owned(),
@@ -144,7 +150,9 @@ impl Window {
                     .hint_text(RichText::new(hint).color(palette.placeholder))
                     .frame(Frame::NONE)
                     .align(egui::Align2::LEFT_CENTER)
-                    .desired_width((ui.available_width() - 30.0).max(20.0));
+                    .desired_width(
+                        (ui.available_width() - if tokens::is_small(ui.ctx()) { 4.0 } else { 30.0 }).max(20.0),
+                    );
                 let response = ui.add(edit);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search"));
                 self.search_hint(ui, &response);
@@ -159,23 +167,20 @@ impl Window {
                     }
                     self.focus_search = false;
                 }
-                if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Escape)) {
-                    self.query.text.clear();
-                }
+                self.searching = response.has_focus();
                 // On to what was found.
                 let down = ui.input(|i| i.key_pressed(egui::Key::ArrowDown) || i.key_pressed(egui::Key::Enter));
                 if (response.has_focus() || response.lost_focus()) && down && self.search_error.is_none() {
                     self.go_to_first();
                 }
-                if self.query.text.is_empty() {
-                    let key = RichText::new("/").font(tokens::mono()).color(palette.placeholder);
-                    // As high as its letter, not as a control.
-                    ui.spacing_mut().interact_size.y = 16.0;
-                    Frame::new()
-                        .stroke(Stroke::new(1.0, palette.line))
-                        .corner_radius(CornerRadius::same(3))
-                        .inner_margin(Margin::symmetric(5, 1))
-                        .show(ui, |ui| ui.add(egui::Label::new(key).selectable(false)));
+                if self.query.text.is_empty() && tokens::is_small(ui.ctx()) {
+                    // The room is for what is typed.
+                } else if self.query.text.is_empty() {
+                    let (rect, _) = ui.allocate_exact_size(Vec2::splat(20.0), Sense::hover());
+                    let line = Stroke::new(1.0, palette.line);
+                    ui.painter().rect_stroke(rect, 3.0, line, egui::StrokeKind::Inside);
+                    let (center, middle) = (rect.center(), egui::Align2::CENTER_CENTER);
+                    ui.painter().text(center, middle, "/", tokens::mono(), palette.placeholder);
                 } else {
                     let close = egui::Button::image(Icon::Close.image(palette.muted)).frame(false);
                     let response = ui.add(close);
@@ -206,6 +211,7 @@ impl Window {
                 ui.label(muted(ui, "The list stays as it was.").font(tokens::small()));
                 return;
             }
+            ui.spacing_mut().interact_size.y = 18.0;
             egui::Grid::new("search-terms").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
                 for (term, finds) in crate::engine::search::TERMS {
                     ui.label(RichText::new(term).font(tokens::mono()));
@@ -230,7 +236,11 @@ impl Window {
         if self.snapshot.is_none() || stale == 0 {
             return;
         }
-        let response = widgets::danger_button(ui, Some(Icon::Stale), format!("Clear stale ({stale})…"), true);
+        let text = format!("Clear stale ({stale})…");
+        let short = if tokens::is_small(ui.ctx()) { format!("{stale}…") } else { text.clone() };
+        let response = widgets::danger_button(ui, Some(Icon::Stale), short, true);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &text));
+        let response = response.on_hover_text(text);
         if response.clicked() {
             self.ask_to_clear_stale();
         }
@@ -255,7 +265,7 @@ impl Window {
         } else {
             ui.painter().circle_filled(rect.center(), 4.0, color);
         }
-        if ui.ctx().content_rect().width() < tokens::SMALL {
+        if tokens::is_small(ui.ctx()) {
             dot.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &word));
             dot.on_hover_text(format!("{word}. {why}"));
         } else {

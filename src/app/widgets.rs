@@ -17,12 +17,14 @@ pub(super) fn muted(ui: &Ui, text: impl Into<String>) -> RichText {
 /// The red button.
 pub(super) fn danger_button(ui: &mut Ui, icon: Option<Icon>, text: String, enabled: bool) -> Response {
     let palette = Palette::of(ui);
-    let label = RichText::new(text).font(tokens::strong()).color(Color32::WHITE);
+    // What may not be done is plain, and as easy to read.
+    let (ink, fill) = if enabled { (Color32::WHITE, palette.danger) } else { (palette.muted, palette.raised) };
+    let label = RichText::new(text).font(tokens::strong()).color(ink);
     let button = match icon {
-        Some(icon) => egui::Button::image_and_text(icon.image(Color32::WHITE), label),
+        Some(icon) => egui::Button::image_and_text(icon.image(ink), label),
         None => egui::Button::new(label),
     };
-    let button = button.fill(palette.danger).stroke(Stroke::NONE).min_size(Vec2::new(0.0, tokens::CONTROL));
+    let button = button.fill(fill).stroke(Stroke::NONE).min_size(Vec2::new(0.0, tokens::CONTROL));
     ui.add_enabled(enabled, button)
 }
 
@@ -41,7 +43,9 @@ pub(super) fn quiet_button(ui: &mut Ui, text: &str) -> Response {
 
 /// A button that says why where it may not be used: on hover, and to a screen reader.
 pub(super) fn button_or_why(ui: &mut Ui, text: String, why_not: Option<String>) -> Response {
-    let response = ui.add_enabled(why_not.is_none(), egui::Button::new(text));
+    let palette = Palette::of(ui);
+    let ink = if why_not.is_some() { palette.muted } else { palette.text };
+    let response = ui.add_enabled(why_not.is_none(), egui::Button::new(RichText::new(text).color(ink)));
     match why_not {
         None => response,
         Some(why) => {
@@ -72,6 +76,12 @@ pub(super) fn modal<R>(
     modal_at(ui, id, name, margin, (egui::Align2::CENTER_CENTER, Vec2::ZERO), content)
 }
 
+/// How wide a dialog may be.
+pub(super) fn dialog_width(ui: &Ui, wanted: f32) -> f32 {
+    let content = ui.ctx().content_rect().width();
+    wanted.min(content - if content < tokens::SMALL { 56.0 } else { 80.0 })
+}
+
 /// The same at a place of its own.
 pub(super) fn modal_at<R>(
     ui: &Ui, id: &str, name: &str, margin: i8, anchor: (egui::Align2, Vec2), content: impl FnOnce(&mut Ui) -> R,
@@ -84,14 +94,19 @@ pub(super) fn modal_at<R>(
         .shadow(ui.visuals().window_shadow)
         .inner_margin(egui::Margin::same(margin));
     let id = egui::Id::unique(id);
-    let area = egui::Modal::default_area(id).anchor(anchor.0, anchor.1);
+    let area = egui::Modal::default_area(id).anchor(anchor.0, anchor.1).accessible_name(name);
     egui::Modal::new(id).area(area).frame(frame).show(ui.ctx(), |ui| {
-        ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
-            node.set_role(egui::Role::Dialog);
-            node.set_label(name);
-            node.set_modal();
+        // A dialog has a layer of its own, and its node is that layer's.
+        ui.ctx().accesskit_node_builder(ui.layer_id().id, egui::accesskit::Node::set_modal);
+        // Where the window is too small for it, all of it scrolls.
+        let most = ui.ctx().content_rect().height() - 2.0 * f32::from(margin) - 16.0;
+        let scroll = egui::ScrollArea::vertical().id_salt("dialog").max_height(most).min_scrolled_height(most);
+        let shown = scroll.show(ui, |ui| {
+            let answer = content(ui);
+            super::focus::follow_focus(ui);
+            answer
         });
-        content(ui)
+        shown.inner
     })
 }
 

@@ -15,7 +15,9 @@ use super::paused::Paused;
 use super::rows::{HAND, Rows};
 use super::selection::{Reach, Selection};
 use super::sidebar::Sidebar;
+use super::tell::Tell;
 use super::theme::Preference;
+use super::timeline::Timeline;
 use super::toast::Toast;
 use super::tokens::{self, Palette};
 use crate::engine::bulk::Progress;
@@ -28,7 +30,7 @@ use crate::model::time::Wall;
 use crate::model::verdict::{Clearing, Verdict};
 use crate::platform::environment;
 use eframe::egui;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +86,8 @@ pub struct Window {
     pub(super) sidebar: Sidebar,
     /// All the machine's kernel locks, where they are shown.
     pub(super) machine: MachineView,
+    pub(super) timeline: Timeline,
+    pub(super) tell: Tell,
     title: String,
     pub(super) palette: CommandPalette,
     pub(super) show_shortcuts: bool,
@@ -99,6 +103,10 @@ pub struct Window {
     pub(super) jump: (String, Duration),
     /// The row where the keyboard stands is to have the focus, once it is drawn.
     pub(super) focus_row: bool,
+    /// The search had the focus in the last frame.
+    pub(super) searching: bool,
+    /// In a small window: the details stand in the table's place.
+    pub(super) show_details: bool,
     /// Where the table is.
     pub(super) middle: Option<egui::Rect>,
 }
@@ -152,6 +160,8 @@ impl Window {
             sweeping: Vec::new(),
             sidebar: Sidebar::default(),
             machine: MachineView::default(),
+            timeline: Timeline::default(),
+            tell: Tell::default(),
             title: String::new(),
             palette: CommandPalette::default(),
             show_shortcuts: false,
@@ -163,6 +173,8 @@ impl Window {
             search_error: None,
             jump: (String::new(), Duration::ZERO),
             focus_row: false,
+            searching: false,
+            show_details: false,
             middle: None,
         };
         window.apply_theme(&cc.egui_ctx);
@@ -172,6 +184,11 @@ impl Window {
         window.engine.send(Command::FindPlaces);
         window.refresh(&cc.egui_ctx);
         window
+    }
+
+    /// The window's title, as the desktop shows it.
+    pub fn title(&self) -> &str {
+        &self.title
     }
 
     /// Something to tell the person, above the table, until it is closed.
@@ -222,13 +239,21 @@ impl Window {
         }
     }
 
-    /// Keeps the counts of the directory that is being left, for the list of recent ones.
+    /// Shows a lock, and its directory first where that is not the one that is shown.
+    pub(super) fn show_lock(&mut self, directory: &Path, path: &OsStr) {
+        if self.snapshot.as_ref().is_none_or(|shown| *shown.directory != *directory) {
+            self.open(directory.to_owned());
+        }
+        self.wanted = Some((directory.to_owned(), path.to_owned()));
+    }
+
+    /// Keeps the counts of what is watched, for the list of recent ones.
     fn leave(&mut self) {
-        if let Some(snapshot) = &self.snapshot
-            && let Some(recent) = self.settings.recent.iter_mut().find(|recent| *recent.path == *snapshot.directory)
-        {
-            recent.stale = snapshot.counts.of(Verdict::Stale);
-            recent.held = snapshot.counts.of(Verdict::Held);
+        for picture in self.engine.watched().iter().filter_map(|one| one.picture.as_ref()) {
+            if let Some(recent) = self.settings.recent.iter_mut().find(|recent| *recent.path == *picture.directory) {
+                recent.stale = picture.counts.of(Verdict::Stale);
+                recent.held = picture.counts.of(Verdict::Held);
+            }
         }
     }
 
@@ -258,7 +283,11 @@ impl Window {
             }
             self.listing = listing;
         }
-        if let Some(next) = self.rows.expire(self.now.1, held) {
+        // While nothing can be seen nothing has to fade, and no frame is asked for.
+        let seen = ctx.input(|i| i.viewport().visible()) != Some(false);
+        if let Some(next) = self.rows.expire(self.now.1, held)
+            && seen
+        {
             ctx.request_repaint_after(next);
         }
         if let Some(snapshot) = &newest {
@@ -288,7 +317,7 @@ impl Window {
             let over = i.pointer.hover_pos().is_some_and(|at| area.is_some_and(|area| area.contains(at)));
             over && i.pointer.time_since_last_movement() < HAND.as_secs_f32()
         });
-        if moving {
+        if moving && ctx.input(|i| i.viewport().visible()) != Some(false) {
             ctx.request_repaint_after(HAND);
         }
         self.rows.held_by_hand(moving, self.now.1)
@@ -336,10 +365,7 @@ impl Window {
         let title = match &self.snapshot {
             Some(snapshot) => {
                 let name = super::visible(&snapshot.directory.file_name().unwrap_or_default().to_string_lossy());
-                match snapshot.counts.of(Verdict::Stale) {
-                    0 => format!("{name} - Lockscope"),
-                    stale => format!("({stale} stale) {name} - Lockscope"),
-                }
+                format!("{}{name} - Lockscope", self.title_counts(snapshot.counts.of(Verdict::Stale)))
             }
             None => "Lockscope".to_owned(),
         };
@@ -391,6 +417,8 @@ impl Window {
                     self.hear_papers(ctx, event);
                 }
                 Event::Notice(text) => self.tell(text),
+                Event::Freed(freed, held) => self.hear_freed(ctx, &freed, held),
+                Event::TurnedStale(turned) => self.hear_stale(&turned),
             }
         }
         while let Some(news) = self.desktop_news.as_ref().and_then(|news| news.try_recv().ok()) {
@@ -626,20 +654,32 @@ impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.refresh(ctx);
         self.hear(ctx);
+        self.hear_desktop(ctx);
         self.send_query();
         self.follow_machine(ctx);
         self.keep_settings(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        // eframe does not come here then; whoever else drives the window need not draw either.
+        if ui.input(|i| i.viewport().visible()) == Some(false) {
+            return;
+        }
+        self.middle = None;
+        ui.ctx().accesskit_node_builder(egui::accesskit_root_id(), |node| node.set_label(self.title.as_str()));
         let tab = Self::take_tab(ui);
         self.keys(ui);
         self.take_drops(ui);
         self.top_bar(ui);
         self.status_bar(ui);
-        self.sidebar(ui);
+        if !tokens::is_small(ui.ctx()) {
+            self.sidebar(ui);
+        }
         match self.snapshot.clone() {
-            _ if self.machine.is_open() => self.machine_screen(ui),
+            _ if self.machine.is_open() => {
+                self.sweep_bar(ui);
+                self.machine_screen(ui);
+            }
             None => self.start_screen(ui),
             Some(snapshot) => {
                 self.chip_bar(ui, &snapshot);
@@ -647,6 +687,7 @@ impl eframe::App for Window {
                 self.sweep_bar(ui);
                 self.notice_bars(ui);
                 self.journal_panel(ui);
+                self.timeline_panel(ui, &snapshot);
                 self.detail_panel(ui, &snapshot);
                 self.main_area(ui, &snapshot);
                 self.note_first_table(&snapshot);

@@ -7,6 +7,7 @@ use crate::clear::{self, Consent, Entry, Reason, Workplace};
 use crate::engine::JournalLine;
 use crate::engine::bulk::{Came, clear_one, force_one};
 use crate::engine::follow::Following;
+use crate::engine::history::{History, kept};
 use crate::engine::incident::Incident;
 use crate::engine::learned;
 use crate::engine::papers::{self, NotSaved};
@@ -187,6 +188,12 @@ impl World for Machine {
 
     fn journal(&self) -> Result<Vec<JournalLine>, String> {
         Ok(self.entries()?.into_iter().map(JournalLine::from).collect())
+    }
+
+    fn history(&self, directory: &Path) -> Option<Arc<History>> {
+        let directory: Arc<Path> = environment::absolute(directory).into();
+        // A history that cannot be read is no reason to have no bundle.
+        kept::load(&environment::state_dir()?, &directory, self.system.wall()).ok().map(Arc::new)
     }
 
     fn save_bundle(&self, incident: &Incident, path: &Path) -> Result<(), NotSaved> {

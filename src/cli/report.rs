@@ -27,7 +27,7 @@ pub fn report(world: &dyn World, args: &Report, io: &mut Io<'_>) -> Result<Exit,
         journal: Arc::new(journal),
         include: Include { arguments: args.include_arguments, names: args.include_home },
         zone: world.zone(),
-        more: Vec::new(),
+        history: world.history(&args.directory),
     };
     let path = args.output.clone().unwrap_or_else(|| incident.file_name().into());
     match world.save_bundle(&incident, &path) {

@@ -5,6 +5,7 @@
 use crate::clear::Reason;
 use crate::engine::JournalLine;
 use crate::engine::bulk::Came;
+use crate::engine::history::History;
 use crate::engine::incident::Incident;
 use crate::engine::papers::NotSaved;
 use crate::engine::settings::Settings;
@@ -105,6 +106,12 @@ pub trait World {
 
     /// The journal, oldest first.
     fn journal(&self) -> Result<Vec<JournalLine>, String>;
+
+    /// What is kept of a directory's locks over time, if anything is.
+    fn history(&self, directory: &Path) -> Option<Arc<History>> {
+        let _ = directory;
+        None
+    }
 
     /// Makes an incident bundle and saves it where nothing stands.
     fn save_bundle(&self, incident: &Incident, path: &Path) -> Result<(), NotSaved>;

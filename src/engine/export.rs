@@ -42,6 +42,8 @@ impl Form {
 pub enum Subject {
     /// These locks, in this order.
     Table(Arc<Snapshot>, Vec<Arc<Lock>>),
+    /// All locks of a directory, by path.
+    All(Arc<Snapshot>),
     /// The evidence of these.
     Evidence(Arc<Snapshot>, Vec<Arc<Lock>>),
     /// These entries, in this order, by their places in the journal.
@@ -52,7 +54,7 @@ impl Subject {
     /// In which forms it can be had.
     pub const fn forms(&self) -> &'static [Form] {
         match self {
-            Self::Table(..) | Self::Journal(..) => &[Form::Csv, Form::Json],
+            Self::Table(..) | Self::All(_) | Self::Journal(..) => &[Form::Csv, Form::Json],
             Self::Evidence(..) => &[Form::Markdown, Form::Json],
         }
     }
@@ -62,6 +64,11 @@ impl Subject {
         match (self, form) {
             (Self::Table(snapshot, locks), Form::Csv) => table_csv(snapshot, &refs(locks)),
             (Self::Table(snapshot, locks), _) => table_json(snapshot, &refs(locks)),
+            (Self::All(snapshot), form) => {
+                let mut locks: Vec<&Arc<Lock>> = snapshot.locks().collect();
+                locks.sort_by(|a, b| a.path.cmp(&b.path));
+                if form == Form::Csv { table_csv(snapshot, &locks) } else { table_json(snapshot, &locks) }
+            }
             (Self::Evidence(snapshot, locks), Form::Json) => evidence_json(snapshot, &refs(locks)),
             (Self::Evidence(snapshot, locks), _) => evidence_text(snapshot, &refs(locks), zone),
             (Self::Journal(journal, at), form) => {

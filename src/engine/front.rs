@@ -3,6 +3,7 @@
 //! Owns: which directories are watched and shown, and where automatic clearing is on. Never: touches a directory itself,
 //! so that a hung one cannot keep it from answering.
 
+use super::history::chronicle::Chronicle;
 use super::lister::Lister;
 use super::machine::MachineWatch;
 use super::session::{Session, Word};
@@ -32,6 +33,7 @@ pub(super) struct Front {
     worker: Sender<Job>,
     slow_pass: Duration,
     state_dir: Option<PathBuf>,
+    chronicle: Chronicle,
     /// Of the clears that are asked for and not over.
     clears: Vec<Stop>,
     /// Of the sweeps that are on.
@@ -44,6 +46,8 @@ impl Front {
         options: EngineOptions, shared: Arc<Shared>, events: Sender<Event>, wake: Arc<dyn Fn() + Send + Sync>,
         life: (Sender<Command>, Sender<()>),
     ) -> Self {
+        let alive = life.1.clone();
+        let chronicle = Chronicle::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), alive);
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
         let lister = Lister::start(Arc::clone(&shared), Arc::clone(&wake));
         let board = Arc::new(Board::new(Arc::clone(&shared), Arc::clone(&lister), Arc::clone(&wake)));
@@ -60,6 +64,7 @@ impl Front {
             worker,
             slow_pass: options.slow_pass,
             state_dir: options.state_dir,
+            chronicle,
             clears: Vec::new(),
             sweeps: Vec::new(),
         }
@@ -111,7 +116,12 @@ impl Front {
                 Command::Sweep { directory, every } => self.sweep(&directory, every),
                 Command::Undo { ids } => self.work(Job::Undo { ids, sessions: self.board.sessions() }),
                 Command::ReadJournal => self.work(Job::ReadJournal),
+                Command::TellWhenFree { lock, on } => {
+                    let options = self.settings.look_options(&lock.directory);
+                    self.chronicle.wish(lock, on, options);
+                }
                 Command::SaveSettings(settings) => {
+                    self.chronicle.tell_stale(settings.tell_when_stale);
                     self.settings = (*settings).clone();
                     self.work(Job::SaveSettings(settings));
                 }
@@ -211,7 +221,7 @@ impl Front {
         }
         let (words, received) = unbounded();
         let (number, life) = self.board.add(folder, words);
-        let board = Arc::clone(&self.board);
+        let (board, feed) = (Arc::clone(&self.board), self.chronicle.feed());
         let session = Session {
             system: Arc::clone(&self.system),
             words: received,
@@ -223,7 +233,11 @@ impl Front {
             slow_pass: self.slow_pass,
             gather: super::session::GATHER,
             state_dir: self.state_dir.clone(),
-            publish: Box::new(move |picture| board.publish(number, picture)),
+            publish: Box::new(move |picture| {
+                if let Some(picture) = board.publish(number, picture) {
+                    feed.seen(&picture);
+                }
+            }),
         };
         if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {
             self.board.remove(&folder.path);

@@ -3,9 +3,10 @@
 //! Owns: which files are in it, and how large they may become. Never: writes it to a disk ([`super::papers`] does), and never
 //! puts anything in that did not go through [`super::redact`].
 
-use super::JournalLine;
 use super::export::{counts, evidence_text, journal_json, one_line, pretty, table_csv, table_json};
+use super::history::History;
 use super::redact::{Include, Me, Redaction};
+use super::{JournalLine, past};
 use crate::model::snapshot::{Lock, LostReason, PollingReason, Snapshot, Watching};
 use crate::model::time::{Zone, say_duration};
 use crate::model::verdict::Verdict;
@@ -32,8 +33,8 @@ pub struct Incident {
     pub include: Include,
     /// How times are said.
     pub zone: Zone,
-    /// More files that are JSON, by name: each text in them is redacted.
-    pub more: Vec<(String, serde_json::Value)>,
+    /// What was seen of the directory's locks over time, where that is kept.
+    pub history: Option<Arc<History>>,
 }
 
 /// What will be in it, before it is made.
@@ -47,6 +48,8 @@ pub struct Contents {
     pub entries: (usize, usize),
     /// Users, hosts and homes that are replaced.
     pub replaced: (usize, usize, usize),
+    /// The history goes along.
+    pub history: bool,
     /// The directory as the bundle names it.
     pub directory: String,
     /// A command line that is seen here, and how the bundle tells it.
@@ -95,6 +98,7 @@ impl Incident {
             evidence: (telling.min(MOST_EVIDENCE), telling.saturating_sub(MOST_EVIDENCE)),
             entries: (entries.len(), all_entries - entries.len()),
             replaced: redaction.counts(),
+            history: self.history.as_ref().is_some_and(|history| !history.is_empty()),
             directory: redaction.snapshot(&self.snapshot, &[]).directory.to_string_lossy().into_owned(),
             example: seen.map(|command| {
                 let told = redaction.command(&command);
@@ -122,8 +126,8 @@ impl Incident {
             ("journal.json".to_owned(), journal_json(&lines.iter().collect::<Vec<_>>())),
             ("machine.json".to_owned(), self.machine(&shown, about, &redaction)),
         ];
-        for (name, value) in &self.more {
-            members.push((name.clone(), pretty(&redacted(value, &redaction))));
+        if let Some(past) = self.history.as_ref().and_then(|history| past::told(history, &redaction)) {
+            members.push(("history.json".to_owned(), past));
         }
         for (at, lock) in telling.iter().take(MOST_EVIDENCE).enumerate() {
             let name = format!("evidence/{:03}-{}.md", at + 1, plain_name(&lock.display_path()));
@@ -231,8 +235,12 @@ impl Incident {
         ] {
             let _ = writeln!(text, "{name:<14} {what}");
         }
-        for (name, _) in &self.more {
-            let _ = writeln!(text, "{name:<14} what was seen of these locks before");
+        if members.iter().any(|(name, _)| name == "history.json") {
+            let _ = writeln!(
+                text,
+                "{:<14} who held which lock when, and who waited, as far as it was watched",
+                "history.json"
+            );
         }
         let evidence = members.iter().filter(|(name, _)| name.starts_with("evidence/")).count();
         let _ = writeln!(
@@ -271,8 +279,9 @@ impl Incident {
         }
         let _ = writeln!(
             text,
-            "- Kept as they are: the names of locks, the folders below a home, PIDs, times. Look at them before you pass \
-             this on.\n- Never in it: environment variables, the content of other files."
+            "- Kept as they are: the names of locks and of folders (but homes), PIDs, times, and the reasons that people \
+             gave for\n  a force. Look at them before you pass this on.\n\
+             - Never in it: environment variables, the content of other files."
         );
         text
     }
@@ -330,18 +339,6 @@ fn plain_name(path: &str) -> String {
         .take(60)
         .collect();
     name.trim_start_matches('.').to_owned()
-}
-
-fn redacted(value: &serde_json::Value, redaction: &Redaction) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => Value::String(redaction.text(text)),
-        Value::Array(list) => list.iter().map(|value| redacted(value, redaction)).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (redaction.text(key), redacted(value, redaction))).collect()
-        }
-        other => other.clone(),
-    }
 }
 
 /// The files as one zip. Their times are those of the picture, so that the same picture gives the same bytes.

@@ -8,12 +8,14 @@ pub mod demo;
 pub mod export;
 pub mod follow;
 mod front;
+pub mod history;
 pub mod incident;
 pub mod learned;
 mod lister;
 pub mod listing;
 pub mod machine;
 pub mod papers;
+mod past;
 pub mod places;
 mod ranking;
 pub mod redact;
@@ -21,8 +23,10 @@ pub mod search;
 mod session;
 pub mod settings;
 pub mod shape;
+pub mod standin;
 mod store;
 pub mod sweep;
+pub mod vigil;
 mod watch;
 pub mod watched;
 mod worker;
@@ -37,10 +41,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bulk::Progress;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use history::History;
 use listing::{Listing, Query};
 use machine::{MachineShown, MachineWish};
 use places::Place;
 use settings::{Settings, WatchedFolder};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,6 +118,14 @@ pub enum Command {
     Write(Box<papers::Job>),
     /// Read the journal again; [`Engine::journal`] has it then.
     ReadJournal,
+    /// Tell when this lock is free ([`Event::Freed`]), or do not; [`Engine::awaited`] has what is waited for. It goes on
+    /// when another directory is shown.
+    TellWhenFree {
+        /// Which.
+        lock: vigil::Awaited,
+        /// Or not any more.
+        on: bool,
+    },
     /// Write the settings.
     SaveSettings(Box<Settings>),
     /// Watch these too, in the background.
@@ -179,6 +193,10 @@ pub enum Event {
     Previewed(Box<incident::Contents>),
     /// Something to tell the person; nothing was lost.
     Notice(String),
+    /// A lock that was waited for is held no more; it had been held for so long.
+    Freed(vigil::Freed, Option<Duration>),
+    /// Locks turned stale, and that was to be told.
+    TurnedStale(vigil::TurnedStale),
 }
 
 /// One line of the journal, as it is shown.
@@ -266,6 +284,9 @@ pub(crate) struct Shared {
     pub(crate) watched: ArcSwap<Vec<Watched>>,
     pub(crate) places: ArcSwap<Vec<Place>>,
     pub(crate) machine: ArcSwap<MachineShown>,
+    /// Of the directories that are watched, and of the last ones that were.
+    pub(crate) histories: ArcSwap<HashMap<Arc<Path>, Arc<History>>>,
+    pub(crate) awaited: ArcSwap<Vec<vigil::Awaited>>,
 }
 
 /// Automatic clearing that is on.
@@ -381,6 +402,24 @@ impl Engine {
     /// What was last seen of the machine, as far as it was asked for.
     pub fn machine(&self) -> Arc<MachineShown> {
         self.shared.machine.load_full()
+    }
+
+    /// What was seen of a directory's locks over time; `None` before it was looked at.
+    pub fn history(&self, directory: &Path) -> Option<Arc<History>> {
+        self.shared.histories.load().get(directory).cloned()
+    }
+
+    /// The locks that somebody waits for.
+    pub fn awaited(&self) -> Arc<Vec<vigil::Awaited>> {
+        self.shared.awaited.load_full()
+    }
+
+    /// With a past, for tests of what stands above.
+    #[must_use]
+    pub fn with_history(self, history: History) -> Self {
+        let directory = Arc::clone(&history.directory);
+        self.shared.histories.store(Arc::new(HashMap::from([(directory, Arc::new(history))])));
+        self
     }
 
     /// Asks for something; never waits.

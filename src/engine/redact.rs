@@ -176,8 +176,11 @@ impl Redaction {
                 }
             }
         }
-        let arguments = command.split_whitespace().skip(1).filter(|word| word.chars().count() >= SHORTEST_ARGUMENT);
-        self.arguments.extend(arguments.map(str::to_owned));
+        let arguments = command.split_whitespace().skip(1);
+        // Of `--token=abcd` the value may stand somewhere by itself.
+        let values = arguments.clone().filter_map(|word| word.split_once('=').map(|(_, value)| value));
+        let told = arguments.chain(values).filter(|word| word.chars().count() >= SHORTEST_ARGUMENT);
+        self.arguments.extend(told.map(str::to_owned));
     }
 
     /// A user's name, or what stands for it.
@@ -216,8 +219,13 @@ impl Redaction {
         }
         if !self.include.arguments {
             text = without_told_command(&text);
-            for argument in self.arguments.iter().rev() {
-                text = replace_words(&text, argument, "…");
+            let mut arguments: Vec<&String> = self.arguments.iter().collect();
+            arguments.sort_by_key(|argument| std::cmp::Reverse(argument.len()));
+            for argument in arguments {
+                // There may be thousands, and hardly one of them stands in any text.
+                if text.contains(argument.as_str()) {
+                    text = replace_words(&text, argument, "…");
+                }
             }
         }
         text
@@ -240,7 +248,7 @@ impl Redaction {
     }
 
     /// A path of a lock within its directory: its own name stays.
-    fn relative(&self, path: &OsStr) -> OsString {
+    pub(super) fn relative(&self, path: &OsStr) -> OsString {
         let bytes = path.as_encoded_bytes();
         let Some(slash) = bytes.iter().rposition(|b| *b == b'/') else { return path.to_owned() };
         let above = self.path(&String::from_utf8_lossy(&bytes[..slash]));

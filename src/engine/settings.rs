@@ -147,6 +147,30 @@ pub struct Settings {
     pub zoom_percent: u16,
     /// Whether things may move.
     pub motion: MotionChoice,
+    /// Tell when a lock turns stale.
+    pub tell_when_stale: bool,
+    /// The timeline below the table.
+    pub timeline: TimelineSettings,
+}
+
+/// The timeline below the table.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TimelineSettings {
+    /// Shown or hidden.
+    pub shown: bool,
+    /// In points.
+    pub height: f32,
+    /// Of all locks, and not of the chosen one alone.
+    pub all: bool,
+    /// As a list instead of a drawing.
+    pub as_list: bool,
+}
+
+impl Default for TimelineSettings {
+    fn default() -> Self {
+        Self { shown: true, height: 160.0, all: true, as_list: false }
+    }
 }
 
 impl Default for Settings {
@@ -172,6 +196,8 @@ impl Default for Settings {
             locks: LockConfig::default(),
             zoom_percent: 100,
             motion: MotionChoice::System,
+            tell_when_stale: false,
+            timeline: TimelineSettings::default(),
         }
     }
 }

@@ -225,10 +225,10 @@ impl Board {
         }
     }
 
-    /// Takes a session's picture. One that was ended meanwhile changes nothing any more.
-    pub(super) fn publish(&self, number: u64, mut picture: Snapshot) {
+    /// Takes a session's picture, and gives it with its number. One that was ended meanwhile changes nothing any more.
+    pub(super) fn publish(&self, number: u64, mut picture: Snapshot) -> Option<Arc<Snapshot>> {
         let mut entries = self.entries();
-        let Some(at) = entries.all.iter().position(|entry| entry.number == number) else { return };
+        let at = entries.all.iter().position(|entry| entry.number == number)?;
         let was_shown = entries.shown == Some(number);
         // A file was asked for, and its directory is watched already: one is enough.
         let twin = entries.all.iter().position(|entry| entry.number != number && entry.is_of(&picture.directory));
@@ -239,7 +239,8 @@ impl Board {
                 let place = entries.all.iter().position(|entry| entry.number == twin);
                 self.turn_to(&mut entries, place);
             }
-            return self.tell(&entries);
+            self.tell(&entries);
+            return None;
         }
         entries.generation += 1;
         picture.generation = entries.generation;
@@ -259,6 +260,7 @@ impl Board {
         } else {
             self.keep(&entries);
         }
+        Some(picture)
     }
 }
 

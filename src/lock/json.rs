@@ -21,7 +21,7 @@
 use super::kernel::FlockLock;
 use super::registry::group_of;
 use super::{Guard, LockConfig, LockError};
-use crate::platform::{replace_whole, sync_directory};
+use crate::platform::{replace_private, replace_whole, sync_directory};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
@@ -97,6 +97,36 @@ pub fn update<T: DeserializeOwned + Serialize + Default, R>(
     path: impl AsRef<Path>, config: &LockConfig, change: impl FnOnce(&mut T) -> R,
 ) -> Result<R, JsonError> {
     unfailing(try_update(path, config, |value| Ok(change(value))))
+}
+
+/// As [`update`], for what is long and nobody else's business: written without line breaks, and readable to its user alone.
+pub fn update_private<T: DeserializeOwned + Serialize + Default, R>(
+    path: impl AsRef<Path>, config: &LockConfig, change: impl FnOnce(&mut T) -> R,
+) -> Result<R, JsonError> {
+    let path = path.as_ref();
+    let _lock = lock(path, config)?;
+    let mut value: T = parse(path)?.map_err(|error| aside(path, error))?;
+    let result = change(&mut value);
+    let text = serde_json::to_vec(&value).map_err(|error| JsonError::NotJson { path: path.to_owned(), error })?;
+    replace_private(path, &text).map_err(LockError::failed(path, "writing"))?;
+    Ok(result)
+}
+
+/// Removes all but the newest of our own files in a directory of ours. What cannot be removed stays.
+pub(crate) fn keep_newest(directory: &Path, most: usize) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let is_json = |path: &Path| path.extension().is_some_and(|end| end == "json");
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(|entry| is_json(&entry.path()))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    files.sort_unstable();
+    for (_, path) in &files[..files.len().saturating_sub(most)] {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!(path = %path.display(), %error, "an old file of ours could not be removed");
+        }
+    }
 }
 
 /// As [`update`], for a change that may fail: then the file stays as it is.

@@ -267,7 +267,7 @@ impl MachinePicture {
 
     /// Whether it shows the same as another, whenever that was taken.
     pub fn shows_the_same(&self, other: &Self) -> bool {
-        let machine = |picture: &Self| (picture.processes, picture.unseen, picture.partial, picture.strange);
+        let machine = |picture: &Self| (picture.unseen, picture.partial, picture.strange);
         machine(self) == machine(other) && self.locks == other.locks
     }
 

@@ -66,6 +66,11 @@ impl Zone {
         Self(rules)
     }
 
+    /// The rules, for reckoning with them.
+    pub fn rules(&self) -> &jiff::tz::TimeZone {
+        &self.0
+    }
+
     /// So many minutes east of UTC the whole year; UTC where there is no such place.
     pub fn fixed(minutes_east: i32) -> Self {
         let offset = jiff::tz::Offset::from_seconds(minutes_east.saturating_mul(60));
@@ -81,6 +86,11 @@ impl Zone {
     /// `14:03:21`.
     pub fn clock(&self, at: Wall) -> String {
         self.say(at, "%H:%M:%S")
+    }
+
+    /// The time of day if it is of the same day as `now`, else with the date.
+    pub fn said(&self, at: Wall, now: Wall) -> String {
+        if self.day(at) == self.day(now) { self.clock(at) } else { self.say(at, "%Y-%m-%d %H:%M:%S") }
     }
 
     /// `Sat 21 November 2026`; also what tells one day from another.
@@ -230,6 +240,9 @@ mod tests {
         ] {
             assert_eq!((zone.clock(at), zone.day(at), zone.stamp(at)), (clock.into(), day.into(), stamp.into()));
         }
+        let later = at.plus(Duration::from_hours(22));
+        assert_eq!(Zone::UTC.said(at, later), "2026-11-21 02:37:28");
+        assert_eq!(Zone::fixed(-300).said(later, later), "19:37:28");
         assert_eq!(Zone::fixed(60).rfc3339(at), "2026-11-21T03:37:28.651+01:00");
         assert_eq!(Zone::fixed(60).file_stamp(at), "2026-11-21-033728");
         assert_eq!(Zone::fixed(1_000_000), Zone::UTC, "no place is that far");

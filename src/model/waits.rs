@@ -73,46 +73,55 @@ pub struct Waiter {
     pub waiters: Vec<Waiter>,
 }
 
-/// Who waits for the locks on one file, and who waits for what those hold in turn.
-pub fn wait_tree(picture: &MachinePicture, file: KernelFile) -> Vec<Waiter> {
+/// Who waits for the locks on one file, and who waits for what those hold in turn; so many at most.
+pub fn wait_tree(picture: &MachinePicture, file: KernelFile, most: usize) -> Vec<Waiter> {
     let mut tree = Vec::new();
     let roots = picture.locks.iter().enumerate().filter(|(_, lock)| !lock.is_waiting() && lock.line.file == Some(file));
-    let mut shown: HashSet<usize> = HashSet::new();
+    let mut building = Building { picture, shown: HashSet::new(), left: most };
     for (root, _) in roots {
-        shown.insert(root);
-        tree.extend(below(picture, root, None, &mut shown));
+        building.shown.insert(root);
+        tree.extend(building.below(root, None));
     }
     tree
 }
 
-/// Who waits under the line `at`; each lock's waiters are shown once, so that a circle ends.
-fn below(picture: &MachinePicture, at: usize, through: Option<usize>, shown: &mut HashSet<usize>) -> Vec<Waiter> {
-    let depth = picture.locks[at].line.depth;
-    let end = at + 1 + picture.waiters_of(at);
-    let mut waiters = Vec::new();
-    let mut next = at + 1;
-    while next < end {
-        let lock = &picture.locks[next];
-        let after = next + 1 + picture.waiters_of(next);
-        // A level may be left out where the kernel does not show a process of another namespace.
-        if lock.line.depth > depth {
-            let mut its = below(picture, next, None, shown);
-            for process in &lock.processes {
-                for held in picture.held_by(process.pid).collect::<Vec<_>>() {
-                    if picture.waiters_of(held) > 0 && shown.insert(held) {
-                        its.extend(below(picture, held, Some(held), shown));
-                    }
-                }
-            }
+/// A tree in the making.
+struct Building<'a> {
+    picture: &'a MachinePicture,
+    /// Each lock's waiters are shown once, so that a circle ends.
+    shown: HashSet<usize>,
+    left: usize,
+}
+
+impl Building<'_> {
+    /// Who waits under the line `at`.
+    fn below(&mut self, at: usize, through: Option<usize>) -> Vec<Waiter> {
+        let picture = self.picture;
+        let end = at + 1 + picture.waiters_of(at);
+        let mut waiters = Vec::new();
+        let mut next = at + 1;
+        while next < end && self.left > 0 {
+            self.left -= 1;
+            let lock = &picture.locks[next];
+            let place = waiters.len();
             waiters.push(Waiter {
                 at: next,
                 process: lock.process().cloned(),
                 through,
                 in_circle: lock.in_circle,
-                waiters: its,
+                waiters: Vec::new(),
             });
+            let mut its = self.below(next, None);
+            for process in &lock.processes {
+                for held in picture.held_by(process.pid) {
+                    if self.left > 0 && picture.waiters_of(held) > 0 && self.shown.insert(held) {
+                        its.extend(self.below(held, Some(held)));
+                    }
+                }
+            }
+            waiters[place].waiters = its;
+            next += 1 + picture.waiters_of(next);
         }
-        next = after;
+        waiters
     }
-    waiters
 }

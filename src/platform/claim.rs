@@ -68,10 +68,22 @@ pub fn save_new(path: &Path, content: &[u8], by: ReadBy) -> io::Result<()> {
 /// A crash before that step leaves nothing, where there are nameless files; the step itself is two calls, and a crash
 /// between them leaves a file `.lockscope-*.new`.
 pub fn replace_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let permissions = std::fs::metadata(path).map(|old| old.permissions()).ok();
+    replace(path, content, std::fs::metadata(path).map(|old| old.permissions()).ok().as_ref())
+}
+
+/// As [`replace_whole`], readable to its user alone, whoever could read it before.
+pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    #[cfg(unix)]
+    let permissions = Some(std::os::unix::fs::PermissionsExt::from_mode(0o600));
+    #[cfg(not(unix))]
+    let permissions = None;
+    replace(path, content, permissions.as_ref())
+}
+
+fn replace(path: &Path, content: &[u8], permissions: Option<&std::fs::Permissions>) -> io::Result<()> {
     let temporary = path.with_file_name(format!(".lockscope-{:032x}.new", super::random()?));
     let prepare = |file: &mut File| {
-        if let Some(permissions) = permissions.clone() {
+        if let Some(permissions) = permissions.cloned() {
             // Before there is anything to read in it: what only its owner could read stays so.
             file.set_permissions(permissions)?;
         }

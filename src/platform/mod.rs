@@ -320,7 +320,7 @@ pub fn kernel_file(device: (u32, u32), ino: u64) -> KernelFile {
 
 #[cfg(unix)]
 pub use claim::let_children_inherit;
-pub use claim::{ReadBy, exchange, locks_unsupported, publish, replace_whole, save_new};
+pub use claim::{ReadBy, exchange, locks_unsupported, publish, replace_private, replace_whole, save_new};
 
 // What this system has of it: the feature `portable` shows on Linux what other systems get.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]

@@ -1,6 +1,7 @@
 //! What several tests share: a machine, a directory, an engine that is waited for by its own signals.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod display;
 #[cfg(feature = "gui")]
 pub mod stage;
 

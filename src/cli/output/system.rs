@@ -19,6 +19,8 @@ const PATH: usize = HEADINGS.len() - 1;
 const WAITING: usize = PATH - 1;
 /// So much of the path is shown at least, even if the line becomes longer than the terminal.
 const NARROWEST_PATH: usize = 24;
+/// Indented no further than this.
+const DEEPEST: usize = 6;
 const WIDEST_COMMAND: usize = 24;
 
 type Row = ([String; HEADINGS.len()], Style);
@@ -26,8 +28,8 @@ type Row = ([String; HEADINGS.len()], Style);
 fn row(picture: &MachinePicture, at: usize) -> Row {
     let lock = &picture.locks[at];
     let facts = lock.facts();
-    // Who waits stands under whom it waits for.
-    let indent = match usize::from(lock.line.depth) {
+    // Who waits stands under whom it waits for; a long queue goes on at the same depth.
+    let indent = match usize::from(lock.line.depth).min(DEEPEST) {
         0 => String::new(),
         depth => format!("{}└ ", "  ".repeat(depth - 1)),
     };

@@ -139,9 +139,10 @@ fn file(ino: u64) -> KernelFile {
 #[test]
 fn who_waits_for_what_a_waiter_holds_stands_under_it() {
     let picture = completed(QUEUE);
-    assert_eq!(told(&wait_tree(&picture, file(12))), "11(12 14@4)");
-    assert_eq!(told(&wait_tree(&picture, file(31))), "14");
-    assert_eq!(told(&wait_tree(&picture, file(15))), "");
+    assert_eq!(told(&wait_tree(&picture, file(12), 50)), "11(12 14@4)");
+    assert_eq!(told(&wait_tree(&picture, file(31), 50)), "14");
+    assert_eq!(told(&wait_tree(&picture, file(12), 2)), "11(12)", "no more than is asked for");
+    assert_eq!(told(&wait_tree(&picture, file(15), 50)), "");
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn who_waits_in_a_circle_is_marked_and_the_tree_ends() {
     let circles: Vec<bool> = picture.locks.iter().map(|lock| lock.in_circle).collect();
     // 23 only stands in the queue behind one of them; 24 waits for itself.
     assert_eq!(circles, [false, true, false, false, true, false, true]);
-    assert_eq!(told(&wait_tree(&picture, file(1))), "21!(23 20@3!)");
+    assert_eq!(told(&wait_tree(&picture, file(1), 50)), "21!(23 20@3!)");
 }
 
 #[test]

@@ -18,7 +18,7 @@ const PUT_BACK: [Step; 3] = [Step::Swapped, Step::Linked, Step::SwappedBack];
 fn die_as_told(orders: &str) {
     let [step, newcomer_first, name, base] = orders.splitn(4, '|').collect::<Vec<_>>()[..] else { panic!("{orders}") };
     let base = Path::new(base);
-    let directory = base.join("locks");
+    let directory = base.join("in/locks");
     let lock = directory.join(name);
     let world = World { base: tempfile::tempdir_in(base).unwrap(), workplace: workplace(base), directory, lock };
     let all = BEFORE.into_iter().chain(AFTER).chain(PUT_BACK);

@@ -46,8 +46,9 @@ impl World {
 
     fn with(base: TempDir, name: &str, content: &str) -> Self {
         let workplace = workplace(base.path());
-        let directory = base.path().join("locks");
-        fs::create_dir(&directory).unwrap();
+        // Deep enough that no program at work in the directory of all temporary files counts as at work here.
+        let directory = base.path().join("in/locks");
+        fs::create_dir_all(&directory).unwrap();
         let lock = directory.join(name);
         let world = Self { base, workplace, directory, lock };
         world.write_stale(content);

@@ -61,7 +61,7 @@ fn a_directory_that_is_another_by_then_is_refused() {
     point_elsewhere(&world.directory, &other);
     let refused = recheck(&world.workplace, &world.directory, &seen, &LookOptions::default(), Consent::ByName);
     assert!(matches!(refused, Err(Refusal::Changed { .. })), "{refused:?}");
-    point_elsewhere(&world.directory, &world.base.path().join("locks"));
+    point_elsewhere(&world.directory, &world.base.path().join("in/locks"));
     assert_eq!((Look::at(&world.lock), Look::at(&other.join(NAME))), before);
 }
 
@@ -74,10 +74,10 @@ fn a_directory_that_is_open_is_the_one_to_act_in() {
         let cleared = world.clear_with(step, || point_elsewhere(&world.directory, &other)).unwrap();
         assert_eq!(Look::at(&other.join(NAME)), before, "{step:?}");
         assert_eq!(names(&other), [NAME], "{step:?}");
-        assert_eq!(names(&world.base.path().join("locks")), [""; 0], "{step:?}");
+        assert_eq!(names(&world.base.path().join("in/locks")), [""; 0], "{step:?}");
         // And there it comes back.
         undo(&world.workplace, &cleared.id).unwrap();
-        assert_eq!(names(&world.base.path().join("locks")), [NAME], "{step:?}");
+        assert_eq!(names(&world.base.path().join("in/locks")), [NAME], "{step:?}");
         assert_eq!(Look::at(&other.join(NAME)), before, "{step:?}");
     }
 }

@@ -1,0 +1,62 @@
+//! Which lock has which lane: what is stuck first, then what is held, then what was busy; and no lane moves under the
+//! pointer.
+//!
+//! Owns: [`Lanes`]. Never: draws.
+
+use crate::engine::history::{History, Hold, LockHistory};
+use crate::model::time::Wall;
+use crate::model::verdict::Verdict;
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+/// So many lanes at most; whoever looks for more uses the table.
+const MOST: usize = 200;
+
+#[derive(Default)]
+pub(super) struct Lanes {
+    order: Vec<Arc<OsStr>>,
+    made_from: Option<(Arc<std::path::Path>, usize)>,
+    made_at: Wall,
+}
+
+fn urgency(lock: &LockHistory) -> u8 {
+    match lock.now {
+        Some(Verdict::Interrupted) => 0,
+        Some(Verdict::Stale) => 1,
+        Some(Verdict::Orphaned) => 2,
+        Some(Verdict::Suspect) => 3,
+        Some(Verdict::Held) => 4,
+        Some(Verdict::Unknown) => 6,
+        Some(Verdict::Foreign) => 7,
+        Some(Verdict::Idle | Verdict::NotALock) | None => 5,
+    }
+}
+
+impl Lanes {
+    /// The lanes for what lies between these times. Where `steady` they keep their order.
+    pub(super) fn of(
+        &mut self, history: &Arc<History>, (from, till): (Wall, Wall), now: Wall, steady: bool,
+    ) -> &[Arc<OsStr>] {
+        let made_from = (Arc::clone(&history.directory), Arc::as_ptr(history) as usize);
+        let same_directory = self.made_from.as_ref().is_some_and(|(directory, _)| *directory == history.directory);
+        // Another second, or another history.
+        let fresh = self.made_from.as_ref() == Some(&made_from) && self.made_at.secs() == now.secs();
+        if fresh || steady && same_directory {
+            return &self.order;
+        }
+        let busy = |lock: &LockHistory| {
+            lock.holds.iter().filter(|hold| hold.began < till && hold.till(now) > from).map(Hold::count).sum::<u32>()
+        };
+        let mut lanes: Vec<(u8, u32, &Arc<OsStr>)> = history
+            .locks()
+            .map(|lock| (urgency(lock), u32::MAX - busy(lock), &lock.path))
+            .filter(|(_, idle, _)| *idle != u32::MAX)
+            .collect();
+        lanes.sort_unstable();
+        lanes.truncate(MOST);
+        self.order = lanes.into_iter().map(|(_, _, path)| Arc::clone(path)).collect();
+        self.made_from = Some(made_from);
+        self.made_at = now;
+        &self.order
+    }
+}

@@ -1,0 +1,246 @@
+//! The timeline and what is usual, in the window over a picture that stands still.
+
+mod support;
+
+use crossbeam_channel::Receiver;
+use eframe::egui::{self, Key, Modifiers, Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use lockscope::app::Window;
+use lockscope::engine::history::{End, History, Hold, LockHistory, Start, Usual, Wait, Watched, Who};
+use lockscope::engine::listing::Query;
+use lockscope::engine::settings::{Settings, TimelineSettings};
+use lockscope::engine::{Command, Engine};
+use lockscope::model::snapshot::{Lock, Snapshot};
+use lockscope::model::time::Wall;
+use lockscope::model::verdict::Verdict;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{DEAD, Process, lock, look_at, write};
+
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn who(pid: u32, command: &str) -> Who {
+    Who { pid: Some(pid), incarnation: None, command: command.into() }
+}
+
+fn hold(verdict: Verdict, pid: u32, began: Wall, ended: Option<(Wall, End)>) -> Hold {
+    let who = who(pid, "worker");
+    Hold { verdict, certainty: None, who, exclusive: true, began, start: Start::Seen, ended, burst: None }
+}
+
+/// A held lock, a stale one and one that is free again, watched for an hour.
+struct Scene {
+    _directory: tempfile::TempDir,
+    _holder: Process,
+    snapshot: Snapshot,
+    history: History,
+}
+
+fn scene() -> Scene {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(directory.path(), "a_memory.lock", "", 4000);
+    write(directory.path(), "stuck.lock", format!("{DEAD}\n"), 7200);
+    let holder = Process::shell(directory.path(), "exec 9<a_memory.lock; flock 9; echo ready; exec sleep 1000");
+    let snapshot = look_at(directory.path());
+    let now = snapshot.taken_at;
+    let mut history = History::new(Arc::clone(&snapshot.directory));
+    history.watched.push(Watched { from: now.minus(secs(3600)), till: None });
+    let mut put = |name: &str, there: Option<&Arc<Lock>>, holds: Vec<Hold>, waits: Vec<Wait>, usual| {
+        let mut lock = LockHistory::of(OsStr::new(name).into());
+        (lock.id, lock.now) = (there.map(|lock| lock.id), there.map(|lock| lock.judgement.verdict));
+        (lock.holds, lock.waits, lock.usual) = (holds, waits, usual);
+        history.put(lock);
+    };
+    let released = |ago: u64, length: u64| {
+        let began = now.minus(secs(ago));
+        hold(Verdict::Held, 7, began, Some((began.plus(secs(length)), End::Released)))
+    };
+    let mut holds: Vec<Hold> = (0..6).map(|turn| released(3000 - turn * 60, 3)).collect();
+    holds.push(hold(Verdict::Held, holder.pid(), now.minus(secs(41 * 60)), None));
+    let waits = vec![Wait { who: who(9, "waiter"), from: now.minus(secs(120)), since: false, till: None, got: false }];
+    let usual = Some(Usual { median: secs(3), p95: secs(9), holds: 120 });
+    put("a_memory.lock", Some(&lock(&snapshot, "a_memory.lock")), holds, waits, usual);
+    let stale = hold(Verdict::Stale, DEAD, now.minus(secs(600)), None);
+    put("stuck.lock", Some(&lock(&snapshot, "stuck.lock")), vec![stale], Vec::new(), None);
+    put("gone.lock", None, vec![released(100, 20)], Vec::new(), None);
+    Scene { _directory: directory, _holder: holder, snapshot, history }
+}
+
+fn window(snapshot: Snapshot, history: Option<History>, timeline: TimelineSettings) -> Harness<'static, Window> {
+    window_and_commands(snapshot, history, timeline).0
+}
+
+fn window_and_commands(
+    snapshot: Snapshot, history: Option<History>, timeline: TimelineSettings,
+) -> (Harness<'static, Window>, Receiver<Command>) {
+    let now = (snapshot.taken_at, snapshot.taken_monotonic);
+    let settings = Settings { timeline, ..Settings::default() };
+    let (engine, commands, _) = Engine::detached(Some(snapshot), &Query { grouped: true, ..Query::default() });
+    let engine = match history {
+        Some(history) => engine.with_history(history),
+        None => engine,
+    };
+    let mut harness = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(move || now)));
+    harness.run_steps(3);
+    (harness, commands)
+}
+
+fn shows(harness: &Harness<'_, Window>, label: &str) -> bool {
+    harness.query_all_by_label_contains(label).next().is_some()
+}
+
+fn click(harness: &mut Harness<'_, Window>, label: &str) {
+    harness.get_by_role_and_label(Role::Button, label).click();
+    harness.run_steps(3);
+}
+
+fn summary(harness: &Harness<'_, Window>) -> String {
+    let drawing = harness
+        .get_all_by_role(Role::Image)
+        .find_map(|node| node.accesskit_node().label().filter(|label| label.starts_with("Timeline of")));
+    drawing.expect("the drawing says what it shows")
+}
+
+/// Whether a choice is the one that is on.
+fn is_on(harness: &Harness<'_, Window>, label: &str) -> bool {
+    let node = harness.get_by_role_and_label(Role::Button, label);
+    node.accesskit_node().toggled() == Some(egui::accesskit::Toggled::True)
+}
+
+#[test]
+fn nothing_held_yet_is_said_with_the_time_since_when() {
+    let scene = scene();
+    let mut empty = History::new(Arc::clone(&scene.snapshot.directory));
+    empty.watched.push(Watched { from: scene.snapshot.taken_at, till: None });
+    let harness = window(scene.snapshot, Some(empty), TimelineSettings::default());
+    assert!(shows(&harness, "Nothing has been held since ") && shows(&harness, ", when watching began."));
+}
+
+#[test]
+fn all_locks_have_a_lane_the_most_urgent_first_and_a_click_chooses_one() {
+    let scene = scene();
+    let mut harness = window(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    click(&mut harness, "1 h");
+    let lanes: Vec<String> = harness
+        .get_all_by_role(Role::Button)
+        .filter_map(|node| node.accesskit_node().label().filter(|label| label.starts_with("Lane ")))
+        .collect();
+    assert_eq!(
+        lanes,
+        [
+            "Lane stuck.lock, Stale, ",
+            "Lane a_memory.lock, Held, now 41 min, usually 3 s",
+            "Lane gone.lock, not there, "
+        ]
+    );
+    assert!(summary(&harness).contains("8 holds of 2 locks, 1 held now, 1 waiting"), "{}", summary(&harness));
+    click(&mut harness, "Lane a_memory.lock, Held, now 41 min, usually 3 s");
+    assert!(shows(&harness, "Held for 41 min, usually 3 s (95 % within 9 s; 120 holds seen)."), "under the sentence");
+    click(&mut harness, "Chosen lock");
+    assert!(summary(&harness).starts_with("Timeline of a_memory.lock"), "{}", summary(&harness));
+    assert!(summary(&harness).contains("7 holds, 1 held now, 1 waiting"), "{}", summary(&harness));
+    assert!(shows(&harness, "Holder") && shows(&harness, "Waiting") && shows(&harness, "now 41 min, usually 3 s"));
+    // And back to all.
+    click(&mut harness, "All locks");
+    assert!(summary(&harness).starts_with("Timeline of all locks"));
+}
+
+#[test]
+fn the_list_says_the_same_in_words() {
+    let scene = scene();
+    let listed = TimelineSettings { as_list: true, height: 320.0, ..TimelineSettings::default() };
+    let mut harness = window(scene.snapshot, Some(scene.history), listed);
+    assert!(shows(&harness, "Stale, ") && shows(&harness, "since "));
+    assert!(shows(&harness, "Held, 7 · worker, from ") && shows(&harness, "20 s, released"));
+    assert!(shows(&harness, "9 · waiter waits 2 min"), "who waited meanwhile");
+    click(&mut harness, "List");
+    assert!(summary(&harness).starts_with("Timeline of all locks"), "the drawing is back");
+}
+
+#[test]
+fn keys_zoom_and_move_the_drawing_while_it_has_the_focus() {
+    let scene = scene();
+    let mut harness = window(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    assert!(is_on(&harness, "5 min") && !is_on(&harness, "1 h"));
+    let press = |harness: &mut Harness<'_, Window>, key| {
+        harness.key_press(key);
+        harness.run_steps(2);
+    };
+    let before = summary(&harness);
+    press(&mut harness, Key::Minus);
+    assert_eq!(summary(&harness), before, "without the focus the keys are others'");
+    harness.get_by_role_and_label(Role::Image, &before).focus();
+    harness.run_steps(2);
+    press(&mut harness, Key::Minus);
+    assert!(!is_on(&harness, "5 min"), "it is no range of ours any more");
+    let wider = summary(&harness);
+    assert_ne!(wider, before);
+    for _ in 0..4 {
+        press(&mut harness, Key::Minus);
+    }
+    assert!(summary(&harness).contains("8 holds of 2 locks"), "{}", summary(&harness));
+    for _ in 0..9 {
+        press(&mut harness, Key::ArrowLeft);
+    }
+    let earlier = summary(&harness);
+    assert!(earlier.contains("0 holds of 0 locks") || !earlier.contains("8 holds"), "{earlier}");
+    press(&mut harness, Key::Num0);
+    assert!(is_on(&harness, "All") && summary(&harness).contains("8 holds of 2 locks"));
+}
+
+#[test]
+fn it_can_be_hidden_and_brought_back() {
+    let scene = scene();
+    let mut harness = window(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    assert!(shows(&harness, "All locks"));
+    click(&mut harness, "Hide");
+    assert!(!shows(&harness, "All locks"));
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
+    harness.run_steps(3);
+    assert!(shows(&harness, "All locks"));
+}
+
+#[test]
+fn to_be_told_of_stale_locks_is_off_until_it_is_chosen_and_is_remembered() {
+    let scene = scene();
+    let (mut harness, commands) = window_and_commands(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    click(&mut harness, "Menu");
+    click(&mut harness, "View");
+    let words = "Tell me when a lock turns stale";
+    harness.query_all_by_label_contains(words).next().expect("it is in the menu").click();
+    harness.run_steps(3);
+    drop(harness);
+    let kept = commands.try_iter().filter_map(|command| match command {
+        Command::SaveSettings(settings) => Some(settings.tell_when_stale),
+        _ => None,
+    });
+    assert_eq!((Settings::default().tell_when_stale, kept.last()), (false, Some(true)));
+}
+
+#[test]
+fn a_hold_far_longer_than_usual_is_marked_at_its_age() {
+    let scene = scene();
+    let mut harness = window(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    assert!(!shows(&harness, "120 holds seen"), "quiet until it is pointed at");
+    let rows = harness.get_all_by_role(Role::Row);
+    let row =
+        rows.into_iter().find(|row| row.accesskit_node().label().is_some_and(|l| l.starts_with("Held, a_memory")));
+    let row = row.expect("it is listed").rect();
+    let header = harness.get_by_role_and_label(Role::ColumnHeader, "Age").rect();
+    harness.hover_at(egui::pos2(header.center().x, row.center().y));
+    harness.run_steps(6);
+    assert!(shows(&harness, "Held for 41 min, usually 3 s (95 % within 9 s; 120 holds seen)."));
+}
+
+#[test]
+fn without_a_history_it_says_that_watching_has_just_begun() {
+    let scene = scene();
+    let harness = window(scene.snapshot, None, TimelineSettings::default());
+    assert!(shows(&harness, "Watching has just begun."));
+}
