@@ -5,10 +5,10 @@
 
 mod support;
 
-use lockscope::engine::listing::{Listing, Query};
+use lockscope::engine::listing::{Listing, Query, Row, SortKey};
 use lockscope::engine::settings::Settings;
 use lockscope::inspect::{LookOptions, look};
-use lockscope::model::snapshot::{Lock, Snapshot};
+use lockscope::model::snapshot::{CHUNK, Counts, Lock, LockId, Snapshot};
 use lockscope::platform::this_machine;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -17,6 +17,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Arc;
 use support::{DEAD, Watched};
 
 /// The same throws for the same seed.
@@ -190,4 +191,41 @@ fn the_picture_that_is_kept_is_the_one_that_would_be_made_anew() {
         }
     }
     assert!(most.get() > 40, "there was something to compare: {}", most.get());
+}
+
+#[test]
+fn very_many_rows_come_in_the_order_of_few() {
+    let directory = tempfile::tempdir().expect("a directory");
+    support::write(directory.path(), "one.lock", format!("{DEAD}\n"), 3600);
+    let mut snapshot = support::look_at(directory.path());
+    let one = Lock::clone(&support::lock(&snapshot, "one.lock"));
+    let mut dice = Dice(0x9e37_79b9);
+    let locks: Vec<Arc<Lock>> = (0..60_000)
+        .map(|number| {
+            let mut lock = Lock { id: LockId(number), ..one.clone() };
+            lock.path = OsStr::new(&format!("shared-beginning-{:x}.lock", dice.below(1 << 40))).into();
+            let stat = lock.facts.stat.as_mut().expect("it was looked at");
+            stat.modified.0 -= dice.below(500) as i64 * 1_000_000_000;
+            Arc::new(lock)
+        })
+        .collect();
+    snapshot.counts = Counts::default();
+    for lock in &locks {
+        snapshot.counts.add(lock.judgement.verdict);
+    }
+    snapshot.chunks = locks.chunks(CHUNK).map(|part| Arc::new(part.iter().cloned().map(Some).collect())).collect();
+    for (sort, descending) in
+        [(SortKey::Age, false), (SortKey::Age, true), (SortKey::Lock, false), (SortKey::Verdict, true)]
+    {
+        let listing = Listing::of(&snapshot, &Query { sort, descending, ..Query::default() });
+        let mut expected = locks.clone();
+        expected.sort_by(|a, b| {
+            let age = |lock: &Lock| lock.age(&snapshot.moment());
+            let order = if sort == SortKey::Age { age(a).cmp(&age(b)) } else { std::cmp::Ordering::Equal };
+            (if descending { order.reverse() } else { order }).then_with(|| a.path.cmp(&b.path))
+        });
+        let rows: Vec<Row> = expected.iter().map(|lock| Row::Lock(lock.id)).collect();
+        assert!(listing.complete && listing.matching == 60_000);
+        assert!(listing.rows == rows, "{sort:?}, descending: {descending}");
+    }
 }
