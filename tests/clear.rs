@@ -6,15 +6,12 @@ use lockscope::clear::{
     ClearError, Consent, Fingerprint, Reason, Refusal, State, Workplace, clear, force, recheck, recheck_forced, undo,
 };
 use lockscope::inspect::{LookOptions, look_at_one};
-use lockscope::model::facts::FileSystem;
 use lockscope::model::holder::{Pid, ProcessFacts, ProcessLook};
-use lockscope::model::kernel::KernelLock;
 use lockscope::model::snapshot::Lock;
 use lockscope::model::time::Wall;
-use lockscope::platform::{Directory, Host, ProcessSweep, System, this_machine};
+use lockscope::platform::{System, this_machine};
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -146,36 +143,7 @@ impl System for Revivable {
         let started_at = Wall(self.wall().0 - 7_200_000_000_000);
         ProcessLook::Running(Box::new(ProcessFacts { pid, started_at, start_ticks: Some(1), ..*me }))
     }
-    fn wall(&self) -> Wall {
-        self.real.wall()
-    }
-    fn monotonic(&self) -> Duration {
-        self.real.monotonic()
-    }
-    fn host(&self) -> Host {
-        self.real.host()
-    }
-    fn file_system(&self, mount: u64) -> FileSystem {
-        self.real.file_system(mount)
-    }
-    fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        self.real.lock_device(mount)
-    }
-    fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {
-        self.real.kernel_locks()
-    }
-    fn count_processes(&self) -> (u32, u32) {
-        self.real.count_processes()
-    }
-    fn sweep(&self) -> ProcessSweep {
-        self.real.sweep()
-    }
-    fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>> {
-        self.real.open_paths(pid)
-    }
-    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
-        self.real.open_directory(path)
-    }
+    crate::by_the_real_one!(wall monotonic host file_system lock_device kernel_locks count_processes sweep open_paths open_directory);
 }
 
 #[test]

@@ -308,18 +308,6 @@ impl System for Counting {
         self.sweeps.fetch_add(1, Ordering::Relaxed);
         self.real.sweep()
     }
-    fn wall(&self) -> lockscope::model::time::Wall {
-        self.real.wall()
-    }
-    fn monotonic(&self) -> Duration {
-        self.real.monotonic()
-    }
-    fn host(&self) -> lockscope::platform::Host {
-        self.real.host()
-    }
-    fn file_system(&self, mount: u64) -> lockscope::model::facts::FileSystem {
-        self.real.file_system(mount)
-    }
     fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
         self.real.lock_device(mount).map(|(major, minor, really)| (major, minor, really || self.subvolumes))
     }
@@ -327,18 +315,10 @@ impl System for Counting {
         let locks = self.real.kernel_locks()?;
         Ok(locks.into_iter().chain(self.one_more).collect())
     }
-    fn count_processes(&self) -> (u32, u32) {
-        self.real.count_processes()
-    }
-    fn open_paths(&self, pid: Pid) -> Option<Vec<std::path::PathBuf>> {
-        self.real.open_paths(pid)
-    }
     fn locked_files(&self, pid: Pid) -> Option<HashSet<u64>> {
         self.real.locked_files(pid)
     }
-    fn open_directory(&self, path: &Path) -> std::io::Result<Box<dyn lockscope::platform::Directory>> {
-        self.real.open_directory(path)
-    }
+    crate::by_the_real_one!(wall monotonic host file_system count_processes open_paths open_directory);
 }
 
 #[test]

@@ -6,14 +6,10 @@ use lockscope::clear::{
     Consent, KEPT_FOR, State, UndoRefusal, Workplace, clear, clear_and_crash, expire, recheck, recover_all, undo,
 };
 use lockscope::inspect::{LookOptions, look_at_one};
-use lockscope::model::facts::FileSystem;
-use lockscope::model::holder::{Pid, ProcessLook};
-use lockscope::model::kernel::KernelLock;
 use lockscope::model::time::Wall;
-use lockscope::platform::{Directory, Host, ProcessSweep, System, this_machine};
+use lockscope::platform::{Host, System, this_machine};
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,33 +30,7 @@ impl System for Later {
     fn host(&self) -> Host {
         Host { clock_step: Some(self.step), ..self.real.host() }
     }
-    fn monotonic(&self) -> Duration {
-        self.real.monotonic()
-    }
-    fn file_system(&self, mount: u64) -> FileSystem {
-        self.real.file_system(mount)
-    }
-    fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        self.real.lock_device(mount)
-    }
-    fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {
-        self.real.kernel_locks()
-    }
-    fn look_at(&self, pid: Pid) -> ProcessLook {
-        self.real.look_at(pid)
-    }
-    fn count_processes(&self) -> (u32, u32) {
-        self.real.count_processes()
-    }
-    fn sweep(&self) -> ProcessSweep {
-        self.real.sweep()
-    }
-    fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>> {
-        self.real.open_paths(pid)
-    }
-    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
-        self.real.open_directory(path)
-    }
+    crate::by_the_real_one!(monotonic file_system lock_device kernel_locks look_at count_processes sweep open_paths open_directory);
 }
 
 struct World {

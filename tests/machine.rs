@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use support::{DEADLINE, Process};
 
 /// A directory by its real name: the kernel tells no other.
@@ -493,33 +493,7 @@ impl System for Asked {
     fn sweep(&self) -> lockscope::platform::ProcessSweep {
         panic!("the open files are swept once, and not this way")
     }
-    fn wall(&self) -> lockscope::model::time::Wall {
-        self.real.wall()
-    }
-    fn monotonic(&self) -> Duration {
-        self.real.monotonic()
-    }
-    fn host(&self) -> lockscope::platform::Host {
-        self.real.host()
-    }
-    fn file_system(&self, mount: u64) -> lockscope::model::facts::FileSystem {
-        self.real.file_system(mount)
-    }
-    fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        self.real.lock_device(mount)
-    }
-    fn kernel_locks(&self) -> std::io::Result<Vec<lockscope::model::kernel::KernelLock>> {
-        self.real.kernel_locks()
-    }
-    fn count_processes(&self) -> (u32, u32) {
-        self.real.count_processes()
-    }
-    fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>> {
-        self.real.open_paths(pid)
-    }
-    fn open_directory(&self, path: &Path) -> std::io::Result<Box<dyn lockscope::platform::Directory>> {
-        self.real.open_directory(path)
-    }
+    crate::by_the_real_one!(wall monotonic host file_system lock_device kernel_locks count_processes open_paths open_directory);
 }
 
 #[test]

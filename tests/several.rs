@@ -6,14 +6,10 @@ use lockscope::engine::Command;
 use lockscope::engine::settings::{Settings, WatchedFolder};
 use lockscope::engine::watched::Watched as Place;
 use lockscope::inspect::{LookOptions, Looker, list_names};
-use lockscope::model::facts::FileSystem;
-use lockscope::model::holder::{Pid, ProcessLook};
 use lockscope::model::ignore::IgnoreRules;
-use lockscope::model::kernel::KernelLock;
 use lockscope::model::snapshot::{LostReason, PollingReason, Watching};
-use lockscope::model::time::Wall;
 use lockscope::model::verdict::Verdict;
-use lockscope::platform::{Directory, Host, ProcessSweep, System, this_machine};
+use lockscope::platform::{Directory, System, this_machine};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -100,36 +96,7 @@ impl System for Gate {
         drop(closed);
         self.real.open_directory(path)
     }
-    fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {
-        self.real.kernel_locks()
-    }
-    fn wall(&self) -> Wall {
-        self.real.wall()
-    }
-    fn host(&self) -> Host {
-        self.real.host()
-    }
-    fn monotonic(&self) -> Duration {
-        self.real.monotonic()
-    }
-    fn file_system(&self, mount: u64) -> FileSystem {
-        self.real.file_system(mount)
-    }
-    fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        self.real.lock_device(mount)
-    }
-    fn look_at(&self, pid: Pid) -> ProcessLook {
-        self.real.look_at(pid)
-    }
-    fn count_processes(&self) -> (u32, u32) {
-        self.real.count_processes()
-    }
-    fn sweep(&self) -> ProcessSweep {
-        self.real.sweep()
-    }
-    fn open_paths(&self, pid: Pid) -> Option<Vec<PathBuf>> {
-        self.real.open_paths(pid)
-    }
+    crate::by_the_real_one!(wall monotonic host file_system lock_device kernel_locks look_at count_processes sweep open_paths);
 }
 
 #[test]

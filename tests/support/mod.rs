@@ -23,6 +23,43 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// A PID that no process has: beyond any pid_max.
 pub const DEAD: u32 = 4_194_305;
 
+/// The methods of [`System`] that a stand-in with a field `real` leaves to the real machine.
+#[macro_export]
+macro_rules! by_the_real_one {
+    ($($name:ident)*) => { $($crate::by_the_real_one!(@ $name);)* };
+    (@ wall) => { fn wall(&self) -> lockscope::model::time::Wall { self.real.wall() } };
+    (@ monotonic) => { fn monotonic(&self) -> std::time::Duration { self.real.monotonic() } };
+    (@ host) => { fn host(&self) -> lockscope::platform::Host { self.real.host() } };
+    (@ file_system) => {
+        fn file_system(&self, mount: u64) -> lockscope::model::facts::FileSystem { self.real.file_system(mount) }
+    };
+    (@ lock_device) => {
+        fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> { self.real.lock_device(mount) }
+    };
+    (@ kernel_locks) => {
+        fn kernel_locks(&self) -> std::io::Result<Vec<lockscope::model::kernel::KernelLock>> { self.real.kernel_locks() }
+    };
+    (@ look_at) => {
+        fn look_at(&self, pid: lockscope::model::holder::Pid) -> lockscope::model::holder::ProcessLook {
+            self.real.look_at(pid)
+        }
+    };
+    (@ count_processes) => { fn count_processes(&self) -> (u32, u32) { self.real.count_processes() } };
+    (@ sweep) => { fn sweep(&self) -> lockscope::platform::ProcessSweep { self.real.sweep() } };
+    (@ open_paths) => {
+        fn open_paths(&self, pid: lockscope::model::holder::Pid) -> Option<Vec<std::path::PathBuf>> {
+            self.real.open_paths(pid)
+        }
+    };
+    (@ open_directory) => {
+        fn open_directory(
+            &self, path: &std::path::Path,
+        ) -> std::io::Result<Box<dyn lockscope::platform::Directory>> {
+            self.real.open_directory(path)
+        }
+    };
+}
+
 /// One pass with the usual options.
 pub fn look_at(directory: &Path) -> Snapshot {
     look(&this_machine(), directory, &LookOptions::default()).expect("the directory can be looked at")
