@@ -7,7 +7,7 @@ use super::machine_words::{headline, limits, place_words, said, sentence, waitin
 use super::process::ProcessView;
 use super::table::place;
 use super::tokens::{self, Palette};
-use super::widgets::{self, count, cut, from_right, muted};
+use super::widgets::{self, count, cut, from_right, muted, number};
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::machine::MachineWish;
@@ -249,8 +249,8 @@ impl Window {
                 if let Some(picture) = picture {
                     let (held, waiting) = picture.counts();
                     let text = match waiting {
-                        0 => format!("{held} held"),
-                        waiting => format!("{held} held · {waiting} waiting"),
+                        0 => format!("{} held", number(held)),
+                        waiting => format!("{} held · {} waiting", number(held), number(waiting)),
                     };
                     ui.add(Label::new(muted(ui, text)).selectable(false));
                     let limits = limits(picture);

@@ -7,7 +7,7 @@ use crate::model::snapshot::{Lock, LockId, Moment, Snapshot};
 use crate::model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What to sort by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,8 +107,11 @@ impl Listing {
             // A tie ends with the path, never reversed, so that no refresh makes rows change places.
             (if query.descending { order.reverse() } else { order }).then_with(|| a.path.cmp(&b.path))
         });
-        let rows =
-            if query.grouped { grouped(&locks, query) } else { locks.iter().map(|lock| Row::Lock(lock.id)).collect() };
+        let rows = if query.grouped {
+            grouped(&locks, snapshot, query)
+        } else {
+            locks.iter().map(|lock| Row::Lock(lock.id)).collect()
+        };
         Self { generation: snapshot.generation, query: query.clone(), rows, matching }
     }
 }
@@ -160,16 +163,34 @@ fn holder_pid(lock: &Lock) -> u32 {
 /// So many are seen at a glance.
 const FEW: usize = 8;
 
+/// The groups of which several locks would be listed without search and chips, among those of which one is.
+fn only_filtered<'a>(names: &BTreeMap<&[u8], Vec<usize>>, snapshot: &'a Snapshot, query: &Query) -> BTreeSet<&'a [u8]> {
+    if query.verdicts.is_empty() && query.text.trim().is_empty() {
+        return BTreeSet::new();
+    }
+    let unfiltered = Query { show_not_locks: query.show_not_locks, ..Query::default() };
+    let (mut once, mut more) = (BTreeSet::new(), BTreeSet::new());
+    for lock in snapshot.locks().filter(|lock| shown(lock, &unfiltered) || shown(lock, query)) {
+        let name = lock.naming.group(lock.path.as_encoded_bytes());
+        if names.get(name).is_some_and(|at| at.len() == 1) && !once.insert(name) {
+            more.insert(name);
+        }
+    }
+    more
+}
+
 /// Groups stand where their first lock would; locks that share their group with no other come last, under one heading.
-fn grouped(locks: &[&Lock], query: &Query) -> Vec<Row> {
+/// A group whose other members are only filtered out keeps its heading.
+fn grouped(locks: &[&Lock], snapshot: &Snapshot, query: &Query) -> Vec<Row> {
     let mut members: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, lock) in locks.iter().enumerate() {
         members.entry(lock.naming.group(lock.path.as_encoded_bytes())).or_default().push(at);
     }
+    let filtered = only_filtered(&members, snapshot, query);
     let mut alone = Vec::new();
     let mut groups: Vec<(&[u8], Vec<usize>)> = Vec::new();
     for (name, at) in members {
-        if name.is_empty() || at.len() == 1 {
+        if name.is_empty() || (at.len() == 1 && !filtered.contains(name)) {
             alone.extend(at);
         } else {
             groups.push((name, at));
