@@ -5,7 +5,7 @@ use super::display_name::{elided, visible};
 use super::icons::Icon;
 use super::machine_words::{headline, limits, place_words, said, sentence, waiting_words};
 use super::process::ProcessView;
-use super::table::place;
+use super::table::{name_handles, place};
 use super::tokens::{self, Palette};
 use super::widgets::{self, count, cut, from_right, muted, number};
 use super::window::Window;
@@ -357,6 +357,7 @@ impl Window {
         let mut view =
             Table { picture, view: &self.machine, columns: used, now: self.now.1, acts: Vec::new(), next_change: None };
         table.show(ui, &mut view);
+        name_handles(ui, id, view.columns.iter().map(|at| (id_of(*at), COLUMNS[*at].0)));
         let (acts, next_change) = (view.acts, view.next_change);
         if let Some(next_change) = next_change {
             ui.ctx().request_repaint_after(next_change);

@@ -59,7 +59,8 @@ impl Window {
             ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 32.0));
             let most = ui.ctx().content_rect().bottom() - response.rect.bottom() - 32.0;
             // That there is more below has to be seen.
-            ui.spacing_mut().scroll = egui::style::ScrollStyle::thin();
+            ui.spacing_mut().scroll =
+                egui::style::ScrollStyle { dormant_handle_opacity: 0.5, ..egui::style::ScrollStyle::thin() };
             egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most).show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 ui.spacing_mut().interact_size.y = ITEM;

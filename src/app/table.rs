@@ -153,6 +153,11 @@ impl Window {
             next_change: None,
         };
         let area = table.show(ui, &mut view).rect;
+        name_handles(
+            ui,
+            id,
+            columns.iter().map(|s| (egui::Id::unique(("column", s.column as u8)), design(s.column).0)),
+        );
         let (acts, next_change, focused) = (view.acts, view.next_change, view.focused);
         let (shown, appeared) = (view.visible, view.appeared);
         self.focus_row &= !focused;
@@ -485,6 +490,19 @@ impl Table<'_> {
             let name = RichText::new(elided(&name, 64)).color(palette.muted).strikethrough();
             ui.add(egui::Label::new(name).selectable(false));
         });
+    }
+}
+
+/// What is dragged to make a column wider is the table's own and comes without a name: each gets one for screen readers.
+pub(super) fn name_handles(ui: &Ui, table: egui::Id, columns: impl Iterator<Item = (egui::Id, &'static str)>) {
+    for (column, title) in columns {
+        let handle = table.with(column).with("resize");
+        if ui.ctx().read_response(handle).is_some() {
+            ui.ctx().accesskit_node_builder(handle, |node| {
+                node.set_role(Role::Splitter);
+                node.set_label(format!("Width of the column {title}"));
+            });
+        }
     }
 }
 
