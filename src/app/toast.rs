@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// A toast without anything refused goes by itself after this.
 const SHOWN_FOR: Duration = Duration::from_secs(20);
+/// And not sooner than this after the pointer or the focus has left it.
+const COME_BACK: Duration = Duration::from_secs(5);
 
 pub(super) struct Toast {
     text: String,
@@ -184,6 +186,10 @@ impl Window {
         let pointed = ui.input(|i| i.pointer.hover_pos()).is_some_and(|at| shown.response.rect.contains(at));
         if let Some(toast) = &mut self.toast {
             toast.attended = focused || pointed;
+            if toast.attended {
+                // A hand that slips off it has time to come back.
+                toast.since = toast.since.max(self.now.1.saturating_sub(SHOWN_FOR.saturating_sub(COME_BACK)));
+            }
         }
         if undo {
             self.undo_last();
