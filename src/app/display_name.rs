@@ -16,14 +16,15 @@ pub fn visible(text: &str) -> String {
 }
 
 /// A name or a path: beside what [`visible`] shows, the spaces that a person would not see or not count: at its ends, at
-/// the ends of a path's parts, and several in a row. Not for sentences.
+/// the ends of a path's parts, before an extension, and several in a row. Not for sentences.
 pub fn visible_name(name: &str) -> String {
-    let unseen = |beside: Option<char>| matches!(beside, None | Some('/' | ' '));
+    let begins = |before: Option<char>| matches!(before, None | Some('/' | ' '));
+    let ends = |after: Option<char>| matches!(after, None | Some('/' | ' ' | '.'));
     let mut shown = String::with_capacity(name.len());
     let mut before = None;
     let mut letters = name.chars().peekable();
     while let Some(c) = letters.next() {
-        if c == ' ' && (unseen(before) || unseen(letters.peek().copied())) {
+        if c == ' ' && (begins(before) || ends(letters.peek().copied())) {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);
@@ -96,6 +97,7 @@ mod tests {
             ("last.lock ", "last.lock\\u{20}"),
             ("a  b.lock", "a\\u{20}\\u{20}b.lock"),
             ("/srv/ in/of a/path /x", "/srv/\\u{20}in/of a/path\\u{20}/x"),
+            ("trailing .lock", "trailing\\u{20}.lock"),
             (" ", "\\u{20}"),
             ("", ""),
             ("line\n", "line\\n"),
