@@ -104,10 +104,9 @@ fn locks(rows: &[Row]) -> impl Iterator<Item = LockId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::listing::Group;
 
     fn rows() -> Vec<Row> {
-        let heading = Row::Group(Group::default());
+        let heading = Row::Group(Box::default());
         vec![heading.clone(), Row::Lock(LockId(7)), Row::Lock(LockId(3)), heading, Row::Lock(LockId(5))]
     }
 

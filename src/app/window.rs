@@ -65,6 +65,8 @@ pub struct Window {
     pub(super) desktop_news: Option<crossbeam_channel::Receiver<Preference>>,
     pub(super) desktop_reduces_motion: bool,
     pub(super) show_journal: bool,
+    /// A whole directory has been shown; until then that is written to the log, for who measures the start.
+    table_shown: bool,
     pub(super) record_as_hex: bool,
     pub(super) scroll_to: Option<usize>,
     pub(super) focus_search: bool,
@@ -145,6 +147,7 @@ impl Window {
             desktop_news: None,
             desktop_reduces_motion: false,
             show_journal: false,
+            table_shown: false,
             record_as_hex: false,
             scroll_to: None,
             focus_search: false,
@@ -228,6 +231,14 @@ impl Window {
         self.remember_watched(path.to_owned());
     }
 
+    fn note_first_table(&mut self, snapshot: &Snapshot) {
+        let whole = matches!(snapshot.watching, Watching::Live | Watching::Polling(_));
+        if !self.table_shown && whole && self.listing.complete && !self.listing.rows.is_empty() {
+            self.table_shown = true;
+            tracing::debug!("the first full table is shown");
+        }
+    }
+
     /// Shows a lock, and its directory first where that is not the one that is shown.
     pub(super) fn show_lock(&mut self, directory: &Path, path: &OsStr) {
         if self.snapshot.as_ref().is_none_or(|shown| *shown.directory != *directory) {
@@ -288,8 +299,7 @@ impl Window {
                 }
                 self.note_directory(snapshot);
                 self.selection.retain(|id| snapshot.lock(id).is_some());
-                let bulk = snapshot.locks().filter(|lock| lock.is_bulk_clearable(&snapshot.sight));
-                self.bulk_clearable = bulk.count() as u32;
+                self.bulk_clearable = bulk_clearable(self.snapshot.as_deref(), self.bulk_clearable, snapshot);
             }
             self.choose_wanted(snapshot);
         }
@@ -569,6 +579,22 @@ impl Window {
     }
 }
 
+/// How many may be cleared together; of a picture that follows one of the same directory only what differs is looked at.
+fn bulk_clearable(before: Option<&Snapshot>, count: u32, now: &Snapshot) -> u32 {
+    let bulk = |lock: &Lock| lock.is_bulk_clearable(&now.sight);
+    let alike = |before: &&Snapshot| {
+        let (was, is) = (&before.sight, &now.sight);
+        before.directory == now.directory && was.uid == is.uid && was.can_clear() == is.can_clear()
+    };
+    let Some(before) = before.filter(alike) else { return now.locks().filter(|lock| bulk(lock)).count() as u32 };
+    let (mut more, mut less) = (0, 0);
+    now.changes_since(before, &mut |was, is| {
+        less += u32::from(was.is_some_and(|lock| bulk(lock)));
+        more += u32::from(is.is_some_and(|lock| bulk(lock)));
+    });
+    (count + more).saturating_sub(less)
+}
+
 /// Over the whole window while something is dragged over it.
 fn drop_hint(ui: &egui::Ui) {
     if ui.input(|i| i.raw.hovered_files.is_empty()) {
@@ -664,6 +690,7 @@ impl eframe::App for Window {
                 self.timeline_panel(ui, &snapshot);
                 self.detail_panel(ui, &snapshot);
                 self.main_area(ui, &snapshot);
+                self.note_first_table(&snapshot);
             }
         }
         self.confirm_dialog(ui);

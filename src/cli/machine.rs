@@ -6,16 +6,17 @@ use super::world::{Undone, World};
 use crate::clear::{self, Consent, Entry, Reason, Workplace};
 use crate::engine::JournalLine;
 use crate::engine::bulk::{Came, clear_one, force_one};
+use crate::engine::follow::Following;
 use crate::engine::history::{History, kept};
 use crate::engine::incident::Incident;
 use crate::engine::learned;
 use crate::engine::papers::{self, NotSaved};
 use crate::engine::settings::Settings;
 use crate::engine::sweep::PutBack;
-use crate::inspect::{Impact, LookError, LookOptions, MachineError, impact_of, look, look_after, look_at_one};
+use crate::inspect::{Impact, LookError, LookOptions, MachineError, count, impact_of, look, look_after, look_at_one};
 use crate::model::holder::Pid;
 use crate::model::machine::MachinePicture;
-use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::snapshot::{Counts, Lock, Snapshot};
 use crate::model::time::{Wall, Zone};
 use crate::platform::{Ending, Interrupt, ReadBy, System, environment};
 use std::ffi::OsStr;
@@ -61,6 +62,19 @@ const NO_STATE: &str = "there is no place for the journal: set HOME or LOCKSCOPE
 impl World for Machine {
     fn look(&self, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError> {
         look(&self.system, directory, &Self::recall(directory, options))
+    }
+
+    fn count(
+        &self, directory: &Path, options: &LookOptions, counts: &(dyn Fn(&Lock) -> bool + Sync),
+    ) -> Result<Counts, LookError> {
+        count(&self.system, directory, &Self::recall(directory, options), counts)
+    }
+
+    fn follow(&self, directory: &Path, options: &LookOptions) -> Option<Box<dyn Iterator<Item = Snapshot>>> {
+        let system = Arc::clone(&self.system);
+        let following =
+            Following::start(system, environment::absolute(directory), Self::recall(directory, options)).ok()?;
+        Some(Box::new(following))
     }
 
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError> {

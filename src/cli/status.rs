@@ -8,11 +8,12 @@ use super::exit::{Exit, Failure};
 use super::output::{Shown, json, system, table};
 use super::world::World;
 use crate::engine::export::table_csv;
-use crate::inspect::LookOptions;
-use crate::model::snapshot::{Lock, Snapshot};
+use crate::inspect::{LookError, LookOptions};
+use crate::model::snapshot::{Lock, LostReason, Snapshot, Watching};
 use crate::model::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +30,19 @@ pub fn status(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit,
     if args.system {
         return system_wide(world, args, io);
     }
-    let snapshot = world.look(&args.look.directory, &options(world, &args.look))?;
-    let shown = shown(&args.look);
-    match (args.json, args.summary) {
-        (true, _) => json::status(io.out, &snapshot, &shown)?,
-        _ if args.csv => write!(io.out, "{}", table_csv(&snapshot, &shown.locks(&snapshot)))?,
-        (_, true) => table::summary(io.out, &snapshot, &shown)?,
-        _ => table::status(io.out, &snapshot, &shown, io.screen)?,
+    let (directory, options, shown) = (&args.look.directory, options(world, &args.look), shown(&args.look));
+    if args.summary && !args.json && !args.csv {
+        // Counts alone: no lock is kept once it is judged.
+        table::summary(io.out, &world.count(directory, &options, &|lock| shown.covers(lock))?)?;
+        return Ok(Exit::Done);
+    }
+    let snapshot = world.look(directory, &options)?;
+    if args.json {
+        json::status(io.out, &snapshot, &shown)?;
+    } else if args.csv {
+        write!(io.out, "{}", table_csv(&snapshot, &shown.locks(&snapshot)))?;
+    } else {
+        table::status(io.out, &snapshot, &shown, io.screen)?;
     }
     Ok(Exit::Done)
 }
@@ -64,10 +71,12 @@ fn state(lock: &Lock) -> impl PartialEq + use<> {
 
 /// What happened between two pictures, in the order of the paths.
 pub fn changes<'a>(before: &'a Snapshot, after: &'a Snapshot, shown: &Shown) -> Vec<(&'static str, &'a Arc<Lock>)> {
-    let by_path = |snapshot: &'a Snapshot| -> BTreeMap<&'a OsStr, &'a Arc<Lock>> {
-        shown.locks(snapshot).into_iter().map(|lock| (&*lock.path, lock)).collect()
-    };
-    let (old, new) = (by_path(before), by_path(after));
+    // What the two share is passed over. A lock may have another place in the later one: its path tells.
+    let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
+    after.changes_since(before, &mut |was, is| {
+        old.extend(was.filter(|lock| shown.lists(lock)).map(|lock| (&*lock.path, lock)));
+        new.extend(is.filter(|lock| shown.lists(lock)).map(|lock| (&*lock.path, lock)));
+    });
     let mut changes: BTreeMap<&OsStr, (&'static str, &Arc<Lock>)> = BTreeMap::new();
     for (path, lock) in &new {
         match old.get(path) {
@@ -82,19 +91,81 @@ pub fn changes<'a>(before: &'a Snapshot, after: &'a Snapshot, shown: &Shown) -> 
     changes.into_values().collect()
 }
 
+fn tell(before: &Snapshot, after: &Snapshot, shown: &Shown, as_json: bool, io: &mut Io<'_>) -> Result<(), Failure> {
+    for (change, lock) in changes(before, after, shown) {
+        let at = after.moment();
+        if as_json {
+            json::change(io.out, change, lock, &at)?;
+        } else {
+            table::change(io.out, change, lock, &at, io.screen)?;
+        }
+    }
+    Ok(())
+}
+
+fn say_watching(directory: &Path, before: &Snapshot, shown: &Shown, io: &mut Io<'_>) -> Result<(), Failure> {
+    let held = shown.counts(before)[Verdict::Held as usize].1;
+    let name = super::output::text::name(directory.as_os_str());
+    writeln!(io.err, "Watching {name}: {} lock files, {held} held.", shown.locks(before).len())?;
+    Ok(())
+}
+
+/// Why a directory cannot be looked at, as a look itself would say it.
+fn lost(directory: &Path, reason: &LostReason) -> LookError {
+    let path = directory.to_owned();
+    match reason {
+        LostReason::Gone => LookError::NotFound(path),
+        LostReason::Denied => LookError::Denied(path),
+        LostReason::NotADirectory => LookError::NotADirectory(path),
+        LostReason::NoAnswer => LookError::Failed { path, error: std::io::ErrorKind::TimedOut.into() },
+        LostReason::Failed(text) => LookError::Failed { path, error: std::io::Error::other(&**text) },
+    }
+}
+
+/// The same by events, as the window watches.
+fn follow(
+    directory: &Path, pictures: &mut dyn Iterator<Item = Snapshot>, before: Snapshot, shown: &Shown, as_json: bool,
+    io: &mut Io<'_>,
+) -> Result<Exit, Failure> {
+    let (mut before, mut is_lost) = (before, false);
+    for after in pictures {
+        match &after.watching {
+            Watching::Loading(_) => continue,
+            Watching::Lost(reason) => {
+                if !std::mem::replace(&mut is_lost, true) {
+                    writeln!(io.err, "lockscope: {}; watching for it to come back", lost(directory, reason))?;
+                }
+                continue;
+            }
+            Watching::Live | Watching::Polling(_) => {}
+        }
+        if std::mem::replace(&mut is_lost, false) {
+            writeln!(io.err, "lockscope: the directory is back")?;
+        }
+        tell(&before, &after, shown, as_json, io)?;
+        before = after;
+    }
+    Ok(Exit::Failed)
+}
+
 /// Prints a line for each change, until interrupted or nobody reads on.
 pub fn watch(world: &dyn World, args: &Watch, io: &mut Io<'_>) -> Result<Exit, Failure> {
     const SHORTEST: Duration = Duration::from_millis(200);
     let (options, shown) = (options(world, &args.look), shown(&args.look));
     let directory = &args.look.directory;
+    if let Some(mut pictures) = world.follow(directory, &options) {
+        let first = pictures.find(|picture| !matches!(picture.watching, Watching::Loading(_)));
+        let seen = first.filter(|picture| {
+            matches!(picture.watching, Watching::Live | Watching::Polling(_))
+                && *picture.directory == *crate::platform::environment::absolute(directory)
+        });
+        // Else a look says what is in the way.
+        let before = seen.map_or_else(|| world.look(directory, &options), Ok)?;
+        say_watching(directory, &before, &shown, io)?;
+        return follow(directory, &mut *pictures, before, &shown, args.json, io);
+    }
     let mut before = world.look(directory, &options)?;
-    let held = shown.counts(&before)[Verdict::Held as usize].1;
-    writeln!(
-        io.err,
-        "Watching {}: {} lock files, {held} held.",
-        super::output::text::name(before.directory.as_os_str()),
-        shown.locks(&before).len()
-    )?;
+    say_watching(directory, &before, &shown, io)?;
     let mut lost = false;
     let mut took = Duration::ZERO;
     loop {
@@ -114,14 +185,7 @@ pub fn watch(world: &dyn World, args: &Watch, io: &mut Io<'_>) -> Result<Exit, F
         if std::mem::replace(&mut lost, false) {
             writeln!(io.err, "lockscope: the directory is back")?;
         }
-        for (change, lock) in changes(&before, &after, &shown) {
-            let at = after.moment();
-            if args.json {
-                json::change(io.out, change, lock, &at)?;
-            } else {
-                table::change(io.out, change, lock, &at, io.screen)?;
-            }
-        }
+        tell(&before, &after, &shown, args.json, io)?;
         before = after;
     }
 }

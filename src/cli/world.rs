@@ -13,7 +13,7 @@ use crate::engine::sweep::PutBack;
 use crate::inspect::{Impact, LookError, LookOptions, MachineError};
 use crate::model::holder::Pid;
 use crate::model::machine::MachinePicture;
-use crate::model::snapshot::{Lock, Snapshot};
+use crate::model::snapshot::{Counts, Lock, Snapshot};
 use crate::model::time::{Wall, Zone};
 use crate::platform::Ending;
 use std::ffi::{OsStr, OsString};
@@ -34,6 +34,23 @@ pub struct Undone {
 pub trait World {
     /// One pass over a directory.
     fn look(&self, directory: &Path, options: &LookOptions) -> Result<Snapshot, LookError>;
+
+    /// How many locks have each verdict in one pass, of those that `counts` says yes to.
+    fn count(
+        &self, directory: &Path, options: &LookOptions, counts: &(dyn Fn(&Lock) -> bool + Sync),
+    ) -> Result<Counts, LookError> {
+        let mut found = Counts::default();
+        for lock in self.look(directory, options)?.locks().filter(|lock| counts(lock)) {
+            found.add(lock.judgement.verdict);
+        }
+        Ok(found)
+    }
+
+    /// The pictures of a directory, each as soon as something has changed; `None` = it is to be looked at again and again.
+    fn follow(&self, directory: &Path, options: &LookOptions) -> Option<Box<dyn Iterator<Item = Snapshot>>> {
+        let _ = (directory, options);
+        None
+    }
 
     /// As [`Self::look`], after an earlier picture: a heartbeat shows only in time.
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError>;

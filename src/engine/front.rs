@@ -231,6 +231,7 @@ impl Front {
             sight: None,
             first_id: 0,
             slow_pass: self.slow_pass,
+            gather: super::session::GATHER,
             state_dir: self.state_dir.clone(),
             publish: Box::new(move |picture| {
                 if let Some(picture) = board.publish(number, picture) {

@@ -74,6 +74,8 @@ impl Lister {
     }
 
     fn run(&self) {
+        // What was listed last, to make the next from it.
+        let mut last: Option<(Arc<Snapshot>, Arc<Listing>)> = None;
         loop {
             let query = {
                 let mut wish = self.wish();
@@ -87,15 +89,25 @@ impl Lister {
                 wish.query.clone()
             };
             let Some(picture) = self.shared.snapshot.load_full() else { continue };
-            let listing = Arc::new(Listing::of(&picture, &query));
-            let wish = self.wish();
-            // Another directory was shown meanwhile, with a listing of its own.
-            let still = self.shared.snapshot.load().as_ref().is_some_and(|now| now.directory == picture.directory);
-            if still {
-                self.shared.listing.store(listing);
-            }
-            drop(wish);
-            (self.wake)();
+            let renewed = last.as_ref().and_then(|(before, listing)| listing.renewed(before, &picture, &query));
+            let listing = renewed.unwrap_or_else(|| {
+                let mut first = |listing| self.publish(&picture, &Arc::new(listing));
+                Listing::in_steps(&picture, &query, &mut first)
+            });
+            let listing = Arc::new(listing);
+            self.publish(&picture, &listing);
+            last = Some((picture, listing));
         }
+    }
+
+    fn publish(&self, picture: &Snapshot, listing: &Arc<Listing>) {
+        let wish = self.wish();
+        // Another directory was shown meanwhile, with a listing of its own.
+        let still = self.shared.snapshot.load().as_ref().is_some_and(|now| now.directory == picture.directory);
+        if still {
+            self.shared.listing.store(Arc::clone(listing));
+        }
+        drop(wish);
+        (self.wake)();
     }
 }

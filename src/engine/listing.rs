@@ -2,12 +2,14 @@
 //!
 //! Owns: [`Query`], [`Listing`]. Never: touches a file.
 
+use super::ranking::{self, begins, rank, renew};
 use super::search::Search;
-use crate::model::snapshot::{Lock, LockId, Moment, Snapshot};
+use crate::model::format::{FORMATS, Format};
+use crate::model::snapshot::{Lock, LockId, Snapshot};
 use crate::model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// What to sort by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +55,7 @@ pub struct Query {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     /// A heading.
-    Group(Group),
+    Group(Box<Group>),
     /// A lock.
     Lock(LockId),
 }
@@ -88,32 +90,98 @@ pub struct Listing {
     pub rows: Vec<Row>,
     /// How many locks match, folded ones too.
     pub matching: u32,
+    /// All rows are there; else the first ones, while the others are still put in their order.
+    pub complete: bool,
 }
 
 impl Listing {
     /// Filters, sorts and groups.
     pub fn of(snapshot: &Snapshot, query: &Query) -> Self {
+        Self::in_steps(snapshot, query, &mut |_| {})
+    }
+
+    /// The same; where there are very many, `first` is given the first rows before the others are in their order.
+    pub(super) fn in_steps(snapshot: &Snapshot, query: &Query, first: &mut dyn FnMut(Self)) -> Self {
         let moment = snapshot.moment();
         // The window asks for nothing that cannot be read.
         let search = Search::parse(&query.text).unwrap_or_default();
-        let mut locks: Vec<&Lock> = snapshot
-            .locks()
-            .map(|lock| &**lock)
-            .filter(|lock| shown(lock, query) && search.matches(lock, &moment))
-            .collect();
-        let matching = locks.len() as u32;
-        locks.sort_by(|a, b| {
-            let order = compare(a, b, query.sort, &moment);
-            // A tie ends with the path, never reversed, so that no refresh makes rows change places.
-            (if query.descending { order.reverse() } else { order }).then_with(|| a.path.cmp(&b.path))
+        let anything = query.text.trim().is_empty();
+        let fits = |lock: &Lock| shown(lock, query) && (anything || search.matches(lock, &moment));
+        let made = |rows, matching, complete| Self {
+            generation: snapshot.generation,
+            query: query.clone(),
+            rows,
+            matching,
+            complete,
+        };
+        let ranked = rank(snapshot, &fits, Order::of(query), &mut |top, matching| {
+            if !query.grouped {
+                first(made(ranking::rows(top), matching as u32, false));
+            }
         });
         let rows = if query.grouped {
-            grouped(&locks, snapshot, query)
+            grouped(&ranked.iter().map(|ranked| ranked.lock).collect::<Vec<_>>(), snapshot, query)
         } else {
-            locks.iter().map(|lock| Row::Lock(lock.id)).collect()
+            ranking::rows(&ranked)
         };
-        Self { generation: snapshot.generation, query: query.clone(), rows, matching }
+        made(rows, ranked.len() as u32, true)
     }
+
+    /// The listing of a later picture of the same directory, made from this one where few locks have changed since;
+    /// `None` = it is to be made anew. A search may hang on the time, and groups on their first locks.
+    pub(super) fn renewed(&self, before: &Snapshot, after: &Snapshot, query: &Query) -> Option<Self> {
+        let same = self.complete && self.query == *query && self.generation == before.generation;
+        if !same || query.grouped || !query.text.trim().is_empty() || before.directory != after.directory {
+            return None;
+        }
+        let rows = renew(before, &self.rows, after, &|lock| shown(lock, query), Order::of(query))?;
+        let matching = rows.len() as u32;
+        Some(Self { generation: after.generation, query: query.clone(), rows, matching, complete: true })
+    }
+}
+
+/// So many rows come first: more than any window shows at once.
+pub(super) const FIRST_ROWS: usize = 1000;
+
+/// By what, and which way round.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    key: SortKey,
+    pub(super) descending: bool,
+}
+
+impl Order {
+    fn of(query: &Query) -> Self {
+        Self { key: query.sort, descending: query.descending }
+    }
+
+    /// What it is sorted by, as a number. No two pictures order the same two locks differently as time goes by.
+    pub(super) fn key(self, lock: &Lock) -> u64 {
+        match self.key {
+            SortKey::Verdict => urgency(lock.judgement.verdict).into(),
+            SortKey::Lock => begins(lock.path.as_encoded_bytes()),
+            SortKey::Holder => holder_pid(lock).into(),
+            SortKey::Format => format_rank(lock.facts.reading.format),
+            // What was touched last is the youngest.
+            SortKey::Age => lock.facts.stat.map_or(0, |stat| {
+                let modified = stat.modified.0.cast_unsigned() ^ (1 << 63);
+                u64::MAX - modified
+            }),
+            SortKey::Liveness => lock.liveness() as u64,
+            SortKey::Waiting => lock.facts.waiters().len() as u64,
+        }
+    }
+}
+
+/// The place of a format's title among all titles.
+fn format_rank(format: &Format) -> u64 {
+    static TITLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let mut titles: Vec<&str> = FORMATS.iter().map(|format| format.title).collect();
+        titles.sort_unstable();
+        titles.dedup();
+        titles
+    });
+    TITLES.partition_point(|title| *title < format.title) as u64
 }
 
 fn shown(lock: &Lock, query: &Query) -> bool {
@@ -137,18 +205,6 @@ fn urgency(verdict: Verdict) -> u8 {
         Verdict::Foreign => 6,
         Verdict::Idle => 7,
         Verdict::NotALock => 8,
-    }
-}
-
-fn compare(a: &Lock, b: &Lock, key: SortKey, moment: &Moment<'_>) -> Ordering {
-    match key {
-        SortKey::Verdict => urgency(a.judgement.verdict).cmp(&urgency(b.judgement.verdict)),
-        SortKey::Lock => a.path.cmp(&b.path),
-        SortKey::Holder => holder_pid(a).cmp(&holder_pid(b)),
-        SortKey::Format => a.facts.reading.format.title.cmp(b.facts.reading.format.title),
-        SortKey::Age => a.age(moment).cmp(&b.age(moment)),
-        SortKey::Liveness => a.liveness().cmp(&b.liveness()),
-        SortKey::Waiting => a.facts.waiters().len().cmp(&b.facts.waiters().len()),
     }
 }
 
@@ -217,7 +273,7 @@ fn grouped(locks: &[&Lock], snapshot: &Snapshot, query: &Query) -> Vec<Row> {
             members.sort_by(|a, b| a.path.cmp(&b.path));
             group.members = members.into_iter().map(|lock| lock.id).collect();
         }
-        rows.push(Row::Group(group));
+        rows.push(Row::Group(Box::new(group)));
         if !folded {
             rows.extend(at.iter().map(|at| Row::Lock(locks[*at].id)));
         }

@@ -6,6 +6,7 @@
 pub mod bulk;
 pub mod demo;
 pub mod export;
+pub mod follow;
 mod front;
 pub mod history;
 pub mod incident;
@@ -16,6 +17,7 @@ pub mod machine;
 pub mod papers;
 mod past;
 pub mod places;
+mod ranking;
 pub mod redact;
 pub mod search;
 mod session;

@@ -36,10 +36,10 @@ const BACKGROUND_POLL: Duration = Duration::from_secs(5);
 /// again would starve others.
 const WATCHES_AGAIN: Duration = Duration::from_mins(5);
 /// Events that come in a burst are answered together; far below the 100 ms in which a change must show.
-const GATHER: Duration = Duration::from_millis(15);
+pub(super) const GATHER: Duration = Duration::from_millis(15);
 const BACKGROUND_GATHER: Duration = Duration::from_millis(200);
-/// The slow full pass takes never more than a fiftieth of our time (a tenth where there are no events).
-const SLOW_SHARE: u32 = 50;
+/// The slow full pass takes never more than half a hundredth of our time (a tenth where there are no events).
+const SLOW_SHARE: u32 = 200;
 const POLL_SHARE: u32 = 10;
 /// While the first pass runs, the picture so far is shown this often.
 const PROGRESS: Duration = Duration::from_millis(200);
@@ -75,6 +75,8 @@ pub(super) struct Session {
     /// The ids of locks begin here; it grows each time that the directory is opened again.
     pub(super) first_id: u32,
     pub(super) slow_pass: Duration,
+    /// For so long the events of a burst are gathered; usually [`GATHER`].
+    pub(super) gather: Duration,
     /// Where what was learned is kept; `None` = nowhere.
     pub(super) state_dir: Option<PathBuf>,
     pub(super) publish: Box<dyn Fn(Snapshot) + Send>,
@@ -108,6 +110,8 @@ struct Live {
     dirty: bool,
     /// The file system does not answer, and that has been said.
     silent: bool,
+    /// When events were last answered, on the monotonic clock.
+    heard: Option<Duration>,
     /// When there were no watches for all subfolders, on the monotonic clock.
     below_failed: Option<Duration>,
 }
@@ -212,6 +216,7 @@ impl Session {
             strangers: HashSet::new(),
             dirty: true,
             silent: false,
+            heard: None,
             below_failed: None,
         };
         live.clock_offset = clock_offset(looker.now, looker.monotonic);
@@ -250,7 +255,12 @@ impl Session {
                 },
                 recv(wake) -> _ => {
                     // A burst is answered together. A word meanwhile waits no longer than this.
-                    std::thread::sleep(if self.is_shown() { GATHER } else { BACKGROUND_GATHER });
+                    // The first change after a while is answered at once.
+                    let gather = if self.is_shown() { self.gather } else { BACKGROUND_GATHER };
+                    if live.heard.is_some_and(|heard| self.system.monotonic().saturating_sub(heard) < gather * 4) {
+                        std::thread::sleep(gather);
+                    }
+                    live.heard = Some(self.system.monotonic());
                     Wake::Hints
                 },
                 default(timeout) => Wake::Tick,
@@ -364,7 +374,7 @@ impl Session {
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
             if live.store.id_of(&path).is_some() || !bytes.is_empty() && self.may_be_listed(at, &path, name) {
-                let _ = live.names.all.insert(bytes.into());
+                live.names.all.insert(bytes);
                 paths.push(path);
             }
         }
@@ -373,11 +383,16 @@ impl Session {
     }
 
     /// Whether a name may be that of a lock; the directories it stands in count.
-    fn may_be_listed(&self, at: &dyn Directory, path: &OsString, name: &std::ffi::OsStr) -> bool {
+    fn may_be_listed(&self, at: &dyn Directory, path: &std::ffi::OsStr, name: &std::ffi::OsStr) -> bool {
         let parent = at.path().join(path);
         let parent = parent.parent().unwrap_or(at.path()).as_os_str().as_encoded_bytes();
         let name = name.as_encoded_bytes();
         listed(parent, name) != Listed::No || self.options.custom.lists(parent, name)
+    }
+
+    fn is_listed(&self, at: &dyn Directory, lock: &Lock) -> bool {
+        let name = Path::new(&lock.path).file_name().unwrap_or_default();
+        lock.facts.kernel.is_some() || lock.facts.trouble.is_some() || self.may_be_listed(at, &lock.path, name)
     }
 
     fn look_at_paths(
@@ -390,6 +405,8 @@ impl Session {
             let earlier = live.store.get(id).cloned();
             let earlier = earlier.as_deref().filter(|lock| *lock.path == *path).map(|lock| &lock.facts);
             let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options, earlier);
+            // What was listed for the kernel lock on it alone is not, once that is released.
+            let lock = lock.filter(|lock| self.is_listed(at, lock));
             live.dirty |= if let Some(lock) = lock {
                 live.store.put(lock)
             } else {
@@ -453,7 +470,8 @@ impl Session {
             let exists = |sibling: &[u8]| names.all.contains(sibling);
             let earlier = live.store.get(id).cloned();
             let earlier = earlier.as_deref().filter(|lock| *lock.path == **path).map(|lock| &lock.facts);
-            let lock = looker.lock(&mut openings, &exists, path, id, &self.options, earlier);
+            let kind = names.kind(number);
+            let lock = looker.listed_lock(&mut openings, &exists, path, kind, id, &self.options, earlier);
             live.dirty |= match lock {
                 Some(lock) => live.store.put(lock),
                 None => live.store.remove(path).is_some(),

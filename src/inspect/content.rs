@@ -24,12 +24,32 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Reads `name`. The stat is from after the read, where there was one.
-    pub(super) fn read(directory: &dyn Directory, name: &OsStr, stat: FileStat) -> (FileStat, io::Result<Self>) {
+    /// Reads a name that the directory has just called a regular file, and tells its stat of it from after the read;
+    /// `None` = it is not that simple, and is to be looked at before it is opened.
+    ///
+    /// The look that is left out would prove no more than the directory's own word: whatever it found could be replaced
+    /// before the opening. So in both cases the opening follows no link and waits for nobody, a FIFO, a socket or a
+    /// terminal gives no byte (its reads have no place in it), and the stat of what was opened tells what it was.
+    pub(super) fn read_at_once(
+        directory: &dyn Directory, name: &OsStr, mut buffer: Vec<u8>,
+    ) -> Result<(FileStat, Self), Vec<u8>> {
+        match directory.read_into(name, READ_LIMIT, &mut buffer) {
+            // An empty one with other names may have its record there.
+            Ok(stat) if !buffer.is_empty() || (stat.size == 0 && stat.links == 1) => {
+                Ok((stat, Self { bytes: buffer, ..Self::default() }))
+            }
+            _ => Err(buffer),
+        }
+    }
+
+    /// Reads `name`, into a buffer that may have served before. The stat is from after the read, where there was one.
+    pub(super) fn read(
+        directory: &dyn Directory, name: &OsStr, stat: FileStat, mut buffer: Vec<u8>,
+    ) -> (FileStat, io::Result<Self>) {
         let with = |bytes| Self { bytes, ..Self::default() };
         match stat.kind {
-            FileKind::Regular if stat.size > 0 => match directory.read(name, READ_LIMIT) {
-                Ok((after, bytes)) => (after, Ok(with(bytes))),
+            FileKind::Regular if stat.size > 0 => match directory.read_into(name, READ_LIMIT, &mut buffer) {
+                Ok(after) => (after, Ok(with(buffer))),
                 Err(error) => (stat, Err(error)),
             },
             // Some tools keep the record in the name of a hard link to the empty lock.
@@ -134,7 +154,7 @@ mod tests {
     fn read(directory: &Path, name: &str) -> io::Result<Reading> {
         let opened = this_machine().open_directory(directory)?;
         let name = OsStr::new(name);
-        let (stat, content) = Content::read(&*opened, name, opened.stat(name)?);
+        let (stat, content) = Content::read(&*opened, name, opened.stat(name)?, Vec::new());
         let content = content?;
         Ok(recognise(&content.candidate(&*opened, name, &stat, false)))
     }

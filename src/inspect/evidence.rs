@@ -20,8 +20,9 @@ use crate::model::snapshot::Moment;
 use crate::model::time::Wall;
 use crate::model::verdict::elsewhere;
 use crate::platform::{Directory, Host, System, os_name};
-use std::cell::{OnceCell, RefCell};
-use std::collections::{HashMap, HashSet};
+use hashbrown::HashMap;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
@@ -58,7 +59,7 @@ pub struct Looker {
     pub now: Wall,
     /// When, on the monotonic clock.
     pub monotonic: Duration,
-    pub(super) table: Table,
+    pub(super) table: Arc<Table>,
     options: LookOptions,
     /// Name patterns on which kernel locks have been seen in this directory; grows as they are.
     learned: RefCell<HashSet<Box<[u8]>>>,
@@ -69,6 +70,19 @@ pub struct Looker {
     pub(super) carried: RefCell<HashMap<Pid, Option<HashSet<u64>>>>,
     /// By directory: who holds locks on deleted files of it.
     pub(super) splits: RefCell<SplitsByDirectory>,
+    /// What the last files were read into.
+    buffer: RefCell<Vec<u8>>,
+    /// Above 0: more of the last regular files were empty than not.
+    emptiness: Cell<i32>,
+}
+
+/// What is known of a name before it is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hint {
+    /// What the directory calls it, where it was just read.
+    pub(super) kind: Option<FileKind>,
+    /// Whether it was empty when it was last looked at.
+    pub(super) was_empty: Option<bool>,
 }
 
 impl Looker {
@@ -96,7 +110,7 @@ impl Looker {
             sight: Arc::new(sight),
             now: system.wall(),
             monotonic: system.monotonic(),
-            table: Table::of(locks),
+            table: Arc::new(Table::of(locks)),
             options: options.clone(),
             learned: RefCell::new(options.learned.clone()),
             processes: RefCell::default(),
@@ -104,7 +118,34 @@ impl Looker {
             sweep: OnceCell::new(),
             carried: RefCell::default(),
             splits: RefCell::default(),
+            buffer: RefCell::default(),
+            emptiness: Cell::new(0),
         }
+    }
+
+    /// The same look at the machine for another thread: it sees what this one saw, and remembers for itself.
+    pub(super) fn twin(&self) -> Self {
+        Self {
+            system: Arc::clone(&self.system),
+            sight: Arc::clone(&self.sight),
+            now: self.now,
+            monotonic: self.monotonic,
+            table: Arc::clone(&self.table),
+            options: self.options.clone(),
+            learned: self.learned.clone(),
+            processes: self.processes.clone(),
+            devices: self.devices.clone(),
+            sweep: OnceCell::new(),
+            carried: self.carried.clone(),
+            splits: self.splits.clone(),
+            buffer: RefCell::default(),
+            emptiness: Cell::new(0),
+        }
+    }
+
+    /// Takes over what the twin has learned.
+    pub(super) fn learn_of(&self, twin: Self) {
+        self.learned.borrow_mut().extend(twin.learned.into_inner());
     }
 
     /// The present, as judgements of this pass need it.
@@ -147,15 +188,22 @@ impl Looker {
     /// Whether this directory is a lock as a whole; so is one that cannot be looked into, as long as that is so.
     pub(super) fn is_lock_directory(&self, directory: &dyn Directory, name: &OsStr) -> bool {
         let Ok(stat) = directory.stat(name) else { return true };
-        let (stat, Ok(content)) = Content::read(directory, name, stat) else { return true };
+        let (stat, Ok(content)) = Content::read(directory, name, stat, Vec::new()) else { return true };
         let reading = recognise_with(&content.candidate(directory, name, &stat, false), &self.options.custom);
         !matches!(reading.record, RecordState::Malformed(_))
     }
 
     /// Looks at one file in `directory`; `None` = it is not there (any more).
     pub fn look(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
+        self.look_with(directory, name, naming, pattern, Hint::default())
+    }
+
+    /// The same, of a name of which something is known already.
+    pub(super) fn look_with(
+        &self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8], hint: Hint,
+    ) -> Option<Look> {
         const TRIES: usize = 3;
-        let mut look = self.look_once(directory, name, naming, pattern)?;
+        let mut look = self.look_once(directory, name, naming, pattern, hint)?;
         for _ in 1..TRIES {
             // An owner that released its lock and exited after we had read the file would be called dead. Whose end was
             // known before (the pass has looked at it already) has left the file behind.
@@ -165,19 +213,42 @@ impl Looker {
             match directory.stat(name) {
                 Ok(now) if Some(now) == look.facts.stat => break,
                 Err(error) if is_gone(&error) => return None,
-                _ => look = self.look_once(directory, name, naming, pattern)?,
+                _ => look = self.look_once(directory, name, naming, pattern, Hint::default())?,
             }
         }
         Some(look)
     }
 
-    fn look_once(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
-        let stat = match directory.stat(name) {
-            Ok(stat) => stat,
+    /// Reads one file. One that the directory calls regular is opened without a look before (see
+    /// [`Content::read_at_once`]); one that will be empty is only looked at, which is less than to open it.
+    fn content(
+        &self, directory: &dyn Directory, name: &OsStr, hint: Hint,
+    ) -> io::Result<(FileStat, io::Result<Content>)> {
+        let mut buffer = self.buffer.take();
+        let regular = hint.kind == Some(FileKind::Regular);
+        if regular && !hint.was_empty.unwrap_or(self.emptiness.get() > 0) {
+            match Content::read_at_once(directory, name, buffer) {
+                Ok((stat, content)) => return Ok((stat, Ok(content))),
+                Err(unused) => buffer = unused,
+            }
+        }
+        let stat = directory.stat(name);
+        let (stat, content) = Content::read(directory, name, stat?, buffer);
+        Ok((stat, content))
+    }
+
+    fn look_once(
+        &self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8], hint: Hint,
+    ) -> Option<Look> {
+        let (stat, content) = match self.content(directory, name, hint) {
+            Ok(seen) => seen,
             Err(error) if is_gone(&error) => return None,
             Err(error) => return Some(self.unseen(None, trouble(&error))),
         };
-        let (stat, content) = Content::read(directory, name, stat);
+        if stat.kind == FileKind::Regular {
+            let towards = if stat.size == 0 { 1 } else { -1 };
+            self.emptiness.set((self.emptiness.get() + towards).clamp(-8, 8));
+        }
         let content = match content {
             Ok(content) => content,
             Err(error) if is_gone(&error) => return None,
@@ -221,6 +292,7 @@ impl Looker {
         facts.split_holders = self.split_holders(directory, name, &stat);
         facts.danger = (!facts.split_holders.is_empty()).then_some(Danger::SplitLock);
         let shown = bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into();
+        self.buffer.replace(bytes);
         Some(Look { facts, bytes: shown, owner_was_known })
     }
 
@@ -327,8 +399,11 @@ impl Looker {
 
     /// Looks at a process, once a pass.
     pub(super) fn process(&self, pid: Pid) -> Arc<ProcessLook> {
-        let mut known = self.processes.borrow_mut();
-        Arc::clone(known.entry(pid).or_insert_with(|| Arc::new(self.system.look_at(pid))))
+        if let Some(known) = self.processes.borrow().get(&pid) {
+            return Arc::clone(known);
+        }
+        let look = Arc::new(self.system.look_at(pid));
+        Arc::clone(self.processes.borrow_mut().entry(pid).or_insert(look))
     }
 
     pub(super) fn reference(&self, pid: Pid) -> ProcessRef {
@@ -398,7 +473,7 @@ fn ask_companion(directory: &dyn Directory, name: &OsStr, reading: &mut Reading)
     }
     let companion = os_name(&[stem, other.as_bytes()].concat());
     let Ok(stat) = directory.stat(&companion) else { return };
-    let (stat, Ok(content)) = Content::read(directory, &companion, stat) else { return };
+    let (stat, Ok(content)) = Content::read(directory, &companion, stat, Vec::new()) else { return };
     let record = recognise(&content.candidate(directory, &companion, &stat, false)).record;
     if matches!(&record, RecordState::Parsed(record) if record.pid.is_some()) {
         reading.record = record;

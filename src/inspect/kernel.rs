@@ -8,7 +8,7 @@ use crate::model::facts::{FileStat, KernelState, LockedRange, ProcessRef, Taker}
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::kernel::{KernelFile, KernelLock, LockKind};
 use crate::platform::kernel_file;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 /// The kernel's locks by file.
 #[derive(Debug, Default)]

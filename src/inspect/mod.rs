@@ -7,6 +7,7 @@ mod evidence;
 mod impact;
 mod kernel;
 mod machine;
+mod names;
 mod pass;
 mod split;
 mod subfolders;
@@ -23,8 +24,9 @@ use std::time::Duration;
 pub use evidence::{Look, Looker, sight_of};
 pub use impact::{Impact, impact_of};
 pub use machine::{MachineError, machine, process_detail};
+pub use names::NameSet;
 pub(crate) use pass::Openings;
-pub use pass::{Names, list_names, list_names_entering, look, look_after, look_again, look_at_one};
+pub use pass::{Names, count, list_names, list_names_entering, look, look_after, look_again, look_at_one};
 pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.

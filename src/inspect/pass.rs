@@ -1,27 +1,31 @@
 //! One pass over a directory.
 
-use super::evidence::{Looker, open, trouble};
+use super::evidence::{Hint, Looker, open, trouble};
 use super::subfolders::{Descent, has_gone};
-use super::{LookError, LookOptions};
+use super::{LookError, LookOptions, NameSet};
 use crate::model::facts::{Facts, FileKind};
 use crate::model::format::{Listed, listed};
 use crate::model::naming::{Naming, split};
 use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
 use crate::platform::{Directory, DirectoryId, System, os_name};
-use std::collections::{HashMap, HashSet};
+use hashbrown::HashMap;
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The names in a directory (below it too, if asked for): those to list, and all, as siblings decide what names mean.
 #[derive(Debug, Default)]
 pub struct Names {
     /// Relative paths to look at.
     pub listed: Vec<OsString>,
+    /// What the directory calls each of them, as far as it was asked.
+    pub kinds: Vec<Option<FileKind>>,
     /// All relative paths.
-    pub all: HashSet<Box<[u8]>>,
+    pub all: NameSet,
     /// Subdirectories that were entered, relative; the directory itself is not among them.
     pub directories: Vec<OsString>,
     /// What could not be listed.
@@ -30,16 +34,41 @@ pub struct Names {
     pub unwatched: Option<DirectoryId>,
 }
 
+impl Names {
+    /// What the directory called the listed path with this number.
+    pub fn kind(&self, number: usize) -> Option<FileKind> {
+        self.kinds.get(number).copied().flatten()
+    }
+
+    /// Puts the listed paths in their order. Most differ in their first eight bytes, so that few must be fetched.
+    fn sort(&mut self) {
+        let first = |path: &OsString| {
+            let mut bytes = [0; 8];
+            let path = path.as_encoded_bytes();
+            let length = path.len().min(bytes.len());
+            bytes[..length].copy_from_slice(&path[..length]);
+            u64::from_be_bytes(bytes)
+        };
+        let mut order: Vec<(u64, u32)> = self.listed.iter().zip(0..).map(|(path, at)| (first(path), at)).collect();
+        order.sort_unstable_by(|(a, at), (b, bt)| {
+            a.cmp(b).then_with(|| self.listed[*at as usize].cmp(&self.listed[*bt as usize]))
+        });
+        let kinds = order.iter().map(|(_, at)| self.kind(*at as usize)).collect();
+        let listed = order.iter().map(|(_, at)| std::mem::take(&mut self.listed[*at as usize])).collect();
+        (self.listed, self.kinds) = (listed, kinds);
+    }
+}
+
 /// What stays of a name when its id is taken off: files alike in this are locked alike.
-fn pattern(path: &OsStr, naming: &Naming, exists: &dyn Fn(&[u8]) -> bool) -> Box<[u8]> {
+fn pattern<'a>(path: &'a OsStr, naming: &Naming, exists: &dyn Fn(&[u8]) -> bool) -> Cow<'a, [u8]> {
     let bytes = path.as_encoded_bytes();
     if naming.group_end == 0 {
         let dot = bytes.iter().rposition(|b| *b == b'.');
-        return dot.map_or(Box::default(), |at| bytes[at..].into());
+        return dot.map_or(Cow::Borrowed(&[]), |at| Cow::Borrowed(&bytes[at..]));
     }
     let beside_file = bytes.strip_suffix(b".lock").is_some_and(exists);
     let rest = &bytes[usize::from(naming.group_end)..];
-    if beside_file { [b"/", rest].concat().into() } else { rest.into() }
+    if beside_file { [b"/", rest].concat().into() } else { Cow::Borrowed(rest) }
 }
 
 /// Reads the names of a directory. What cannot be read below it is a problem with its path, never an end.
@@ -63,8 +92,9 @@ fn walk(
 ) -> std::io::Result<()> {
     let mut deeper = Vec::new();
     directory.entries(&mut |name, kind, ino| {
-        let path = below.join(name).into_os_string();
-        names.all.insert(path.as_encoded_bytes().into());
+        let deep = (!below.as_os_str().is_empty()).then(|| below.join(name).into_os_string());
+        let path = deep.as_deref().unwrap_or(name);
+        names.all.insert(path.as_encoded_bytes());
         let bytes = name.as_encoded_bytes();
         let own_leftover = bytes.starts_with(b".lockscope-");
         let locked = || {
@@ -78,7 +108,8 @@ fn walk(
             deeper.push((name.to_owned(), listed));
         }
         if listed {
-            names.listed.push(path);
+            names.listed.push(path.to_owned());
+            names.kinds.push(kind);
         }
     })?;
     for (name, listed) in deeper {
@@ -138,6 +169,10 @@ impl<'a> Openings<'a> {
 
     /// The directory that `path` stands in, and its base name.
     pub(crate) fn parent<'b>(&'b mut self, path: &'b OsStr) -> Result<(&'b dyn Directory, &'b OsStr), Closed<'b>> {
+        // Nearly all stand in the directory itself; a name of dots is none.
+        if !path.as_encoded_bytes().contains(&b'/') && !matches!(path.as_encoded_bytes(), b"" | b"." | b"..") {
+            return Ok((self.root, path));
+        }
         let path = Path::new(path);
         let Some(name) = path.file_name() else { return Err(Closed::Gone) };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -161,12 +196,23 @@ impl Looker {
         &self, openings: &mut Openings<'_>, exists: &dyn Fn(&[u8]) -> bool, path: &OsStr, id: LockId,
         options: &LookOptions, earlier: Option<&Facts>,
     ) -> Option<Lock> {
+        self.listed_lock(openings, exists, path, None, id, options, earlier)
+    }
+
+    /// The same, of a path that the directory has just called so.
+    #[expect(clippy::too_many_arguments, reason = "each is of the path; a type of them would have this one use")]
+    pub(crate) fn listed_lock(
+        &self, openings: &mut Openings<'_>, exists: &dyn Fn(&[u8]) -> bool, path: &OsStr, kind: Option<FileKind>,
+        id: LockId, options: &LookOptions, earlier: Option<&Facts>,
+    ) -> Option<Lock> {
+        let was_empty = earlier.and_then(|facts| facts.stat).map(|stat| stat.size == 0);
+        let hint = Hint { kind, was_empty };
         let naming = split(path.as_encoded_bytes(), &options.patterns, exists);
         let pattern = pattern(path, &naming, exists);
         let (mut look, by_content) = match openings.parent(path) {
             Ok((directory, name)) => {
                 let place = directory.path().as_os_str().as_encoded_bytes();
-                (self.look(directory, name, &naming, &pattern)?, listed(place, name.as_encoded_bytes()))
+                (self.look_with(directory, name, &naming, &pattern, hint)?, listed(place, name.as_encoded_bytes()))
             }
             Err(Closed::Gone) => return None,
             Err(Closed::Unseen(error)) => (self.unseen(None, trouble(error)), Listed::Yes),
@@ -219,29 +265,120 @@ pub fn look_after(
 ) -> Result<Snapshot, LookError> {
     let earlier: HashMap<&OsStr, &Facts> =
         earlier.into_iter().flat_map(Snapshot::locks).map(|lock| (&*lock.path, &lock.facts)).collect();
+    let (looker, parts, problems) = pass(system, directory, options, &earlier, &|locks: &mut Vec<Lock>, lock| {
+        locks.push(lock);
+    })?;
+    let locks = parts.into_iter().flatten().zip(0..).map(|(lock, id)| Lock { id: LockId(id), ..lock }).collect();
+    Ok(snapshot_of(directory, &looker, locks, problems, options))
+}
+
+/// As [`look`], for those who want only to know how many locks have each verdict: of those that `counts` says yes to.
+pub fn count(
+    system: &Arc<dyn System>, directory: &Path, options: &LookOptions, counts: &(dyn Fn(&Lock) -> bool + Sync),
+) -> Result<Counts, LookError> {
+    let (_, parts, _) = pass(system, directory, options, &HashMap::new(), &|found: &mut Counts, lock| {
+        if counts(&lock) {
+            found.add(lock.judgement.verdict);
+        }
+    })?;
+    let mut all = Counts::default();
+    for part in &parts {
+        all.add_all(part);
+    }
+    Ok(all)
+}
+
+/// So many names are worth a second thread; a thread takes so many at a time.
+const MANY: usize = 4096;
+const PART: usize = 1024;
+
+/// Looks at all of a directory. What `put` makes of the locks comes in parts, in the order of the paths.
+fn pass<T: Default + Send>(
+    system: &Arc<dyn System>, directory: &Path, options: &LookOptions, earlier: &HashMap<&OsStr, &Facts>,
+    put: &(impl Fn(&mut T, Lock) + Sync),
+) -> Result<(Looker, Vec<T>, Vec<Problem>), LookError> {
     let opened = open(system, directory)?;
     let looker = Looker::new(system, &*opened, options, None);
     let mut names = list_names(&*opened, &looker, options).map_err(|error| LookError::of(directory, error))?;
-    names.listed.sort_unstable();
-    let mut openings = Openings::below(&*opened);
-    let mut pass = |looker: &Looker, locks: &mut Vec<Lock>| {
-        locks.clear();
-        for path in &names.listed {
-            let id = LockId(locks.len() as u32);
-            let exists = |sibling: &[u8]| names.all.contains(sibling);
-            let earlier = earlier.get(path.as_os_str()).copied();
-            locks.extend(looker.lock(&mut openings, &exists, path, id, options, earlier));
-        }
-    };
-    let mut locks = Vec::new();
-    pass(&looker, &mut locks);
+    names.sort();
+    let work = Work { opened: &*opened, names: &names, options, earlier, next: AtomicUsize::new(0) };
+    let (mut parts, empties) = work.share(&looker, put);
     // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
-    if looker.learned().len() > options.learned.len()
-        && locks.iter().any(|lock| lock.facts.reading.format.id == "empty")
-    {
-        pass(&looker, &mut locks);
+    if empties && looker.learned().len() > options.learned.len() {
+        work.next.store(0, Ordering::Relaxed);
+        (parts, _) = work.share(&looker, put);
     }
-    Ok(snapshot_of(directory, &looker, locks, names.problems, options))
+    Ok((looker, parts, names.problems))
+}
+
+/// What the threads of a pass share.
+struct Work<'a> {
+    opened: &'a dyn Directory,
+    names: &'a Names,
+    options: &'a LookOptions,
+    earlier: &'a HashMap<&'a OsStr, &'a Facts>,
+    /// The first name that nobody has taken yet.
+    next: AtomicUsize,
+}
+
+impl Work<'_> {
+    /// All parts in their order, and whether any file was empty and told nothing.
+    fn share<T: Default + Send>(&self, looker: &Looker, put: &(impl Fn(&mut T, Lock) + Sync)) -> (Vec<T>, bool) {
+        // A file system that may not answer is asked by one alone, who is waited for.
+        let alone = self.names.listed.len() < MANY || self.opened.may_not_answer();
+        if alone || std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+            return in_order(vec![self.take_part(looker, put)]);
+        }
+        let twin = looker.twin();
+        let (ours, theirs) = std::thread::scope(|scope| {
+            let other = scope.spawn(move || {
+                let parts = self.take_part(&twin, put);
+                (parts, twin)
+            });
+            let ours = self.take_part(looker, put);
+            (ours, other.join())
+        });
+        let (theirs, twin) = theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        looker.learn_of(twin);
+        in_order(vec![ours, theirs])
+    }
+
+    /// One thread's share: part by part as long as there are any.
+    fn take_part<T: Default>(&self, looker: &Looker, put: &impl Fn(&mut T, Lock)) -> Share<T> {
+        let mut openings = Openings::below(self.opened);
+        let exists = |sibling: &[u8]| self.names.all.contains(sibling);
+        let mut share = Share { parts: Vec::new(), empties: false };
+        loop {
+            let from = self.next.fetch_add(PART, Ordering::Relaxed);
+            let to = (from + PART).min(self.names.listed.len());
+            let Some(paths) = self.names.listed.get(from..to).filter(|paths| !paths.is_empty()) else { return share };
+            let mut part = T::default();
+            for (number, path) in (from..).zip(paths) {
+                let earlier = self.earlier.get(path.as_os_str()).copied();
+                let kind = self.names.kind(number);
+                let lock = looker.listed_lock(&mut openings, &exists, path, kind, LockId(0), self.options, earlier);
+                if let Some(lock) = lock {
+                    share.empties |= lock.facts.reading.format.id == "empty";
+                    put(&mut part, lock);
+                }
+            }
+            share.parts.push((from, part));
+        }
+    }
+}
+
+/// What one thread has done of a pass.
+struct Share<T> {
+    /// Each with the number of its first name.
+    parts: Vec<(usize, T)>,
+    empties: bool,
+}
+
+fn in_order<T>(shares: Vec<Share<T>>) -> (Vec<T>, bool) {
+    let empties = shares.iter().any(|share| share.empties);
+    let mut parts: Vec<(usize, T)> = shares.into_iter().flat_map(|share| share.parts).collect();
+    parts.sort_by_key(|(from, _)| *from);
+    (parts.into_iter().map(|(_, part)| part).collect(), empties)
 }
 
 /// Looks at one file alone, anew and with everything that could matter. `path` is relative.

@@ -7,7 +7,7 @@ use super::evidence::Looker;
 use crate::model::facts::{FileStat, ProcessRef};
 use crate::model::holder::Pid;
 use crate::platform::{Directory, DirectoryId};
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 
 /// Of one directory: by base name, which deleted inodes are still locked, and by whom.

@@ -16,6 +16,7 @@ mod fields;
 mod filelock;
 mod files;
 mod git;
+mod lookup;
 mod mail;
 mod marker;
 mod names;
@@ -30,7 +31,8 @@ mod vcs;
 use super::facts::FileKind;
 use super::holder::{Pid, StartToken};
 use super::time::Wall;
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder};
+use lookup::{NameIndex, Places};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -397,22 +399,10 @@ pub static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::new(|| {
     all
 });
 
-/// The globs of all names, and which format each belongs to (by its place in [`FORMATS`]).
-struct Names {
-    globs: GlobSet,
-    owners: Vec<usize>,
-}
-
-static NAMES: LazyLock<Names> = LazyLock::new(|| {
-    let mut builder = GlobSetBuilder::new();
-    let mut owners = Vec::new();
-    for (place, format) in FORMATS.iter().enumerate() {
-        for glob in format.names.iter().filter_map(|name| name_glob(name)) {
-            builder.add(glob);
-            owners.push(place);
-        }
-    }
-    Names { globs: builder.build().unwrap_or_default(), owners }
+static NAMES: LazyLock<NameIndex> = LazyLock::new(|| {
+    NameIndex::of(
+        FORMATS.iter().enumerate().flat_map(|(place, format)| format.names.iter().map(move |name| (place, *name))),
+    )
 });
 
 /// A glob of a base name, or of a name with the directories it stands in; `None` where it is no glob.
@@ -420,13 +410,9 @@ pub fn name_glob(pattern: &str) -> Option<Glob> {
     GlobBuilder::new(&format!("**/{pattern}")).literal_separator(true).backslash_escape(true).build().ok()
 }
 
-/// The formats whose names fit, by their place in [`FORMATS`], ascending.
-fn named(directory: &[u8], name: &[u8]) -> Vec<usize> {
-    let mut places: Vec<usize> =
-        NAMES.globs.matches(path_of(directory, name)).into_iter().map(|glob| NAMES.owners[glob]).collect();
-    places.sort_unstable();
-    places.dedup();
-    places
+/// The formats whose names fit.
+fn named(directory: &[u8], name: &[u8]) -> Places {
+    NAMES.find(directory, name)
 }
 
 fn path_of(directory: &[u8], name: &[u8]) -> PathBuf {
@@ -457,7 +443,7 @@ pub fn recognise_with(file: &Candidate<'_>, patterns: &UserPatterns) -> Reading 
 pub fn recognise(file: &Candidate<'_>) -> Reading {
     let by_name = named(file.directory, file.name);
     let found = FORMATS.iter().enumerate().find_map(|(place, format)| {
-        if format.claim == Claim::Name && by_name.binary_search(&place).is_err() {
+        if format.claim == Claim::Name && !by_name.contains(place) {
             return None;
         }
         (format.read)(file).map(|record| (*format, record))
@@ -476,7 +462,7 @@ pub fn recognise(file: &Candidate<'_>) -> Reading {
 
 /// Of a lock directory, by its name: which file within carries the record, as (subdirectory or "", beginning of its name).
 pub fn payload(directory: &[u8], name: &[u8]) -> Option<(&'static str, &'static str)> {
-    named(directory, name).into_iter().find_map(|place| FORMATS[place].payload)
+    named(directory, name).iter().find_map(|place| FORMATS[place].payload)
 }
 
 /// The row that takes whatever no other format does.
@@ -508,7 +494,7 @@ pub fn listed(directory: &[u8], name: &[u8]) -> Listed {
     if ENDINGS.iter().any(|end| name.ends_with(end)) || matches!(name, b"lock" | b"LOCK") {
         return Listed::Yes;
     }
-    match named(directory, name).into_iter().map(|place| FORMATS[place].common_names).min() {
+    match named(directory, name).iter().map(|place| FORMATS[place].common_names).min() {
         Some(false) => Listed::Yes,
         Some(true) => Listed::IfRecognised,
         None => Listed::No,

@@ -8,6 +8,10 @@ use std::ops::Range;
 /// Keys that `{id}_{key}.lock` is known to have. Ids hold underscores themselves, so the longest known key wins.
 pub const KNOWN_KEYS: [&str; 5] = ["uploaded_documents_list", "message_operations", "messages", "memory", "all"];
 
+/// What follows the group in a name with a known key.
+const KEYED_ENDINGS: [&[u8]; KNOWN_KEYS.len()] =
+    [b"_uploaded_documents_list.lock", b"_message_operations.lock", b"_messages.lock", b"_memory.lock", b"_all.lock"];
+
 /// The parts of a relative path that are its group and its key; ranges of its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Naming {
@@ -66,12 +70,20 @@ pub fn split(path: &[u8], patterns: &NamePatterns, exists: &dyn Fn(&[u8]) -> boo
         return naming(start - 1, start..stem_len, true);
     }
     let dash = stem[base..].iter().enumerate().rev().filter(|(_, b)| **b == b'-').map(|(at, _)| base + at);
+    let mut sibling: Vec<u8> = Vec::with_capacity(path.len() + 32);
+    let mut is_beside = |parts: [&[u8]; 2]| {
+        sibling.clear();
+        for part in parts {
+            sibling.extend_from_slice(part);
+        }
+        exists(&sibling)
+    };
     for at in dash.filter(|at| *at > base && at + 1 < stem_len) {
-        if exists(&[&stem[..at], b".lock"].concat()) {
+        if is_beside([&stem[..at], b".lock"]) {
             return naming(at, at + 1..stem_len, false);
         }
     }
-    let beside_known = KNOWN_KEYS.iter().any(|key| exists(&[stem, b"_", key.as_bytes(), b".lock"].concat()));
+    let beside_known = KEYED_ENDINGS.iter().any(|ending| is_beside([stem, ending]));
     naming(stem_len, stem_len..stem_len, beside_known)
 }
 
@@ -108,6 +120,12 @@ mod tests {
         ] {
             assert_eq!(group_and_key(path, siblings), (group.into(), key.into()), "{path}");
         }
+    }
+
+    #[test]
+    fn the_endings_are_those_of_the_known_keys() {
+        let endings = KNOWN_KEYS.map(|key| format!("_{key}.lock").into_bytes());
+        assert!(endings.iter().zip(KEYED_ENDINGS).all(|(made, given)| made == given));
     }
 
     #[test]

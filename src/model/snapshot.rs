@@ -196,6 +196,11 @@ impl Counts {
         self.0[verdict as usize]
     }
 
+    /// Of all, with what is no lock.
+    pub fn all(&self) -> u32 {
+        self.0.iter().sum()
+    }
+
     /// Of all, without what is no lock.
     pub fn listed(&self) -> u32 {
         self.0.iter().sum::<u32>() - self.of(Verdict::NotALock)
@@ -204,6 +209,11 @@ impl Counts {
     /// One more.
     pub fn add(&mut self, verdict: Verdict) {
         self.0[verdict as usize] += 1;
+    }
+
+    /// As many more as these.
+    pub fn add_all(&mut self, others: &Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(count, more)| *count += more);
     }
 
     /// One less.
@@ -305,6 +315,27 @@ impl Snapshot {
     /// The lock at this relative path. Linear; for single look-ups.
     pub fn find(&self, path: &OsStr) -> Option<&Arc<Lock>> {
         self.locks().find(|lock| &*lock.path == path)
+    }
+
+    /// Tells each lock that is not the same as in an earlier picture of the same directory: as it was, and as it is. What
+    /// the two share costs nothing.
+    pub fn changes_since<'a>(
+        &'a self, earlier: &'a Self, each: &mut dyn FnMut(Option<&'a Arc<Lock>>, Option<&'a Arc<Lock>>),
+    ) {
+        for at in 0..self.chunks.len().max(earlier.chunks.len()) {
+            let (was, is) = (earlier.chunks.get(at), self.chunks.get(at));
+            if was.zip(is).is_some_and(|(was, is)| Arc::ptr_eq(was, is)) {
+                continue;
+            }
+            let slot = |chunk: Option<&'a Arc<Vec<Option<Arc<Lock>>>>>, at: usize| chunk?.get(at)?.as_ref();
+            for place in 0..CHUNK {
+                match (slot(was, place), slot(is, place)) {
+                    (None, None) => {}
+                    (Some(was), Some(is)) if Arc::ptr_eq(was, is) => {}
+                    (was, is) => each(was, is),
+                }
+            }
+        }
     }
 
     /// The moment of this snapshot.

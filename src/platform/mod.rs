@@ -293,6 +293,12 @@ pub trait Directory: Send + Sync {
     /// At most `limit` bytes of a regular file, with its stat from after the read. Opens with
     /// `O_NOFOLLOW|O_NONBLOCK|O_NOATIME` where that is allowed.
     fn read(&self, name: &OsStr, limit: usize) -> io::Result<(FileStat, Vec<u8>)>;
+    /// The same into a buffer that has served before: what was in it goes.
+    fn read_into(&self, name: &OsStr, limit: usize, bytes: &mut Vec<u8>) -> io::Result<FileStat> {
+        let (stat, read) = self.read(name, limit)?;
+        *bytes = read;
+        Ok(stat)
+    }
     /// The target of a symbolic link.
     fn read_link(&self, name: &OsStr) -> io::Result<OsString>;
     /// A directory within it, not through a link.

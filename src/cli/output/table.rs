@@ -6,7 +6,7 @@ use super::{Shown, text};
 use crate::cli::output::json::ClearReport;
 use crate::engine::JournalLine;
 use crate::engine::sweep::Act;
-use crate::model::snapshot::{Lock, Moment, Snapshot};
+use crate::model::snapshot::{Counts, Lock, Moment, Snapshot};
 use crate::model::time::say_duration;
 use crate::model::verdict::Verdict;
 use anstyle::{AnsiColor, Style};
@@ -169,9 +169,10 @@ fn counts_line(snapshot: &Snapshot, shown: &Shown) -> String {
 }
 
 /// `status --summary`: a line `verdict N` each, then `total N`.
-pub fn summary(out: &mut dyn Write, snapshot: &Snapshot, shown: &Shown) -> io::Result<()> {
+pub fn summary(out: &mut dyn Write, counts: &Counts) -> io::Result<()> {
     let mut total = 0;
-    for (verdict, count) in shown.counts(snapshot) {
+    for verdict in Verdict::ALL {
+        let count = counts.of(verdict);
         writeln!(out, "{} {count}", verdict.id())?;
         total += count;
     }

@@ -4,6 +4,7 @@ use super::guard::Nested;
 use crate::model::facts::{FileKind, FileStat};
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId};
+use rustix::buffer::spare_capacity;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Statx, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -121,30 +122,22 @@ pub(super) fn read_regular(
         other => other?,
     };
     bytes.clear();
-    bytes.resize(limit.min(4096), 0);
-    let mut filled = 0;
-    loop {
-        if filled == bytes.len() {
-            if filled == limit {
-                break;
-            }
-            bytes.resize((bytes.len() * 4).min(limit), 0);
-        }
+    let mut step = limit.min(4096);
+    while bytes.len() < limit {
+        // Without effect where there is room: a scout must not ask for memory.
+        bytes.reserve(step - bytes.len());
+        let (at, room) = (bytes.len() as u64, bytes.capacity() - bytes.len());
         // At an offset: should a FIFO or a socket have taken its place, that fails (ESPIPE) and takes nothing out of it.
-        match rustix::io::pread(&fd, &mut bytes[filled..], filled as u64) {
-            Ok(count) => {
-                filled += count;
-                // Of a regular file less than was asked for is all that there is.
-                if filled < bytes.len() {
-                    break;
-                }
-            }
+        match rustix::io::pread(&fd, spare_capacity(bytes), at) {
+            // Of a regular file less than was asked for is all that there is.
+            Ok(count) if count < room => break,
+            Ok(_) => step = (bytes.len() * 4).clamp(bytes.len(), limit.max(bytes.len())),
             Err(Errno::INTR) => {}
             Err(Errno::SPIPE) => break,
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(filled);
+    bytes.truncate(limit);
     let stat = file_stat(&statx(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?);
     if stat.kind != FileKind::Regular {
         bytes.clear();
@@ -191,8 +184,16 @@ impl Directory for LinuxDirectory {
             return guarded.read(name, limit);
         }
         let mut bytes = Vec::new();
-        match read_regular(self.fd.as_fd(), name, limit, &mut bytes)? {
-            Regular::Is(stat) => Ok((stat, bytes)),
+        let stat = self.read_into(name, limit, &mut bytes)?;
+        Ok((stat, bytes))
+    }
+
+    fn read_into(&self, name: &OsStr, limit: usize, bytes: &mut Vec<u8>) -> io::Result<FileStat> {
+        if let Some(guarded) = self.guarded(name) {
+            return guarded.read_into(name, limit, bytes);
+        }
+        match read_regular(self.fd.as_fd(), name, limit, bytes)? {
+            Regular::Is(stat) => Ok(stat),
             Regular::Became(kind) => Err(became(kind)),
         }
     }

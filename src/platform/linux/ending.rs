@@ -65,14 +65,22 @@ pub(super) fn pin(process: &ProcessFacts, users: &processes::UserNames) -> Optio
 }
 
 /// The processes that it started and that live; none where the kernel does not list them (`CONFIG_PROC_CHILDREN`).
+///
+/// Read twice, as a thread that ends hands its children to another one (`find_new_reaper` in kernel/exit.c): one whose list
+/// was read just before that.
 pub(super) fn children(pid: Pid) -> Vec<Pid> {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    let mut children: Vec<Pid> = lists
-        .flat_map(|list| list.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .filter_map(|number| number.parse().ok().and_then(Pid::new))
-        .collect();
+    let mut children = listed_children(pid);
+    children.extend(listed_children(pid));
     children.sort_unstable();
     children.dedup();
     children
+}
+
+fn listed_children(pid: Pid) -> Vec<Pid> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|number| number.parse().ok().and_then(Pid::new))
+        .collect()
 }

@@ -45,9 +45,9 @@ pub(super) fn open_directory(path: &Path) -> io::Result<Box<dyn Directory>> {
         return Ok(Box::new(LinuxDirectory::open(path, None)?));
     };
     match mounts::locate(&mounts, &absolute) {
-        Located::Plain(real) => Ok(Box::new(LinuxDirectory::open(path, Nested::of(mounts, real))?)),
+        Located::Plain(real) => Ok(Box::new(LinuxDirectory::open(path, Nested::of(&mounts, real))?)),
         Located::Guarded(mount, way) => {
-            let nested = Some(Nested::all(mounts, way.clone()));
+            let nested = Some(Nested::all(&mounts, way.clone()));
             Ok(Box::new(Guarded::open(&Arc::default(), path.to_owned(), way, Arc::new(mount), nested)?))
         }
     }
@@ -246,12 +246,12 @@ pub(super) struct Nested {
 
 impl Nested {
     /// `None` where there are none.
-    fn of(mounts: Vec<Mount>, real: PathBuf) -> Option<Self> {
+    fn of(mounts: &[Mount], real: PathBuf) -> Option<Self> {
         Some(Self::all(mounts, real)).filter(Self::has_any)
     }
 
-    fn all(mounts: Vec<Mount>, real: PathBuf) -> Self {
-        let mounts = mounts.into_iter().filter(Mount::may_not_answer).map(Arc::new).collect();
+    fn all(mounts: &[Mount], real: PathBuf) -> Self {
+        let mounts = mounts.iter().filter(|mount| mount.may_not_answer()).cloned().map(Arc::new).collect();
         Self { mounts, real, claim: Arc::default() }
     }
 

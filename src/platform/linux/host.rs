@@ -6,6 +6,7 @@ use crate::model::time::Wall;
 use crate::platform::Host;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 use rustix::time::{ClockId, clock_gettime};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ pub(super) fn computed_boot() -> Wall {
     computed
 }
 
+/// No process outlives its boot.
+static BOOT: OnceLock<Option<u128>> = OnceLock::new();
+
 pub(super) fn host() -> Host {
     let computed = computed_boot();
     let devtmpfs = devtmpfs_birth();
@@ -46,7 +50,7 @@ pub(super) fn host() -> Host {
     Host {
         name: rustix::system::uname().nodename().to_string_lossy().into(),
         machine_id: read_id("/etc/machine-id"),
-        boot_id: read_id("/proc/sys/kernel/random/boot_id"),
+        boot_id: *BOOT.get_or_init(|| read_id("/proc/sys/kernel/random/boot_id")),
         boot_floor: devtmpfs.map(|born| born.min(computed)),
         clock_step: devtmpfs.map(|born| computed.since(born).or_else(|| born.since(computed)).unwrap_or_default()),
         pid_ns,

@@ -118,7 +118,7 @@ impl System for Linux {
     }
 
     fn mount_point(&self, device: (u32, u32)) -> Option<std::path::PathBuf> {
-        mounts::read().into_iter().find(|mount| (mount.major, mount.minor) == device).map(|mount| mount.point)
+        mounts::read().iter().find(|mount| (mount.major, mount.minor) == device).map(|mount| mount.point.clone())
     }
 
     fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {

@@ -4,9 +4,13 @@
 //! Owns: reading mountinfo, which asks the kernel alone: no mount is touched. Never: opens anything on a mount.
 
 use crate::model::facts::FileSystem;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One line of `/proc/self/mountinfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,14 +88,16 @@ impl Mount {
     }
 }
 
-/// The mount with this id, as it is now. The file is small and its content is made at each read, so it is not kept.
+/// The mount with this id, as it is now.
 pub(super) fn find(id: u64) -> Option<Mount> {
-    read().into_iter().find(|mount| mount.id == id)
+    read().iter().find(|mount| mount.id == id).cloned()
 }
 
 /// Whether `/proc` was mounted with `hidepid`, so that processes of others are not shown to us.
 pub(super) fn proc_hides_processes() -> bool {
-    let proc = read().into_iter().rfind(|mount| mount.kind == "proc" && mount.point == Path::new("/proc"));
+    // Another option for what is mounted already makes no event.
+    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let proc = parse(&text).into_iter().rfind(|mount| mount.kind == "proc" && mount.point == Path::new("/proc"));
     proc.is_none_or(|mount| {
         mount
             .super_options
@@ -101,10 +107,29 @@ pub(super) fn proc_hides_processes() -> bool {
     })
 }
 
-pub(super) fn read() -> Vec<Mount> {
-    // By bytes: a mount point may have any name.
-    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    parse(&text)
+/// All mounts, as they are now. The kernel makes the file's content anew at each read, which takes longer than all else in
+/// a look at one lock; whether anything was mounted or unmounted since, it tells by an event (proc_pid_mountinfo(5)).
+pub(super) fn read() -> Arc<[Mount]> {
+    static KNOWN: Mutex<Option<(File, Arc<[Mount]>)>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((file, mounts)) = &*known
+        && !has_changed(file)
+    {
+        return Arc::clone(mounts);
+    }
+    // Opened before it is read, so that what changes meanwhile is an event of this file. By bytes: a mount point may have
+    // any name.
+    let mut text = Vec::new();
+    let file = File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut text).map(|_| file));
+    let mounts: Arc<[Mount]> = parse(&text).into();
+    *known = file.ok().map(|file| (file, Arc::clone(&mounts)));
+    mounts
+}
+
+/// Whether the mounts differ from those that this file was opened on; also where that cannot be told.
+fn has_changed(file: &File) -> bool {
+    let mut polled = [PollFd::new(file, PollFlags::PRI)];
+    !matches!(poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
 }
 
 /// What is mounted on top at a point within the mount `on`.

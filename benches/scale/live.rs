@@ -1,0 +1,312 @@
+//! What goes on while Lockscope watches: one change among many, a line for each change, a million rows.
+
+use crate::{Place, Row, Rows, Runs, heap, passes, window};
+use lockscope::engine::listing::{Listing, Query, SortKey};
+use lockscope::engine::settings::Settings;
+use lockscope::engine::{Command, Engine, EngineOptions};
+use lockscope::model::snapshot::{Snapshot, Watching};
+use lockscope::platform::this_machine;
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::BufRead as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// Only a failure waits so long.
+const LONGEST: Duration = Duration::from_mins(1);
+
+struct Watched {
+    engine: Engine,
+    wakes: Receiver<()>,
+}
+
+impl Watched {
+    fn start(directory: &Path) -> Result<Self, String> {
+        let (wake, wakes) = channel();
+        let options = EngineOptions {
+            system: this_machine(),
+            settings: Settings::default(),
+            config_dir: None,
+            state_dir: None,
+            slow_pass: Duration::from_hours(24),
+        };
+        let engine = Engine::start(
+            options,
+            Arc::new(move || {
+                let _ = wake.send(());
+            }),
+        );
+        engine.send(Command::Watch(Some(directory.to_owned())));
+        let watched = Self { engine, wakes };
+        watched.until("the first pass", |snapshot, _| snapshot.watching == Watching::Live)?;
+        watched.until("its listing", |snapshot, listing| listing.generation == snapshot.generation)?;
+        Ok(watched)
+    }
+
+    fn until(&self, what: &str, so: impl Fn(&Snapshot, &Listing) -> bool) -> Result<Duration, String> {
+        let began = Instant::now();
+        loop {
+            if self.engine.snapshot().is_some_and(|snapshot| so(&snapshot, &self.engine.listing())) {
+                return Ok(began.elapsed());
+            }
+            let left = LONGEST.checked_sub(began.elapsed()).ok_or(format!("{what} took too long"))?;
+            let _ = self.wakes.recv_timeout(left);
+        }
+    }
+}
+
+fn processor_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+pub(crate) fn thread_time() -> Duration {
+    processor_time(ClockId::ThreadCPUTime)
+}
+
+/// Processor time of all our threads for one change, until picture and listing have it.
+fn changes(directory: &Path, times: usize) -> Result<Runs, String> {
+    let watched = Watched::start(directory)?;
+    let name = "one_changes_memory.lock";
+    let mut runs = Runs::default();
+    for turn in 0..times {
+        let before = processor_time(ClockId::ProcessCPUTime);
+        let text = format!("{}\n", 4_194_305 + turn);
+        let size = text.len() as u64;
+        std::fs::write(directory.join(name), text).unwrap();
+        watched.until("a change", |snapshot, listing| {
+            let lock = watched
+                .engine
+                .snapshot()
+                .and_then(|s| s.chunks.last().cloned())
+                .and_then(|chunk| chunk.iter().flatten().find(|lock| &*lock.path == OsStr::new(name)).cloned());
+            let lock = lock.or_else(|| snapshot.find(OsStr::new(name)).cloned());
+            let pid = lock.as_ref().and_then(|lock| lock.facts.reading.record()?.pid).map(|pid| pid.get() as usize);
+            let there =
+                pid == Some(4_194_305 + turn) && lock.and_then(|l| l.facts.stat).is_some_and(|s| s.size == size);
+            there && listing.generation == snapshot.generation
+        })?;
+        if turn > 4 {
+            runs.add(processor_time(ClockId::ProcessCPUTime).saturating_sub(before));
+        }
+    }
+    std::fs::remove_file(directory.join(name)).unwrap();
+    Ok(runs)
+}
+
+pub(crate) fn one_change(place: &Place) -> Rows {
+    let small = place.directory("small");
+    crate::corpus::make(&small, 100).map_err(|error| error.to_string())?;
+    let few = changes(&small, 105)?;
+    let many = changes(place.large(), 105)?;
+    let ratio = many.median() / few.median();
+    Ok(vec![Row {
+        work: "one file changes among 100,000: processor time until picture and listing have it",
+        against: "among 100",
+        goal: "at most 1.2 x",
+        measured: format!("{:.0} us, {:.0} us: {ratio:.2} x", many.median() * 1e6, few.median() * 1e6),
+        met: ratio <= 1.2,
+    }])
+}
+
+/// A program that prints a line for each file that appears.
+struct Teller {
+    child: Child,
+    lines: Receiver<(Instant, String)>,
+}
+
+impl Teller {
+    fn start(command: &mut std::process::Command) -> Result<Self, String> {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        let (tell, lines) = channel();
+        std::thread::spawn(move || {
+            let mut line = Vec::new();
+            while output.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let now = Instant::now();
+                let _ = tell.send((now, String::from_utf8_lossy(&line).into_owned()));
+                line.clear();
+            }
+        });
+        Ok(Self { child, lines })
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The number in the name of a file that [`appear`] made.
+fn number_in(line: &str) -> Option<usize> {
+    let at = line.find("new-")? + 4;
+    line[at..].split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// A file appears, whole, and already some time old.
+fn appear(staging: &Path, directory: &Path, number: usize) -> Instant {
+    let name = format!("new-{number}.lock");
+    std::fs::write(staging.join(&name), "4194304\n").unwrap();
+    let began = Instant::now();
+    std::fs::rename(staging.join(&name), directory.join(&name)).unwrap();
+    began
+}
+
+/// Waits until it tells of what appears.
+fn wait_until_it_tells(teller: &Teller, staging: &Path, directory: &Path) -> Result<(), String> {
+    let began = Instant::now();
+    let mut number = 900_000_000;
+    while began.elapsed() < LONGEST {
+        number += 1;
+        appear(staging, directory, number);
+        while let Ok((_, line)) = teller.lines.recv_timeout(Duration::from_millis(200)) {
+            if number_in(&line) == Some(number) {
+                return Ok(());
+            }
+        }
+    }
+    Err("it never told of a file".to_owned())
+}
+
+/// The latencies when nothing else goes on, and with 1,000 changes a second; and how many lines never came.
+fn latencies(teller: &Teller, staging: &Path, directory: &Path) -> Result<(Runs, Runs, usize), String> {
+    wait_until_it_tells(teller, staging, directory)?;
+    let (mut idle, mut busy) = (Runs::default(), Runs::default());
+    for number in 0..200 {
+        std::thread::sleep(Duration::from_millis(8));
+        let began = appear(staging, directory, number);
+        loop {
+            let (at, line) = teller.lines.recv_timeout(LONGEST).map_err(|_| "a line is missing".to_owned())?;
+            if number_in(&line) == Some(number) {
+                idle.add(at.saturating_duration_since(began));
+                break;
+            }
+        }
+    }
+    let mut began = HashMap::new();
+    let start = Instant::now();
+    for turn in 0..3000_usize {
+        let due = start + Duration::from_millis(turn as u64);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        began.insert(1000 + turn, appear(staging, directory, 1000 + turn));
+    }
+    while !began.is_empty() {
+        let Ok((at, line)) = teller.lines.recv_timeout(Duration::from_secs(3)) else { break };
+        if let Some(began) = number_in(&line).and_then(|number| began.remove(&number)) {
+            busy.add(at.saturating_duration_since(began));
+        }
+    }
+    Ok((idle, busy, began.len()))
+}
+
+pub(crate) fn watch(place: &Place) -> Rows {
+    let (ours_in, theirs_in) = (place.directory("watched-by-us"), place.directory("watched-by-them"));
+    let staging = place.directory("staging");
+    let mut command = place.lockscope();
+    let ours = Teller::start(command.args(["watch", "--json"]).arg(&ours_in))?;
+    let ours = latencies(&ours, &staging, &ours_in)?;
+    let mut command = std::process::Command::new("inotifywait");
+    let theirs = Teller::start(command.args(["-m", "-q", "-e", "moved_to", "--format", "%f"]).arg(&theirs_in))
+        .map_err(|error| format!("inotifywait: {error}"))?;
+    let theirs = latencies(&theirs, &staging, &theirs_in)?;
+    let us = |runs: &Runs, share| runs.at(share) * 1e6;
+    let (p50, p99) = (us(&ours.0, 0.5) / us(&theirs.0, 0.5), us(&ours.1, 0.99) / us(&theirs.1, 0.99));
+    Ok(vec![
+        Row {
+            work: "file appears -> line out of `watch --json`, idle",
+            against: "`inotifywait -m`",
+            goal: "p50 at most 1.5 x",
+            measured: format!(
+                "p50 {:.0} us, p99 {:.0} us; it {:.0} us, {:.0} us: {p50:.2} x",
+                us(&ours.0, 0.5),
+                us(&ours.0, 0.99),
+                us(&theirs.0, 0.5),
+                us(&theirs.0, 0.99)
+            ),
+            met: p50 <= 1.5,
+        },
+        Row {
+            work: "the same, with 1,000 changes a second",
+            against: "`inotifywait -m`",
+            goal: "p99 at most 3 x, no change lost",
+            measured: format!(
+                "p50 {:.0} us, p99 {:.0} us, {} of 3,000 lost; it {:.0} us, {:.0} us, {} lost: {p99:.2} x",
+                us(&ours.1, 0.5),
+                us(&ours.1, 0.99),
+                ours.2,
+                us(&theirs.1, 0.5),
+                us(&theirs.1, 0.99),
+                theirs.2
+            ),
+            met: p99 <= 3.0 && ours.2 == 0,
+        },
+    ])
+}
+
+/// Asks for a listing, and waits for the first rows and for all.
+fn list(watched: &Watched, query: &Query) -> Result<(Duration, Duration), String> {
+    let began = Instant::now();
+    watched.engine.send(Command::List(query.clone()));
+    watched.until("the first rows", |_, listing| listing.query == *query)?;
+    let first = began.elapsed();
+    watched.until("all rows", |_, listing| listing.query == *query && listing.complete)?;
+    Ok((first, began.elapsed()))
+}
+
+/// Memory, sorting, searching and drawing, over the same million rows.
+pub(crate) fn rows(_place: &Place) -> Rows {
+    let (_base, directory, names) = passes::in_memory(1_000_000)?;
+    let before = heap::held();
+    let watched = Watched::start(&directory)?;
+    let listing = watched.engine.listing();
+    let rows = listing.rows.capacity() * size_of_val(&listing.rows[0]);
+    drop(listing);
+    let held = heap::held().saturating_sub(before + rows + names as usize) as f64 / 1e6;
+    let mut found = vec![Row {
+        work: "memory per lock, 1,000,000 rows (all that the engine holds but the listing; a counting allocator)",
+        against: "its own name's bytes",
+        goal: "at most 200 bytes beyond them",
+        measured: format!("{held:.0} bytes beyond {:.1}", names as f64 / 1e6),
+        met: held <= 200.0,
+    }];
+    let mut slowest = (Duration::ZERO, Duration::ZERO, String::new());
+    let plain = |sort| Query { sort, ..Query::default() };
+    let searched = |text: &str| Query { text: text.to_owned(), ..Query::default() };
+    let queries = [
+        ("by name", plain(SortKey::Lock)),
+        ("by age, descending", Query { descending: true, ..plain(SortKey::Age) }),
+        ("by holder", plain(SortKey::Holder)),
+        ("by format", plain(SortKey::Format)),
+        ("search for `beef`", searched("beef")),
+        ("search for what is nowhere", searched("nowhere-at-all")),
+        ("by verdict", plain(SortKey::Verdict)),
+    ];
+    let mut each = Vec::new();
+    for (name, query) in queries {
+        let (first, all) = list(&watched, &query)?;
+        each.push(format!("{name} {:.0}/{:.0} ms", first.as_secs_f64() * 1e3, all.as_secs_f64() * 1e3));
+        if first > slowest.0 {
+            slowest = (first, all, name.to_owned());
+        }
+    }
+    found.push(Row {
+        work: "sort or search over 1,000,000 rows, on the engine's threads",
+        against: "",
+        goal: "first result under 100 ms",
+        measured: format!("first/all: {}; slowest first: {}", each.join(", "), slowest.2),
+        met: slowest.0 < Duration::from_millis(100),
+    });
+    let shown = watched.engine.snapshot().ok_or("no picture")?;
+    let snapshot = Snapshot::clone(&shown);
+    drop(shown);
+    drop(watched);
+    found.push(window::frame(snapshot)?);
+    Ok(found)
+}
