@@ -110,3 +110,25 @@ fn rows_say_where_they_stand_and_whether_they_are_chosen() {
     let cells = stage.harness.get_all_by_role(Role::Cell).count();
     assert_eq!(cells, 49, "seven cells in each of seven rows");
 }
+
+#[test]
+fn nothing_is_without_a_role() {
+    let (_directory, mut stage) = stage();
+    let nameless = |stage: &Stage| {
+        let mut left = vec![stage.harness.root()];
+        let (mut nameless, mut widths) = (Vec::new(), 0);
+        while let Some(node) = left.pop() {
+            let access = node.accesskit_node();
+            widths += usize::from(access.label().is_some_and(|label| label.starts_with("Width of the column")));
+            nameless.extend((access.role() == Role::Unknown).then(|| node.rect()));
+            left.extend(node.children());
+        }
+        (nameless, widths)
+    };
+    // Six of the seven columns can be dragged: the name takes what is left.
+    assert_eq!(nameless(&stage), (Vec::new(), 6));
+    stage.press(Key::F8);
+    assert_eq!(nameless(&stage).0, Vec::new(), "with the details of a lock");
+    stage.click(Role::Button, "Menu");
+    assert_eq!(nameless(&stage).0, Vec::new(), "with the menu");
+}

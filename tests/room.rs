@@ -83,6 +83,20 @@ fn at_300_percent_nothing_is_out_of_reach() {
 }
 
 #[test]
+fn the_start_screen_shows_what_can_be_done_at_any_size() {
+    for size in [AT_300, [720.0, 480.0], [1280.0, 800.0]] {
+        let stage = Stage::with(None, Settings::default(), size);
+        let above_the_status_bar = Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(size[0], size[1] - 24.0));
+        for button in ["Menu", "Open folder…", "Paste a path", "Try the demo"] {
+            let rect = stage.harness.get_by_role_and_label(Role::Button, button).rect();
+            assert!(above_the_status_bar.contains_rect(rect), "{size:?}: {button} at {rect:?}");
+        }
+        let search = stage.harness.query_by_role_and_label(Role::TextInput, "Search");
+        assert!(search.is_none(), "without a folder there is nothing to search");
+    }
+}
+
+#[test]
 fn a_window_that_nobody_sees_asks_for_no_frame() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut stage = Stage::on(locks(directory.path()));

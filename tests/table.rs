@@ -57,6 +57,73 @@ fn each_term_of_the_search_finds_what_it_says() {
 }
 
 #[test]
+fn a_group_keeps_its_heading_while_others_of_it_are_filtered_out() {
+    use lockscope::model::verdict::Verdict::{self, Foreign, Idle, Orphaned, Stale};
+    let directory = tempfile::tempdir().expect("a directory");
+    let snapshot = locks(directory.path());
+    let cases: [(&[Verdict], &str, &[&str]); 6] = [
+        (&[], "", &["a 3", " 4"]),
+        (&[Stale], "", &["a 2"]),
+        (&[Idle], "", &["a 1"]),
+        (&[Idle, Foreign], "", &["a 1", " 1"]),
+        (&[], "messages", &["a 1"]),
+        // Those that never shared a group get no heading.
+        (&[Orphaned, Foreign], "", &[]),
+    ];
+    for (verdicts, text, headings) in cases {
+        let query = Query { verdicts: verdicts.to_vec(), text: text.to_owned(), ..usual() };
+        let listing = Listing::of(&snapshot, &query);
+        let heading = |row: &Row| match row {
+            Row::Group(group) => Some(format!("{} {}", group.name, group.locks)),
+            Row::Lock(_) => None,
+        };
+        assert_eq!(listing.rows.iter().filter_map(heading).collect::<Vec<_>>(), headings, "{verdicts:?} {text:?}");
+    }
+}
+
+#[test]
+fn what_has_vanished_stands_in_the_columns_of_the_others() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut stage = Stage::with(
+        Some(locks(directory.path())),
+        Settings { motion: MotionChoice::Reduced, ..Settings::default() },
+        [1280.0, 800.0],
+    );
+    std::fs::remove_file(directory.path().join("young.lock")).expect("removed");
+    stage.show(look_again(directory.path()), 2, &usual());
+    let left = |stage: &Stage, text: &str| {
+        let mut found = stage.harness.query_all_by_label(text);
+        found.find(|node| node.accesskit_node().role() == Role::Label).map(|node| node.rect().left().round())
+    };
+    assert!(left(&stage, "Gone").is_some());
+    assert_eq!(left(&stage, "Gone"), left(&stage, "Idle"), "the word");
+    assert!(left(&stage, "young.lock").is_some());
+    assert_eq!(left(&stage, "young.lock"), left(&stage, "garbage.lock"), "the name");
+}
+
+#[test]
+fn where_nothing_could_be_looked_at_there_is_no_number() {
+    use lockscope::model::snapshot::{LostReason, Watching};
+    let empty = tempfile::tempdir().expect("a directory");
+    let full = tempfile::tempdir().expect("a directory");
+    let lost = || Watching::Lost(LostReason::Denied);
+    for (seen, watching, chip, status) in [
+        (look_at(empty.path()), Watching::Live, "All 0", "0 lock files"),
+        (look_at(empty.path()), lost(), "All", "lock files not known"),
+        (look_at(empty.path()), Watching::Loading(7), "All", "lock files not known"),
+        (locks(full.path()), lost(), "All 7", "7 lock files when last seen"),
+        (locks(full.path()), Watching::Loading(70), "All 7", "7 lock files so far"),
+    ] {
+        // The timeline has a button All too.
+        let mut settings = Settings::default();
+        settings.timeline.shown = false;
+        let stage = Stage::with(Some(Snapshot { watching, ..seen }), settings, [1280.0, 800.0]);
+        assert!(stage.button(chip), "{chip}");
+        assert!(stage.harness.query_by_label(status).is_some(), "{status}");
+    }
+}
+
+#[test]
 fn a_pattern_that_is_none_is_told_and_keeps_the_list() {
     let (_directory, mut stage) = stage();
     stage.press(Key::Slash);

@@ -303,7 +303,7 @@ fn a_hundred_thousand_locks_cost_a_screenful() {
     let mut stage = Stage::on(many(100_000));
     let rows = stage.harness.get_all_by_role(Role::Row).count();
     assert!((10..60).contains(&rows), "{rows} rows are drawn");
-    assert!(stage.button("Clear stale (100000)…"));
+    assert!(stage.button("Clear stale (100,000)…"));
     stage.press(Key::End);
     stage.harness.run_steps(30); // scrolling is animated
     assert!(stage.shows("099999.lock"), "the last one is scrolled to");

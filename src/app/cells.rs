@@ -1,6 +1,6 @@
 //! The cells of the table: what each column says of a lock.
 
-use super::display_name::{elided, visible};
+use super::display_name::{elided, visible, visible_name};
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use super::widgets::cut;
@@ -70,7 +70,7 @@ fn name_cell(ui: &mut Ui, lock: &Lock) {
     let keyed = !lock.naming.key.is_empty();
     let prefix = if keyed && full.starts_with(&*group) { group.len() + 1 } else { 0 };
     let prefix = if full.is_char_boundary(prefix) { prefix } else { 0 };
-    let (head, tail) = (visible(&full[..prefix]), visible(&full[prefix..]));
+    let (head, tail) = (visible_name(&full[..prefix]), visible_name(&full[prefix..]));
     // Cut in the middle by ourselves, before the label cuts at the end. By the average width of this name's own letters, and
     // two less, as those that stay may be wide ones.
     let letters = head.chars().count() + tail.chars().count();

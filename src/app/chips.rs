@@ -3,9 +3,9 @@
 use super::focus::follow_focus;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
-use super::widgets::{self, from_right};
+use super::widgets::{self, from_right, number};
 use super::window::Window;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Snapshot, Watching};
 use crate::model::verdict::Verdict;
 use eframe::egui::scroll_area::ScrollBarVisibility;
 use eframe::egui::{self, Align, Color32, CornerRadius, Layout, Stroke, TextFormat, Ui, Vec2};
@@ -54,13 +54,15 @@ impl Window {
         let chosen = |verdict: &Verdict| self.query.verdicts.contains(verdict);
         let has_chip = |verdict: &Verdict| (counts.of(*verdict) > 0 && !hidden(*verdict)) || chosen(verdict);
         let shown: Vec<Verdict> = ORDER.into_iter().filter(has_chip).collect();
+        let known = is_counted(snapshot);
+        let count_of = |count: u32| known.then_some(count);
         let spoken = shown.iter().map(|verdict| chip_width(ui, verdict.title(), counts.of(*verdict)));
         let with_words = spoken.sum::<f32>() + chip_width(ui, "All", counts.listed()) <= room;
-        if chip(ui, None, "All", counts.listed(), self.query.verdicts.is_empty()).clicked() {
+        if chip_of(ui, None, "All", count_of(counts.listed()), self.query.verdicts.is_empty(), true).clicked() {
             self.query.verdicts.clear();
         }
         for verdict in shown {
-            let (chosen, count) = (self.query.verdicts.contains(&verdict), counts.of(verdict));
+            let (chosen, count) = (self.query.verdicts.contains(&verdict), count_of(counts.of(verdict)));
             let icon = Some((Icon::of(verdict), palette.verdict(verdict)));
             if chip_of(ui, icon, verdict.title(), count, chosen, with_words || chosen).clicked() {
                 let several = ui.input(|i| i.modifiers.command || i.modifiers.shift);
@@ -96,30 +98,40 @@ impl Window {
     }
 }
 
+/// Whether anything was counted: a folder that could not be looked at has no number, not 0.
+pub(super) fn is_counted(snapshot: &Snapshot) -> bool {
+    let looked = matches!(snapshot.watching, Watching::Live | Watching::Polling(_));
+    // What was seen before it was lost, or so far, is still a number.
+    looked || snapshot.counts.listed() > 0
+}
+
 const CHIP_PADDING: f32 = 9.0;
 const CHIP_GAP: f32 = 6.0;
 
 pub(super) fn chip(ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool) -> egui::Response {
-    chip_of(ui, icon, word, count, chosen, true)
+    chip_of(ui, icon, word, Some(count), chosen, true)
 }
 
 /// How much room a chip takes with its word, icon and the gap to the next.
 fn chip_width(ui: &Ui, word: &str, count: u32) -> f32 {
     let width = |text: String, font| ui.painter().layout_no_wrap(text, font, Color32::WHITE).size().x;
-    let words = width(word.to_owned(), tokens::body()) + width(count.to_string(), tokens::strong());
+    let words = width(word.to_owned(), tokens::body()) + width(number(count as usize), tokens::strong());
     words + tokens::ICON + 2.0 * CHIP_PADDING + 3.0 * CHIP_GAP
 }
 
 fn chip_of(
-    ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: u32, chosen: bool, with_word: bool,
+    ui: &mut Ui, icon: Option<(Icon, Color32)>, word: &str, count: Option<u32>, chosen: bool, with_word: bool,
 ) -> egui::Response {
     let palette = Palette::of(ui);
+    let count = count.map(|count| number(count as usize));
     let mut job = egui::text::LayoutJob::default();
     let format = |font, color| TextFormat { font_id: font, color, valign: Align::Center, ..Default::default() };
     if with_word {
         job.append(word, 0.0, format(tokens::body(), if chosen { palette.text } else { palette.muted }));
     }
-    job.append(&count.to_string(), if with_word { CHIP_GAP } else { 0.0 }, format(tokens::strong(), palette.text));
+    if let Some(count) = &count {
+        job.append(count, if with_word { CHIP_GAP } else { 0.0 }, format(tokens::strong(), palette.text));
+    }
     let button = match icon {
         Some((icon, color)) => egui::Button::image_and_text(icon.image(color), job),
         None => egui::Button::new(job),
@@ -137,6 +149,7 @@ fn chip_of(
             ui.add(button)
         })
         .inner;
-    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, format!("{word} {count}")));
+    let label = count.map_or_else(|| word.to_owned(), |count| format!("{word} {count}"));
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, &label));
     if with_word { response } else { response.on_hover_text(word) }
 }

@@ -27,8 +27,8 @@ pub(super) enum Section {
 }
 
 impl Section {
-    /// In the order of the menus.
-    pub(super) const ALL: [Self; 5] = [Self::File, Self::Edit, Self::View, Self::Lock, Self::Help];
+    /// In the order of the menu: first what somebody under pressure came for.
+    pub(super) const ALL: [Self; 5] = [Self::Lock, Self::File, Self::Edit, Self::View, Self::Help];
 
     pub(super) fn title(self) -> &'static str {
         match self {

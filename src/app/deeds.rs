@@ -1,6 +1,6 @@
 //! What the commands do that need no view of their own, and why some may not be done now.
 
-use super::display_name::visible;
+use super::display_name::visible_name;
 use super::selection::Reach;
 use super::toast::Toast;
 use super::window::Window;
@@ -98,7 +98,7 @@ impl Window {
         let several = locks.len() > 1;
         let line = |lock: &Arc<Lock>| {
             let why = lock.why(&moment);
-            if several { format!("{}: {why}", visible(&lock.display_path())) } else { why }
+            if several { format!("{}: {why}", visible_name(&lock.display_path())) } else { why }
         };
         let lines: Vec<String> = locks.iter().map(line).collect();
         self.copy(ctx, &lines, "Sentence");

@@ -15,6 +15,25 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// A name or a path: beside what [`visible`] shows, the spaces that a person would not see or not count: at its ends, at
+/// the ends of a path's parts, before an extension, and several in a row. Not for sentences.
+pub fn visible_name(name: &str) -> String {
+    let begins = |before: Option<char>| matches!(before, None | Some('/' | ' '));
+    let ends = |after: Option<char>| matches!(after, None | Some('/' | ' ' | '.'));
+    let mut shown = String::with_capacity(name.len());
+    let mut before = None;
+    let mut letters = name.chars().peekable();
+    while let Some(c) = letters.next() {
+        if c == ' ' && (begins(before) || ends(letters.peek().copied())) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+        before = Some(c);
+    }
+    visible(&shown)
+}
+
 /// Characters that draw nothing, or change how others are drawn: Cc, and of Cf and Zs those that deceive.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -47,7 +66,7 @@ pub(super) fn short_path(path: &std::path::Path, home: Option<&std::path::Path>)
         Some(rest) => format!("~/{}", rest.to_string_lossy()),
         None => path.to_string_lossy().into_owned(),
     };
-    visible(&text)
+    visible_name(&text)
 }
 
 #[cfg(test)]
@@ -66,7 +85,27 @@ mod tests {
             ("Grüße 你好.lock", "Grüße 你好.lock"),
         ] {
             assert_eq!(visible(name), shown);
+            assert_eq!(visible_name(name), shown);
         }
+    }
+
+    #[test]
+    fn no_space_of_a_name_goes_unseen() {
+        for (name, shown) in [
+            ("my own.lock", "my own.lock"),
+            (" first.lock", "\\u{20}first.lock"),
+            ("last.lock ", "last.lock\\u{20}"),
+            ("a  b.lock", "a\\u{20}\\u{20}b.lock"),
+            ("/srv/ in/of a/path /x", "/srv/\\u{20}in/of a/path\\u{20}/x"),
+            ("trailing .lock", "trailing\\u{20}.lock"),
+            (" ", "\\u{20}"),
+            ("", ""),
+            ("line\n", "line\\n"),
+        ] {
+            assert_eq!(visible_name(name), shown, "{name:?}");
+        }
+        assert_eq!(visible("It said:  nothing. "), "It said:  nothing. ", "a sentence keeps its spaces");
+        assert_eq!(short_path("/srv/locks ".as_ref(), None), "/srv/locks\\u{20}");
     }
 
     #[test]

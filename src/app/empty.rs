@@ -5,7 +5,7 @@ use super::icons::Icon;
 use super::machine_words;
 use super::tokens::{self, Palette};
 use super::topbar::{lost_why, lost_word};
-use super::widgets::{self, count, from_right, muted};
+use super::widgets::{self, count, from_right, muted, number};
 use super::window::Window;
 use crate::engine::Command;
 use crate::model::snapshot::{Snapshot, Watching};
@@ -15,6 +15,8 @@ use eframe::egui::{self, Align, Layout, Margin, RichText, Sense, Shape, Stroke, 
 
 /// The start screen is a column of this width.
 const COLUMN: f32 = 640.0;
+/// Above each section of it.
+const SECTION_GAP: f32 = 20.0;
 /// So many directories are listed at once; the table has them all.
 const MOST_DIRECTORIES: usize = 8;
 
@@ -50,11 +52,15 @@ impl Window {
 
     fn drop_zone(&mut self, ui: &mut Ui, width: f32) {
         let palette = Palette::of(ui);
-        let inside = egui::Frame::new().inner_margin(Margin::symmetric(16, 32)).show(ui, |ui| {
+        // Where the window is low, as at 300 %, what can be done must still be seen.
+        let low = ui.ctx().content_rect().height() < 400.0;
+        let inside = egui::Frame::new().inner_margin(Margin::symmetric(16, if low { 8 } else { 32 })).show(ui, |ui| {
             ui.set_width(width - 32.0);
             ui.vertical_centered(|ui| {
-                ui.add(Icon::Held.sized(38.0, palette.verdict(Verdict::Idle)));
-                ui.add_space(12.0);
+                if !low {
+                    ui.add(Icon::Held.sized(38.0, palette.verdict(Verdict::Idle)));
+                    ui.add_space(12.0);
+                }
                 let title = egui::FontId::new(20.0, tokens::strong_family());
                 ui.label(RichText::new("Drop a folder with lock files here").font(title).color(palette.text));
                 ui.add_space(6.0);
@@ -63,7 +69,7 @@ impl Window {
                     let text = "On Wayland a folder cannot be dropped yet: open or paste it, or start with --x11.";
                     ui.label(muted(ui, text).font(tokens::small()));
                 }
-                ui.add_space(14.0);
+                ui.add_space(if low { 8.0 } else { 14.0 });
                 if self.typing_path || !self.typed_path.is_empty() {
                     ui.allocate_ui(Vec2::new(width - 152.0, 36.0), |ui| self.path_entry(ui));
                 } else {
@@ -99,11 +105,14 @@ impl Window {
         section(ui, "Recent");
         for recent in self.settings.recent.clone().into_iter().take(6) {
             let path = short_path(&recent.path, self.home.as_deref());
+            let number = |count: u32| number(count as usize);
             let (text, color) = match (recent.stale, recent.held) {
                 (0, 0) => ("nothing held".to_owned(), palette.muted),
-                (0, held) => (format!("{held} held"), palette.verdict(Verdict::Held)),
-                (stale, 0) => (format!("{stale} stale"), palette.verdict(Verdict::Stale)),
-                (stale, held) => (format!("{stale} stale · {held} held"), palette.verdict(Verdict::Stale)),
+                (0, held) => (format!("{} held", number(held)), palette.verdict(Verdict::Held)),
+                (stale, 0) => (format!("{} stale", number(stale)), palette.verdict(Verdict::Stale)),
+                (stale, held) => {
+                    (format!("{} stale · {} held", number(stale), number(held)), palette.verdict(Verdict::Stale))
+                }
             };
             let row = PlaceRow { label: format!("Recent: {path}"), path, more: String::new(), facts: text, color };
             if row.show(ui) {
@@ -116,14 +125,19 @@ impl Window {
     fn locked_now(&mut self, ui: &mut Ui) {
         let palette = Palette::of(ui);
         let shown = self.engine.machine();
-        ui.add_space(20.0);
-        ui.horizontal(|ui| {
-            ui.label(muted(ui, "Locks held on this machine now").font(tokens::small()));
-            from_right(ui, |ui| {
-                let text = RichText::new("Show all kernel locks").font(tokens::small()).color(palette.accent);
-                if ui.add(egui::Button::new(text).frame(false)).clicked() {
-                    self.show_machine();
-                }
+        ui.add_space(SECTION_GAP);
+        ui.scope(|ui| {
+            // As high as the other headings, so that the steps between sections are the same.
+            ui.spacing_mut().interact_size.y = 16.0;
+            ui.spacing_mut().button_padding = Vec2::ZERO;
+            ui.horizontal(|ui| {
+                ui.label(muted(ui, "Locks held on this machine now").font(tokens::small()));
+                from_right(ui, |ui| {
+                    let text = RichText::new("Show all kernel locks").font(tokens::small()).color(palette.accent);
+                    if ui.add(egui::Button::new(text).frame(false)).clicked() {
+                        self.show_machine();
+                    }
+                });
             });
         });
         ui.add_space(4.0);
@@ -142,8 +156,11 @@ impl Window {
         for directory in picture.directories.iter().take(MOST_DIRECTORIES) {
             let path = short_path(&directory.path, self.home.as_deref());
             let (facts, color) = match directory.waiting {
-                0 => (format!("{} held", directory.held), palette.muted),
-                waiting => (format!("{} held · {waiting} waiting", directory.held), palette.verdict(Verdict::Held)),
+                0 => (format!("{} held", number(directory.held as usize)), palette.muted),
+                waiting => {
+                    let (held, waiting) = (number(directory.held as usize), number(waiting as usize));
+                    (format!("{held} held · {waiting} waiting"), palette.verdict(Verdict::Held))
+                }
             };
             let label = format!("Watch {path}, {facts}");
             let row = PlaceRow { path, more: programs(&directory.programs), facts, color, label };
@@ -252,7 +269,7 @@ impl Window {
 
 /// The head of a list on the start screen.
 pub(super) fn section(ui: &mut Ui, title: &str) {
-    ui.add_space(20.0);
+    ui.add_space(SECTION_GAP);
     ui.label(muted(ui, title).font(tokens::small()));
     ui.add_space(4.0);
 }

@@ -2,7 +2,7 @@
 //! two words, two decisions; neither is ever the button that clears.
 
 use super::confirm::{dialog_row, dropped_out, from_right_row};
-use super::display_name::visible;
+use super::display_name::{visible, visible_name};
 use super::tokens::{self, Palette};
 use super::widgets::{self, hairline, muted};
 use super::window::Window;
@@ -149,7 +149,7 @@ impl Window {
     }
 
     fn force_content(&mut self, ui: &mut Ui, dialog: &mut ForceDialog, snapshot: &Snapshot) -> bool {
-        let name = visible(&dialog.seen.display_path());
+        let name = visible_name(&dialog.seen.display_path());
         ui.label(RichText::new("Take this lock away by force?").font(tokens::title()));
         let text = "It is not proved stale. If whoever made it still works, two can be in at once, and what they work on can \
                     be lost. Everything is looked at once more; what the kernel says is held, or somebody has open, \

@@ -5,9 +5,9 @@ use super::display_name::{elided, visible};
 use super::icons::Icon;
 use super::machine_words::{headline, limits, place_words, said, sentence, waiting_words};
 use super::process::ProcessView;
-use super::table::place;
+use super::table::{name_handles, place};
 use super::tokens::{self, Palette};
-use super::widgets::{self, count, cut, from_right, muted};
+use super::widgets::{self, count, cut, from_right, muted, number};
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::machine::MachineWish;
@@ -249,8 +249,8 @@ impl Window {
                 if let Some(picture) = picture {
                     let (held, waiting) = picture.counts();
                     let text = match waiting {
-                        0 => format!("{held} held"),
-                        waiting => format!("{held} held · {waiting} waiting"),
+                        0 => format!("{} held", number(held)),
+                        waiting => format!("{} held · {} waiting", number(held), number(waiting)),
                     };
                     ui.add(Label::new(muted(ui, text)).selectable(false));
                     let limits = limits(picture);
@@ -357,6 +357,7 @@ impl Window {
         let mut view =
             Table { picture, view: &self.machine, columns: used, now: self.now.1, acts: Vec::new(), next_change: None };
         table.show(ui, &mut view);
+        name_handles(ui, id, view.columns.iter().map(|at| (id_of(*at), COLUMNS[*at].0)));
         let (acts, next_change) = (view.acts, view.next_change);
         if let Some(next_change) = next_change {
             ui.ctx().request_repaint_after(next_change);

@@ -2,8 +2,10 @@
 
 use super::command::{Action, COMMANDS, Section};
 use super::display_name::elided;
+use super::focus::follow_focus;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
+use super::topbar::bar_button;
 use super::window::Window;
 use eframe::egui::{self, RichText, Ui, Vec2};
 
@@ -35,37 +37,67 @@ const BEGINS: [Action; 12] = [
     Action::NextStale,
 ];
 
+/// Between what belongs together, within a section.
+const GAP: f32 = 8.0;
+
+const ITEM: f32 = 28.0;
 const WIDTH: f32 = 360.0;
 
 impl Window {
     pub(super) fn menu_button(&mut self, ui: &mut Ui) {
         let palette = Palette::of(ui);
-        let button =
-            egui::Button::image(Icon::Menu.image(palette.muted)).frame(false).min_size(Vec2::splat(tokens::CONTROL));
-        let response = ui.add(button).on_hover_text("Menu");
+        let padding = Vec2::new((tokens::CONTROL - tokens::ICON) / 2.0 - 1.0, 0.0);
+        let button = bar_button(ui, egui::Button::image(Icon::Menu.image(palette.muted)));
+        let response = ui.scope(|ui| {
+            ui.spacing_mut().button_padding = padding;
+            ui.add(button)
+        });
+        let response = response.inner.on_hover_text("Menu");
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Menu"));
         let mut asked = None;
         egui::Popup::menu(&response).accessible_name("Menu").show(|ui| {
-            ui.set_min_width(150.0);
-            for section in Section::ALL {
-                ui.menu_button(section.title(), |ui| {
-                    ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 32.0));
-                    let most = ui.ctx().content_rect().height() - 24.0;
-                    egui::ScrollArea::vertical().max_height(most).show(ui, |ui| {
-                        for command in COMMANDS.iter().filter(|command| command.section == section) {
-                            if BEGINS.contains(&command.action) {
-                                ui.separator();
-                            }
-                            asked = asked.or(menu_item(ui, self, command.action));
+            ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 32.0));
+            let most = ui.ctx().content_rect().bottom() - response.rect.bottom() - 32.0;
+            // That there is more below has to be seen.
+            ui.spacing_mut().scroll =
+                egui::style::ScrollStyle { dormant_handle_opacity: 0.5, ..egui::style::ScrollStyle::thin() };
+            egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most).show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                ui.spacing_mut().interact_size.y = ITEM;
+                for (at, section) in Section::ALL.into_iter().enumerate() {
+                    if at > 0 {
+                        ui.separator();
+                    }
+                    menu_heading(ui, section.title());
+                    for command in COMMANDS.iter().filter(|command| command.section == section) {
+                        if BEGINS.contains(&command.action) {
+                            ui.add_space(GAP);
                         }
-                    });
-                });
-            }
+                        asked = asked.or(menu_item(ui, self, command.action));
+                    }
+                }
+                follow_focus(ui);
+            });
         });
         if let Some(action) = asked {
             self.perform(ui.ctx(), action);
         }
     }
+}
+
+fn menu_heading(ui: &mut Ui, title: &str) {
+    let text = RichText::new(title).font(tokens::strong());
+    let (rect, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), ITEM), egui::Sense::hover());
+    let builder = egui::UiBuilder::new()
+        .max_rect(rect.shrink2(Vec2::new(ui.spacing().button_padding.x, 0.0)))
+        .layout(egui::Layout::left_to_right(egui::Align::Center));
+    ui.scope_builder(builder, |ui| {
+        let response = ui.add(egui::Label::new(text).selectable(false));
+        ui.ctx().accesskit_node_builder(response.id, |node| {
+            node.set_role(egui::Role::Heading);
+            node.set_label(title);
+        });
+    });
 }
 
 /// The menu of a row; gives what was asked for.
@@ -96,7 +128,7 @@ fn menu_item(ui: &mut Ui, window: &Window, action: Action) -> Option<Action> {
     // Where one can be on, all titles stand beside the mark.
     let mark = Icon::Check.image(if on == Some(true) { palette.accent } else { egui::Color32::TRANSPARENT });
     let button =
-        egui::Button::image_and_text(mark, title).right_text(key).min_size(Vec2::new(ui.available_width(), 28.0));
+        egui::Button::image_and_text(mark, title).right_text(key).min_size(Vec2::new(ui.available_width(), ITEM));
     let response = ui.add_enabled(why_not.is_none(), button);
     response.widget_info(|| {
         let role = if on.is_some() { egui::Role::MenuItemCheckBox } else { egui::Role::MenuItem };

@@ -44,7 +44,7 @@ mod topbar;
 mod widgets;
 mod window;
 
-pub use display_name::{elided, visible};
+pub use display_name::{elided, visible, visible_name};
 pub use tell::{Chosen, Desktop, Letter, NotificationService};
 pub use window::{Clock, Window};
 

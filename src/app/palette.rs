@@ -3,7 +3,7 @@
 //! Owns: [`CommandPalette`] and how what is typed is compared. Never: does what was chosen; that is the command's.
 
 use super::command::{Action, COMMANDS};
-use super::display_name::{elided, short_path, visible};
+use super::display_name::{elided, short_path, visible_name};
 use super::icons::Icon;
 use super::keys::Chord;
 use super::selection::Reach;
@@ -18,6 +18,8 @@ use std::path::PathBuf;
 /// So many locks are offered beside the commands.
 const MOST_LOCKS: usize = 8;
 const ROW: f32 = 32.0;
+/// The column of what each is.
+const KIND: f32 = 96.0;
 const NAME: &str = "Find a command, a lock or a folder";
 
 /// What is typed and what it found.
@@ -123,7 +125,8 @@ impl Window {
             ScrollArea::vertical().max_height(most).auto_shrink([false, true]).show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 for (row, find) in self.palette.found.iter().enumerate() {
-                    let response = self.palette_row(ui, find, row == at);
+                    let above = row.checked_sub(1).and_then(|above| self.palette.found.get(above));
+                    let response = self.palette_row(ui, find, above, row == at);
                     if row == at && moved {
                         response.scroll_to_me(None);
                     }
@@ -167,8 +170,10 @@ impl Window {
                 let by_title = fits(text, command.title).map(|score| score + 5);
                 let all = format!("{} {} {}", command.title, command.words, command.section.title());
                 by_title.or_else(|| strictly_fits(text, &all).map(|score| score - 10)).map(|score| {
+                    // What somebody under pressure came for, before anything is typed.
+                    let first = i32::from(text.trim().is_empty() && command.action == Action::ClearStale);
                     let later = if (command.why_not)(self).is_some() { 15 } else { 0 };
-                    (score - later, Find::Action(command.action))
+                    (score + first - later, Find::Action(command.action))
                 })
             })
             .collect();
@@ -213,13 +218,26 @@ impl Window {
             }
             Find::Lock(id) => {
                 let lock = self.snapshot.as_ref().and_then(|snapshot| snapshot.lock(*id));
-                (lock.map(|lock| visible(&lock.display_path())).unwrap_or_default(), None)
+                (lock.map(|lock| visible_name(&lock.display_path())).unwrap_or_default(), None)
             }
             Find::Folder(path) => (short_path(path, self.home.as_deref()), None),
         }
     }
 
-    fn palette_row(&self, ui: &mut Ui, find: &Find, current: bool) -> egui::Response {
+    /// What a find is: the section of a command, the verdict of a lock.
+    fn kind(&self, palette: &Palette, find: &Find) -> (Option<Icon>, egui::Color32, &'static str) {
+        match find {
+            Find::Action(action) => (None, palette.muted, action.command().section.title()),
+            Find::Lock(id) => {
+                let lock = self.snapshot.as_ref().and_then(|snapshot| snapshot.lock(*id));
+                let verdict = lock.map_or(crate::model::verdict::Verdict::Unknown, |lock| lock.judgement.verdict);
+                (Some(Icon::of(verdict)), palette.verdict(verdict), verdict.title())
+            }
+            Find::Folder(_) => (Some(Icon::Folder), palette.muted, "Folder"),
+        }
+    }
+
+    fn palette_row(&self, ui: &mut Ui, find: &Find, above: Option<&Find>, current: bool) -> egui::Response {
         let palette = Palette::of(ui);
         let (title, why_not) = self.spoken(find);
         // CLICK and no focus: the field keeps it, as in every palette.
@@ -239,26 +257,27 @@ impl Window {
             .max_rect(rect.shrink2(Vec2::new(10.0, 0.0)))
             .layout(Layout::left_to_right(Align::Center));
         ui.scope_builder(builder, |ui| {
-            let (icon, color, note) = match find {
-                Find::Action(action) => {
-                    let command = action.command();
-                    let key = command.chords.first().copied().map(Chord::shown).unwrap_or_default();
-                    (None, palette.muted, if key.is_empty() { command.section.title().to_owned() } else { key })
-                }
-                Find::Lock(id) => {
-                    let lock = self.snapshot.as_ref().and_then(|snapshot| snapshot.lock(*id));
-                    let verdict = lock.map_or(crate::model::verdict::Verdict::Unknown, |lock| lock.judgement.verdict);
-                    (Some(Icon::of(verdict)), palette.verdict(verdict), verdict.title().to_owned())
-                }
-                Find::Folder(_) => (Some(Icon::Folder), palette.muted, "Folder".to_owned()),
+            // What it is stands at the left, said once where the rows above are of the same; keys stand alone at the right.
+            let (icon, color, kind) = self.kind(palette, find);
+            let heading = ui.available_rect_before_wrap().with_max_x(ui.max_rect().left() + KIND);
+            ui.scope_builder(egui::UiBuilder::new().max_rect(heading), |ui| {
+                ui.set_width(KIND);
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    if let Some(icon) = icon {
+                        icon.show(ui, color);
+                    }
+                    if icon.is_some() || above.is_none_or(|above| self.kind(palette, above).2 != kind) {
+                        widgets::cut(ui, RichText::new(kind).font(tokens::small()).color(color));
+                    }
+                });
+            });
+            let key = match find {
+                Find::Action(action) => action.command().chords.first().copied().map(Chord::shown).unwrap_or_default(),
+                Find::Lock(_) | Find::Folder(_) => String::new(),
             };
-            match icon {
-                Some(icon) => icon.show(ui, color),
-                None => ui.add_space(tokens::ICON),
-            }
             widgets::from_right(ui, |ui| {
-                let note = RichText::new(note).font(tokens::small()).color(palette.muted);
-                ui.add(egui::Label::new(note).selectable(false));
+                let key = RichText::new(key).font(tokens::small()).color(palette.muted);
+                ui.add(egui::Label::new(key).selectable(false));
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     let color = if why_not.is_some() { palette.muted } else { palette.text };
                     let title = elided(&title, (ui.available_width() / 7.0) as usize);

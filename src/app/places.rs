@@ -1,9 +1,10 @@
 //! Places where locks usually are, as far as they are on this machine: for the start screen and the folder menu.
 
 use super::display_name::{elided, short_path};
+use super::empty::section;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
-use super::widgets::{self, from_right, muted};
+use super::widgets::{self, from_right};
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::places::Place;
@@ -30,9 +31,7 @@ impl Window {
             return;
         }
         let palette = Palette::of(ui);
-        ui.add_space(12.0);
-        ui.label(muted(ui, "Places").font(tokens::small()));
-        ui.add_space(4.0);
+        section(ui, "Places");
         let mut chosen = None;
         let more = if self.sidebar.all_places { 0 } else { places.len().saturating_sub(most) };
         let first = places.len() - more;

@@ -19,20 +19,25 @@ const IN_THE_TABLE: [(&str, &str); 8] = [
     ("Step through the controls", "Tab  Shift+Tab"),
 ];
 
+/// So high that all of them have room in a window of the usual size.
+const LINE: f32 = 22.0;
+
 impl Window {
     pub(super) fn shortcut_sheet(&mut self, ui: &mut Ui) {
         if !self.show_shortcuts {
             return;
         }
         let content = ui.ctx().content_rect();
-        let width = 780.0_f32.min(content.width() - 48.0);
+        let width = widgets::dialog_width(ui, 780.0);
         let mut close = false;
         let response = widgets::modal(ui, "shortcuts", "Shortcuts", 20, |ui| {
             ui.set_width(width);
             ui.horizontal(|ui| {
                 ui.label(RichText::new("Shortcuts").font(tokens::title()));
                 widgets::from_right(ui, |ui| {
-                    let response = ui.button("Close");
+                    let key = RichText::new("Esc").font(tokens::small()).color(Palette::of(ui).muted);
+                    let response = ui.add(egui::Button::new("Close").right_text(key));
+                    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Close"));
                     if ui.memory(|memory| memory.focused().is_none()) {
                         response.request_focus();
                     }
@@ -46,17 +51,18 @@ impl Window {
                 .auto_shrink([false, true])
                 .show(ui, |ui| {
                     let columns = if width < 560.0 { 1 } else { 2 };
-                    ui.spacing_mut().item_spacing.x = 32.0;
+                    ui.spacing_mut().item_spacing = Vec2::new(32.0, 0.0);
                     // The scroll bar stands beside the keys, not on them.
                     ui.set_width(width - 16.0);
                     ui.columns(columns, |columns| {
+                        // As many lines in the one as in the other.
                         let last = columns.len() - 1;
+                        list(&mut columns[0], Section::Lock);
                         list(&mut columns[0], Section::File);
                         list(&mut columns[0], Section::Edit);
                         list(&mut columns[0], Section::Help);
-                        table(&mut columns[0]);
-                        list(&mut columns[last], Section::Lock);
                         list(&mut columns[last], Section::View);
+                        table(&mut columns[last]);
                     });
                 });
         });
@@ -72,7 +78,7 @@ fn heading(ui: &mut Ui, text: &str) {
 
 fn line(ui: &mut Ui, title: &str, keys: &str) {
     let palette = Palette::of(ui);
-    ui.allocate_ui_with_layout(Vec2::new(ui.available_width(), 24.0), Layout::left_to_right(Align::Center), |ui| {
+    ui.allocate_ui_with_layout(Vec2::new(ui.available_width(), LINE), Layout::left_to_right(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         widgets::from_right(ui, |ui| {
             ui.add(egui::Label::new(RichText::new(keys).font(tokens::small()).color(palette.muted)));

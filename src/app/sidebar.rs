@@ -3,12 +3,12 @@
 //! Owns: which folders are remembered, and what becomes of an open question when another folder is shown. Never: touches a
 //! folder; the engine watches them.
 
-use super::display_name::{elided, short_path, visible};
+use super::display_name::{elided, short_path, visible_name};
 use super::icons::Icon;
 use super::subfolders::RulesDialog;
 use super::tokens::{self, Palette};
 use super::topbar::{lost_why, lost_word};
-use super::widgets::{self, muted};
+use super::widgets::{self, muted, number};
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::settings::WatchedFolder;
@@ -272,8 +272,8 @@ impl Window {
         let swept = self.sweeping.iter().any(|on| on.directory == directory);
         let whole = short_path(&directory, self.home.as_deref());
         let mut words = vec![name.clone(), whole, word.clone()];
-        words.extend((stale > 0).then(|| format!("{stale} stale")));
-        words.extend((held > 0).then(|| format!("{held} held")));
+        words.extend((stale > 0).then(|| format!("{} stale", number(stale as usize))));
+        words.extend((held > 0).then(|| format!("{} held", number(held as usize))));
         words.extend(one.recursive.then(|| "with subfolders".to_owned()));
         words.extend(swept.then(|| "cleared automatically".to_owned()));
         let label = words.join(", ");
@@ -335,9 +335,9 @@ impl Window {
         line(ui, room, rect.top() + 31.0, &second, tokens::small(), color);
 
         response.context_menu(|ui| act = Self::row_menu(ui, one).or(act.take()));
-        let number = if at < 9 { format!(" (Ctrl+{})", at + 1) } else { String::new() };
+        let key = if at < 9 { format!(" (Ctrl+{})", at + 1) } else { String::new() };
         let more = if swept { "\nStale locks here are cleared automatically." } else { "" };
-        response.on_hover_text(format!("{}{number}\n{word}: {why}{more}", visible(&directory.to_string_lossy())));
+        response.on_hover_text(format!("{}{key}\n{word}: {why}{more}", visible_name(&directory.to_string_lossy())));
         act
     }
 
@@ -377,7 +377,7 @@ fn line(ui: &Ui, room: Rect, middle: f32, text: &str, font: egui::FontId, color:
 /// A count with its verdict's icon, to the left of a point; gives where the next may end.
 fn badge(ui: &Ui, right: egui::Pos2, count: u32, verdict: Verdict) -> f32 {
     let color = Palette::of(ui).verdict(verdict);
-    let text = if count > 999 { "999+".to_owned() } else { count.to_string() };
+    let text = if count > 99_999 { "99,999+".to_owned() } else { number(count as usize) };
     let drawn = ui.painter().text(right, Align2::RIGHT_CENTER, text, tokens::small(), color);
     let icon = Rect::from_center_size(pos2(drawn.left() - 9.0, right.y), Vec2::splat(12.0));
     Icon::of(verdict).sized(12.0, color).paint_at(ui, icon);
@@ -390,7 +390,9 @@ fn state(one: &Watched) -> (String, String) {
         None => ("Opening".to_owned(), "it has not been looked at yet.".to_owned()),
         Some(Watching::Live) => ("Live".to_owned(), "the file system tells of each change.".to_owned()),
         Some(Watching::Polling(_)) => ("Polling".to_owned(), "it is read again and again.".to_owned()),
-        Some(Watching::Loading(count)) => (format!("Reading… {count}"), "the first pass is under way.".to_owned()),
+        Some(Watching::Loading(count)) => {
+            (format!("Reading… {}", number(*count as usize)), "the first pass is under way.".to_owned())
+        }
         Some(Watching::Lost(reason)) => (lost_word(reason).to_owned(), lost_why(reason)),
     }
 }
@@ -413,7 +415,7 @@ fn state_mark(ui: &Ui, center: egui::Pos2, watching: Option<&Watching>) {
 }
 
 fn name_of(directory: &Path) -> String {
-    visible(&directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy())
+    visible_name(&directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy())
 }
 
 /// Where a folder stands: of several with one name, as much of the path as tells it from the others; else all of it.
@@ -431,7 +433,7 @@ fn tell_apart<'a>(path: &Path, all: impl Iterator<Item = &'a Path>, home: Option
     let whole = parent.components().count();
     let parts = (1..whole).find(|parts| others.iter().all(|other| last(other, *parts) != last(parent, *parts)));
     match parts {
-        Some(parts) => format!("…/{}", visible(&last(parent, parts).to_string_lossy())),
+        Some(parts) => format!("…/{}", visible_name(&last(parent, parts).to_string_lossy())),
         None => elided(&short_path(parent, home), 40),
     }
 }

@@ -1,7 +1,8 @@
 //! The status bar: what is watched, how, and what could not be seen.
 
+use super::chips::is_counted;
 use super::tokens::{self, Palette};
-use super::widgets::{self, count, from_right};
+use super::widgets::{self, count, from_right, number};
 use super::window::Window;
 use crate::engine::Command;
 use crate::model::snapshot::Watching;
@@ -21,8 +22,17 @@ impl Window {
                     ui.add(egui::Label::new(RichText::new(text).font(tokens::small()).color(palette.muted)).selectable(false))
                 };
                 if let Some(snapshot) = &self.snapshot {
-                    let files = say(ui, count(snapshot.counts.listed() as usize, "lock file"));
+                    let files = count(snapshot.counts.listed() as usize, "lock file");
+                    let files = match snapshot.watching {
+                        _ if !is_counted(snapshot) => "lock files not known".to_owned(),
+                        Watching::Loading(_) => format!("{files} so far"),
+                        Watching::Lost(_) => format!("{files} when last seen"),
+                        Watching::Live | Watching::Polling(_) => files,
+                    };
+                    let files = say(ui, files);
                     let small = tokens::is_small(ui.ctx());
+                    // There the right side needs the room.
+                    let tight = ui.ctx().content_rect().width() < tokens::TIGHT;
                     let how = match snapshot.watching {
                         Watching::Live => "events, checked twice a second",
                         Watching::Polling(_) => "polling",
@@ -34,12 +44,17 @@ impl Window {
                     let mut facts = vec![how.to_owned()];
                     // Where nothing could be looked at yet, nobody was counted.
                     if sight.processes > 0 {
-                        facts.push(format!("{seen} of {} processes visible", sight.processes));
+                        let (seen, all) = (number(seen as usize), number(sight.processes as usize));
+                        facts.push(format!("{seen} of {all} processes visible"));
                     }
                     if small {
                         files.on_hover_text(facts.join("\n"));
                     } else {
-                        let last = facts.into_iter().map(|fact| say(ui, fact)).last();
+                        let left_out = if tight && facts.len() > 1 { facts.pop() } else { None };
+                        let mut last = facts.into_iter().map(|fact| say(ui, fact)).last();
+                        if let Some(fact) = left_out {
+                            last = last.map(|response| response.on_hover_text(fact));
+                        }
                         if let Some(response) = last.filter(|_| sight.processes_denied > 0) {
                             response.on_hover_text(
                                 "The open files of the others may not be seen: a lock that only they could hold is Unknown, \
@@ -53,7 +68,7 @@ impl Window {
                             .problems
                             .iter()
                             .take(12)
-                            .map(|p| format!("{}: {}", super::visible(&p.path.to_string_lossy()), p.error))
+                            .map(|p| format!("{}: {}", super::visible_name(&p.path.to_string_lossy()), p.error))
                             .collect();
                         say(ui, text).on_hover_text(list.join("\n"));
                     }
@@ -65,7 +80,8 @@ impl Window {
                         if widgets::quiet_button(ui, "Cancel").clicked() {
                             self.engine.send(Command::StopClearing);
                         }
-                        say(ui, format!("clearing {} of {}", progress.done + 1, progress.total));
+                        let (at, all) = (number(progress.done + 1), number(progress.total));
+                        say(ui, format!("clearing {at} of {all}"));
                     }
                 });
             });

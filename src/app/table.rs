@@ -2,13 +2,13 @@
 
 use super::cells::{cell_frame, lock_cell};
 use super::command::Action;
-use super::display_name::{elided, visible};
+use super::display_name::{elided, visible_name};
 use super::icons::Icon;
 use super::menu::row_menu;
 use super::rows::{Rows, Shown};
 use super::selection::Reach;
 use super::tokens::{self, Palette};
-use super::widgets::count;
+use super::widgets::{self, count};
 use super::window::Window;
 use crate::engine::listing::{Group, Listing, Row, SortKey};
 use crate::engine::settings::{Column, ColumnSetting};
@@ -61,6 +61,8 @@ struct Table<'a> {
     /// The focus has been given to the row where the keyboard stands.
     focused: bool,
     columns: Vec<Column>,
+    /// How far from the left the column of names begins.
+    names_at: f32,
     acts: Vec<Act>,
     /// When the first visible age will read differently.
     next_change: Option<Duration>,
@@ -146,10 +148,16 @@ impl Window {
             appeared: Vec::new(),
             focused: false,
             columns: columns.iter().map(|setting| setting.column).collect(),
+            names_at: columns.iter().take_while(|s| s.column != Column::Lock).map(|s| s.width).sum(),
             acts: Vec::new(),
             next_change: None,
         };
         let area = table.show(ui, &mut view).rect;
+        name_handles(
+            ui,
+            id,
+            columns.iter().map(|s| (egui::Id::unique(("column", s.column as u8)), design(s.column).0)),
+        );
         let (acts, next_change, focused) = (view.acts, view.next_change, view.focused);
         let (shown, appeared) = (view.visible, view.appeared);
         self.focus_row &= !focused;
@@ -307,11 +315,11 @@ impl Table<'_> {
         let fill = if response.hovered() { palette.hover } else { palette.panel };
         ui.painter().rect_filled(rect, 0.0, fill);
         ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line));
-        let name = if group.name.is_empty() { "Others".to_owned() } else { visible(&group.name) };
+        let name = if group.name.is_empty() { "Others".to_owned() } else { visible_name(&group.name) };
         let mut facts = vec![count(group.locks as usize, "lock")];
         for (number, word) in [(group.stale, "stale"), (group.held, "held"), (group.waiting, "waiting")] {
             if number > 0 {
-                facts.push(format!("{number} {word}"));
+                facts.push(format!("{} {word}", widgets::number(number as usize)));
             }
         }
         let facts = facts.join(" · ");
@@ -356,7 +364,7 @@ impl Table<'_> {
             let (rect, response) = ui.allocate_exact_size(Vec2::splat(tokens::ICON), Sense::hover());
             Icon::of(verdict).image(palette.verdict(verdict)).paint_at(ui, rect);
             let key = lock.key();
-            let key = if key.is_empty() { "main".to_owned() } else { visible(&key) };
+            let key = if key.is_empty() { "main".to_owned() } else { visible_name(&key) };
             let text = format!("{key}: {}", verdict.title());
             response.widget_info(|| egui::WidgetInfo::labeled(Role::Image, true, &text));
             response.on_hover_text(text);
@@ -465,7 +473,7 @@ impl Table<'_> {
         ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line.gamma_multiply(0.55)));
         let id = egui::Id::unique(("ghost", lock.id.0));
         let response = ui.interact(rect, id, Sense::HOVER);
-        let name = visible(&lock.display_path());
+        let name = visible_name(&lock.display_path());
         let label = format!("Gone, {name}");
         response.widget_info(|| egui::WidgetInfo::labeled(Role::Row, false, &label));
         let shown = rect.intersect(ui.clip_rect());
@@ -476,13 +484,25 @@ impl Table<'_> {
         ui.scope_builder(builder, |ui| {
             Icon::Dash.show(ui, palette.muted);
             let word = RichText::new("Gone").color(palette.muted);
-            ui.add_sized(
-                Vec2::new(tokens::GONE_WORD, 18.0),
-                egui::Label::new(word).selectable(false).halign(Align::Min),
-            );
+            ui.add(egui::Label::new(word).selectable(false));
+            // The name stands where the names stand, however wide the columns before it are.
+            ui.add_space((rect.left() + self.names_at + 12.0 - ui.cursor().left()).max(0.0));
             let name = RichText::new(elided(&name, 64)).color(palette.muted).strikethrough();
             ui.add(egui::Label::new(name).selectable(false));
         });
+    }
+}
+
+/// What is dragged to make a column wider is the table's own and comes without a name: each gets one for screen readers.
+pub(super) fn name_handles(ui: &Ui, table: egui::Id, columns: impl Iterator<Item = (egui::Id, &'static str)>) {
+    for (column, title) in columns {
+        let handle = table.with(column).with("resize");
+        if ui.ctx().read_response(handle).is_some() {
+            ui.ctx().accesskit_node_builder(handle, |node| {
+                node.set_role(Role::Splitter);
+                node.set_label(format!("Width of the column {title}"));
+            });
+        }
     }
 }
 
@@ -499,7 +519,7 @@ pub(super) fn place(node: &mut egui::accesskit::Node, rect: Rect, at: usize) {
 }
 
 fn row_label(lock: &Lock, moment: &Moment<'_>) -> String {
-    let mut parts = vec![lock.judgement.verdict.title().to_owned(), visible(&lock.display_path())];
+    let mut parts = vec![lock.judgement.verdict.title().to_owned(), visible_name(&lock.display_path())];
     if let Some(pid) = lock.holder().map(|(p, _)| p.pid).or_else(|| lock.facts.reading.record()?.pid) {
         parts.push(format!("PID {pid}"));
     }
@@ -507,7 +527,7 @@ fn row_label(lock: &Lock, moment: &Moment<'_>) -> String {
     parts.extend(lock.facts.danger.map(|danger| format!("danger: {}", danger.title())));
     match lock.facts.waiters().len() {
         0 => {}
-        waiting => parts.push(format!("{waiting} waiting")),
+        waiting => parts.push(format!("{} waiting", widgets::number(waiting))),
     }
     parts.join(", ")
 }

@@ -130,12 +130,12 @@ pub(super) fn is_small(ctx: &egui::Context) -> bool {
     ctx.content_rect().width() < SMALL
 }
 
-/// The word before the name of a row that has vanished, as wide as the rest of the column of verdicts.
-pub(super) const GONE_WORD: f32 = 85.0;
 /// How long what has just appeared is set off.
 pub(super) const APPEAR: Duration = Duration::from_millis(900);
 /// Below this width there is room for one thing at a time: the whole size at 300 %.
 pub(super) const SMALL: f32 = 640.0;
+/// Below this width bars leave out what can be found elsewhere.
+pub(super) const TIGHT: f32 = 800.0;
 /// Icons.
 pub(super) const ICON: f32 = 15.0;
 /// Corners.

@@ -25,7 +25,7 @@ impl Window {
                 from_right(ui, |ui| {
                     self.clear_stale_button(ui);
                     self.menu_button(ui);
-                    if !tokens::is_small(ui.ctx()) {
+                    if ui.ctx().content_rect().width() >= tokens::TIGHT {
                         self.palette_button(ui);
                     }
                     self.search_field(ui);
@@ -61,7 +61,7 @@ impl Window {
         let response = ui.add(button);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Folder: {text}")));
         let response = match &self.snapshot {
-            Some(snapshot) => response.on_hover_text(super::visible(&snapshot.directory.to_string_lossy())),
+            Some(snapshot) => response.on_hover_text(super::visible_name(&snapshot.directory.to_string_lossy())),
             None => response,
         };
         let mut menu = egui::Popup::menu(&response);
@@ -121,8 +121,8 @@ impl Window {
     }
 
     fn search_field(&mut self, ui: &mut Ui) {
-        // All the machine's locks have a search of their own.
-        if self.machine.is_open() {
+        // All the machine's locks have a search of their own, and without a folder there is nothing to search.
+        if self.machine.is_open() || self.snapshot.is_none() {
             return;
         }
         let palette = Palette::of(ui);
@@ -138,6 +138,7 @@ impl Window {
         frame.show(ui, |ui| {
             ui.set_width(width - 22.0);
             ui.set_height(tokens::CONTROL - 2.0);
+            ui.spacing_mut().interact_size.y = tokens::CONTROL - 2.0;
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 if self.search_error.is_some() {
                     Icon::Warning.show(ui, palette.verdict(Verdict::Stale));
@@ -176,7 +177,7 @@ impl Window {
                 if self.query.text.is_empty() && tokens::is_small(ui.ctx()) {
                     // The room is for what is typed.
                 } else if self.query.text.is_empty() {
-                    let (rect, _) = ui.allocate_exact_size(Vec2::splat(20.0), Sense::hover());
+                    let (rect, _) = ui.allocate_exact_size(Vec2::splat(18.0), Sense::hover());
                     let line = Stroke::new(1.0, palette.line);
                     ui.painter().rect_stroke(rect, 3.0, line, egui::StrokeKind::Inside);
                     let (center, middle) = (rect.center(), egui::Align2::CENTER_CENTER);
@@ -224,7 +225,8 @@ impl Window {
 
     fn palette_button(&mut self, ui: &mut Ui) {
         let text = Action::Palette.command().chords.first().copied().map(Chord::shown).unwrap_or_default();
-        let response = widgets::quiet_button(ui, &text);
+        let text = RichText::new(text).font(tokens::small()).color(Palette::of(ui).muted);
+        let response = ui.add(bar_button(ui, egui::Button::new(text)));
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, Action::Palette.command().title));
         if response.on_hover_text(Action::Palette.command().title).clicked() {
             self.perform(ui.ctx(), Action::Palette);
@@ -236,6 +238,7 @@ impl Window {
         if self.snapshot.is_none() || stale == 0 {
             return;
         }
+        let stale = widgets::number(stale as usize);
         let text = format!("Clear stale ({stale})…");
         let short = if tokens::is_small(ui.ctx()) { format!("{stale}…") } else { text.clone() };
         let response = widgets::danger_button(ui, Some(Icon::Stale), short, true);
@@ -245,6 +248,11 @@ impl Window {
             self.ask_to_clear_stale();
         }
     }
+}
+
+/// A control of this bar: framed as the folder and the search are.
+pub(super) fn bar_button<'a>(ui: &Ui, button: egui::Button<'a>) -> egui::Button<'a> {
+    button.fill(Palette::of(ui).background).min_size(Vec2::splat(tokens::CONTROL))
 }
 
 impl Window {
@@ -317,9 +325,11 @@ fn watch_word(palette: &Palette, snapshot: &Snapshot) -> (egui::Color32, String,
             };
             (palette.verdict(Verdict::Held), "Polling".to_owned(), why)
         }
-        Watching::Loading(count) => {
-            (palette.accent, format!("Reading… {count}"), "The first pass is still under way.".to_owned())
-        }
+        Watching::Loading(count) => (
+            palette.accent,
+            format!("Reading… {}", widgets::number(*count as usize)),
+            "The first pass is still under way.".to_owned(),
+        ),
         Watching::Lost(reason) => (palette.verdict(Verdict::Stale), lost_word(reason).to_owned(), lost_why(reason)),
     }
 }

@@ -123,5 +123,39 @@ pub(super) fn bar(ui: &Ui, fill: Color32) -> egui::Frame {
 
 /// Says a number with its noun: `1 lock`, `3 locks`.
 pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", self::number(number)) }
+}
+
+/// A count that is read at a glance: `1,234`.
+pub(super) fn number(count: usize) -> String {
+    let digits = count.to_string();
+    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_at_a_glance() {
+        for (value, shown) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (12_345, "12,345"),
+            (100_000, "100,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(number(value), shown);
+        }
+        assert_eq!(count(1, "lock"), "1 lock");
+        assert_eq!(count(1234, "lock"), "1,234 locks");
+    }
 }

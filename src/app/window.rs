@@ -364,7 +364,7 @@ impl Window {
     fn show_title(&mut self, ctx: &egui::Context) {
         let title = match &self.snapshot {
             Some(snapshot) => {
-                let name = super::visible(&snapshot.directory.file_name().unwrap_or_default().to_string_lossy());
+                let name = super::visible_name(&snapshot.directory.file_name().unwrap_or_default().to_string_lossy());
                 format!("{}{name} - Lockscope", self.title_counts(snapshot.counts.of(Verdict::Stale)))
             }
             None => "Lockscope".to_owned(),
@@ -455,7 +455,7 @@ impl Window {
             [] => None,
             [one] if one.is_clearable() => Some(Confirm::of(vec![Arc::clone(one)], Vec::new())),
             [one] => {
-                let name = super::visible(&one.display_path());
+                let name = super::visible_name(&one.display_path());
                 let verdict = one.judgement.verdict.title().to_lowercase();
                 let why = why_not_clear(one).unwrap_or_default();
                 self.say(format!("{name} is {verdict}. {why}"));

@@ -8,7 +8,7 @@ use crate::model::format::{FORMATS, Format};
 use crate::model::snapshot::{Lock, LockId, Snapshot};
 use crate::model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// What to sort by.
@@ -120,7 +120,7 @@ impl Listing {
             }
         });
         let rows = if query.grouped {
-            grouped(&ranked.iter().map(|ranked| ranked.lock).collect::<Vec<_>>(), query)
+            grouped(&ranked.iter().map(|ranked| ranked.lock).collect::<Vec<_>>(), snapshot, query)
         } else {
             ranking::rows(&ranked)
         };
@@ -219,16 +219,34 @@ fn holder_pid(lock: &Lock) -> u32 {
 /// So many are seen at a glance.
 const FEW: usize = 8;
 
+/// The groups of which several locks would be listed without search and chips, among those of which one is.
+fn only_filtered<'a>(names: &BTreeMap<&[u8], Vec<usize>>, snapshot: &'a Snapshot, query: &Query) -> BTreeSet<&'a [u8]> {
+    if query.verdicts.is_empty() && query.text.trim().is_empty() {
+        return BTreeSet::new();
+    }
+    let unfiltered = Query { show_not_locks: query.show_not_locks, ..Query::default() };
+    let (mut once, mut more) = (BTreeSet::new(), BTreeSet::new());
+    for lock in snapshot.locks().filter(|lock| shown(lock, &unfiltered) || shown(lock, query)) {
+        let name = lock.naming.group(lock.path.as_encoded_bytes());
+        if names.get(name).is_some_and(|at| at.len() == 1) && !once.insert(name) {
+            more.insert(name);
+        }
+    }
+    more
+}
+
 /// Groups stand where their first lock would; locks that share their group with no other come last, under one heading.
-fn grouped(locks: &[&Lock], query: &Query) -> Vec<Row> {
+/// A group whose other members are only filtered out keeps its heading.
+fn grouped(locks: &[&Lock], snapshot: &Snapshot, query: &Query) -> Vec<Row> {
     let mut members: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, lock) in locks.iter().enumerate() {
         members.entry(lock.naming.group(lock.path.as_encoded_bytes())).or_default().push(at);
     }
+    let filtered = only_filtered(&members, snapshot, query);
     let mut alone = Vec::new();
     let mut groups: Vec<(&[u8], Vec<usize>)> = Vec::new();
     for (name, at) in members {
-        if name.is_empty() || at.len() == 1 {
+        if name.is_empty() || (at.len() == 1 && !filtered.contains(name)) {
             alone.extend(at);
         } else {
             groups.push((name, at));
