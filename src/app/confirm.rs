@@ -167,6 +167,7 @@ impl Window {
             }
             let verb = if repair { "Repair" } else { "Clear" };
             let clear = widgets::danger_button(ui, None, format!("{verb} {}", count(number, "lock")), may);
+            ui.add_space(BESIDE_THE_DEED);
             let cancel = ui.add(egui::Button::new("Cancel").min_size(Vec2::new(70.0, tokens::CONTROL)));
             if !confirm.focused {
                 // What Enter does by accident is nothing.
@@ -208,6 +209,9 @@ impl Window {
         ui.label(muted(ui, text));
     }
 }
+
+/// With the usual gap it makes 12 points: Cancel has a ring, and a hand may slip.
+pub(super) const BESIDE_THE_DEED: f32 = 4.0;
 
 pub(super) fn from_right_row(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let size = Vec2::new(ui.available_width(), tokens::CONTROL + 4.0);
