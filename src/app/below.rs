@@ -13,7 +13,7 @@ use eframe::egui::{self, Frame, Margin, RichText, Role, Sense, Stroke, Ui, Vec2,
 /// Below this height of the window the panel leaves no room for the table.
 const LOWEST: f32 = 430.0;
 /// The row with the tabs.
-pub(super) const HEAD: f32 = 32.0;
+pub(super) const HEAD: f32 = 28.0;
 
 /// What the panel remembers between two frames.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Window {
             return;
         }
         let palette = Palette::of(ui);
-        let frame = Frame::new().fill(palette.panel).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 4 });
+        let frame = Frame::new().fill(palette.panel).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 0 });
         let room = ui.available_height();
         if self.below.no_room {
             egui::Panel::bottom("below-in-front")

@@ -180,7 +180,7 @@ pub struct BelowSettings {
 
 impl Default for BelowSettings {
     fn default() -> Self {
-        Self { shown: true, height: 152.0, tab: BelowTab::Timeline }
+        Self { shown: true, height: 148.0, tab: BelowTab::Timeline }
     }
 }
 

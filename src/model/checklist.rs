@@ -414,3 +414,20 @@ fn time_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
         list.add(FILE_TIMES, Weighs::Neither, Likely, text);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tools_own_rule_is_a_sentence_also_where_there_is_none() {
+        for (rule, said) in [
+            ("removed after 5 min", "The tool's own rule: removed after 5 min"),
+            ("none is needed: the kernel drops it", "The tool's own rule: the kernel drops it"),
+            ("none: it asks the person", "The tool has no rule of its own: it asks the person"),
+            ("none, unless it is asked with `-l`", "The tool's own rule: none, unless it is asked with `-l`"),
+        ] {
+            assert_eq!(say_rule(rule), said);
+        }
+    }
+}

@@ -205,7 +205,7 @@ fn name_column(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, rows: &[Lane<'_>], ac
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().interact_size.y = LANE;
         ui.spacing_mut().button_padding = Vec2::new(0.0, 2.0);
-        let area = ScrollArea::vertical().id_salt("lanes").auto_shrink([false, false]);
+        let area = ScrollArea::vertical().id_salt("lanes").auto_shrink([false, false]).min_scrolled_height(0.0);
         let shown = area.show_rows(ui, LANE, rows.len(), |ui, range| {
             for row in &rows[range] {
                 let Some(lock) = row.lock else {

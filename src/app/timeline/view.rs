@@ -170,7 +170,7 @@ mod tests {
         view.zoom(0.5, at, NOW);
         let (left, right) = view.bounds(NOW, 1000.0);
         assert!(((at - left) / (right - left) - share).abs() < 1e-9);
-        assert!((view.span() - 150.0).abs() < 1e-9);
+        assert!((view.span() - with_margin(300.0) / 2.0).abs() < 1e-9);
         for _ in 0..60 {
             view.zoom(0.5, at, NOW);
         }
