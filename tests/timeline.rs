@@ -264,7 +264,9 @@ fn where_there_is_no_room_it_takes_the_place_of_the_table_and_gives_it_back() {
     ] {
         let scene = scene();
         let (mut harness, _) = window_with(scene.snapshot, Some(scene.history), Settings::default(), size);
-        let rows = |harness: &Harness<'_, Window>| harness.query_all_by_role(Role::Row).count();
+        let rows = |harness: &Harness<'_, Window>| {
+            harness.query_all_by_role(Role::Row).count() + harness.query_all_by_role(Role::ColumnHeader).count()
+        };
         assert!(rows(&harness) > 0 && tab_is_on(&harness, tab).is_none(), "{size:?}: the table comes first");
         press(&mut harness, key);
         assert_eq!((rows(&harness), tab_is_on(&harness, tab)), (0, Some(true)), "{size:?} {tab}");

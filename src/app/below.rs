@@ -101,14 +101,16 @@ impl Window {
             BelowTab::Timeline => (96.0, (room - 260.0).clamp(104.0, 600.0)),
             BelowTab::Journal => (148.0, (room - 140.0).clamp(160.0, 900.0)),
         };
-        let shown = egui::Panel::bottom("below")
+        // A window that is low for a while does not change the height that was chosen.
+        let fits = self.settings.below.height <= most;
+        let shown = egui::Panel::bottom(if fits { "below" } else { "below-low" })
             .resizable(true)
             .default_size(self.settings.below.height)
             .size_range(least..=most)
             .frame(frame)
             .show(ui, |ui| self.below_content(ui, snapshot));
         let height = shown.response.rect.height().round();
-        if height < most.floor() {
+        if fits {
             self.settings.below.height = height;
         }
     }

@@ -18,14 +18,22 @@ const MOST: usize = 8;
 
 /// What is stuck, found once a snapshot.
 #[derive(Default)]
-pub(super) struct Stuck(Vec<Arc<Lock>>);
+pub(super) struct Stuck {
+    stale: Vec<Arc<Lock>>,
+    interrupted: Vec<Arc<Lock>>,
+}
 
 impl Stuck {
     pub(super) fn of(snapshot: &Snapshot) -> Self {
-        let is_stuck = |lock: &&Arc<Lock>| matches!(lock.judgement.verdict, Verdict::Stale | Verdict::Interrupted);
-        let mut found: Vec<Arc<Lock>> = snapshot.locks().filter(is_stuck).take(MOST).cloned().collect();
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        Self(found)
+        let first = |verdict, most| {
+            let those = snapshot.locks().filter(|lock| lock.judgement.verdict == verdict);
+            let mut those: Vec<Arc<Lock>> = those.take(most).cloned().collect();
+            those.sort_by(|a, b| a.path.cmp(&b.path));
+            those
+        };
+        let stale = first(Verdict::Stale, MOST);
+        let interrupted = first(Verdict::Interrupted, MOST - stale.len());
+        Self { stale, interrupted }
     }
 }
 
@@ -77,15 +85,34 @@ impl Window {
 
     /// The stuck locks as rows to choose.
     fn stuck_rows(&mut self, ui: &mut Ui, snapshot: &Snapshot) {
-        if self.stuck.0.is_empty() {
-            return;
+        let mut chosen = None;
+        let Stuck { stale, interrupted } = &self.stuck;
+        for (locks, verdict) in [(stale, Verdict::Stale), (interrupted, Verdict::Interrupted)] {
+            if locks.is_empty() {
+                continue;
+            }
+            ui.add_space(12.0);
+            if verdict == Verdict::Interrupted && !stale.is_empty() {
+                ui.label(muted(ui, "Left by a clear that was interrupted, to be repaired:"));
+            }
+            chosen = self.rows_of_stuck(ui, snapshot, locks).or(chosen);
+            let more = (snapshot.counts.of(verdict) as usize).saturating_sub(locks.len());
+            if more > 0 {
+                ui.add_space(4.0);
+                ui.label(muted(ui, format!("and {more} more in the table")));
+            }
         }
+        if let Some(id) = chosen {
+            self.choose_stuck(id);
+        }
+    }
+
+    fn rows_of_stuck(&self, ui: &mut Ui, snapshot: &Snapshot, locks: &[Arc<Lock>]) -> Option<LockId> {
         let moment = snapshot.moment_at(self.now.0, self.now.1);
         let mut chosen = None;
-        ui.add_space(12.0);
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
-            for lock in &self.stuck.0 {
+            for lock in locks {
                 let age = lock.age(&moment);
                 if stuck_row(ui, lock, &age.map(say_duration).unwrap_or_default()).clicked() {
                     chosen = Some(lock.id);
@@ -95,15 +122,7 @@ impl Window {
                 }
             }
         });
-        let all = snapshot.counts.of(Verdict::Stale) + snapshot.counts.of(Verdict::Interrupted);
-        let more = (all as usize).saturating_sub(self.stuck.0.len());
-        if more > 0 {
-            ui.add_space(4.0);
-            ui.label(muted(ui, format!("and {more} more in the table")));
-        }
-        if let Some(id) = chosen {
-            self.choose_stuck(id);
-        }
+        chosen
     }
 
     fn choose_stuck(&mut self, id: LockId) {

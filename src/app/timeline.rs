@@ -44,7 +44,9 @@ impl Window {
         let history = self.engine.history(&snapshot.directory);
         let chosen = self.chosen().map(Arc::clone);
         let of_one = chosen.as_ref().filter(|_| !self.settings.timeline.all);
+        let gap = std::mem::take(&mut ui.spacing_mut().item_spacing.y);
         self.timeline_head(ui, chosen.as_deref(), history.as_deref());
+        ui.spacing_mut().item_spacing.y = gap;
         let Some(history) = history else {
             ui.label(muted(ui, "Watching has just begun."));
             return;

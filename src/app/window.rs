@@ -666,8 +666,11 @@ impl eframe::App for Window {
                 self.sweep_bar(ui);
                 self.notice_bars(ui);
                 self.below_panel(ui, &snapshot);
-                self.detail_panel(ui, &snapshot);
-                self.main_area(ui, &snapshot);
+                // A table without a height would still draw its titles, over what took its place.
+                if !self.below_is_in_front() {
+                    self.detail_panel(ui, &snapshot);
+                    self.main_area(ui, &snapshot);
+                }
             }
         }
         self.confirm_dialog(ui);
