@@ -12,7 +12,7 @@ use lockscope::engine::listing::Query;
 use lockscope::engine::settings::{BelowSettings, BelowTab, Settings, TimelineSettings};
 use lockscope::engine::{Command, Engine};
 use lockscope::model::snapshot::{Lock, Snapshot};
-use lockscope::model::time::Wall;
+use lockscope::model::time::{Wall, Zone};
 use lockscope::model::verdict::Verdict;
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -288,6 +288,19 @@ fn where_there_is_no_room_it_takes_the_place_of_the_table_and_gives_it_back() {
         }
         assert!(rows(&harness) > 0, "{size:?} {tab}");
     }
+}
+
+#[test]
+fn its_times_are_those_of_the_zone_that_the_window_was_told() {
+    let scene = scene();
+    let zone = Zone::fixed(330);
+    let since = zone.clock(scene.snapshot.taken_at);
+    let mut empty = History::new(Arc::clone(&scene.snapshot.directory));
+    empty.watched.push(Watched { from: scene.snapshot.taken_at, till: None });
+    let mut harness = window(scene.snapshot, Some(empty), TimelineSettings::default());
+    harness.state_mut().set_zone(zone);
+    harness.run_steps(2);
+    assert!(shows(&harness, &format!("Nothing has been held since {since}")));
 }
 
 #[test]
