@@ -116,7 +116,7 @@ fn where_nothing_could_be_looked_at_there_is_no_number() {
     ] {
         // The timeline has a button All too.
         let mut settings = Settings::default();
-        settings.timeline.shown = false;
+        settings.below.shown = false;
         let stage = Stage::with(Some(Snapshot { watching, ..seen }), settings, [1280.0, 800.0]);
         assert!(stage.button(chip), "{chip}");
         assert!(stage.harness.query_by_label(status).is_some(), "{status}");

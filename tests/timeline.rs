@@ -9,10 +9,10 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::app::Window;
 use lockscope::engine::history::{End, History, Hold, LockHistory, Start, Usual, Wait, Watched, Who};
 use lockscope::engine::listing::Query;
-use lockscope::engine::settings::{Settings, TimelineSettings};
+use lockscope::engine::settings::{BelowSettings, BelowTab, Settings, TimelineSettings};
 use lockscope::engine::{Command, Engine};
 use lockscope::model::snapshot::{Lock, Snapshot};
-use lockscope::model::time::Wall;
+use lockscope::model::time::{Wall, Zone};
 use lockscope::model::verdict::Verdict;
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -77,15 +77,21 @@ fn window(snapshot: Snapshot, history: Option<History>, timeline: TimelineSettin
 fn window_and_commands(
     snapshot: Snapshot, history: Option<History>, timeline: TimelineSettings,
 ) -> (Harness<'static, Window>, Receiver<Command>) {
+    let below = BelowSettings { height: 320.0, ..BelowSettings::default() };
+    window_with(snapshot, history, Settings { timeline, below, ..Settings::default() }, [1280.0, 800.0])
+}
+
+fn window_with(
+    snapshot: Snapshot, history: Option<History>, settings: Settings, size: [f32; 2],
+) -> (Harness<'static, Window>, Receiver<Command>) {
     let now = (snapshot.taken_at, snapshot.taken_monotonic);
-    let settings = Settings { timeline, ..Settings::default() };
     let (engine, commands, _) = Engine::detached(Some(snapshot), &Query { grouped: true, ..Query::default() });
     let engine = match history {
         Some(history) => engine.with_history(history),
         None => engine,
     };
     let mut harness = Harness::builder()
-        .with_size([1280.0, 800.0])
+        .with_size(size)
         .build_eframe(move |cc| Window::new(cc, engine, settings, Arc::new(move || now)));
     harness.run_steps(3);
     (harness, commands)
@@ -123,7 +129,7 @@ fn nothing_held_yet_is_said_with_the_time_since_when() {
 }
 
 #[test]
-fn all_locks_have_a_lane_the_most_urgent_first_and_a_click_chooses_one() {
+fn all_locks_have_a_lane_what_is_held_first_and_what_is_stuck_last_and_a_click_chooses_one() {
     let scene = scene();
     let mut harness = window(scene.snapshot, Some(scene.history), TimelineSettings::default());
     click(&mut harness, "1 h");
@@ -134,9 +140,9 @@ fn all_locks_have_a_lane_the_most_urgent_first_and_a_click_chooses_one() {
     assert_eq!(
         lanes,
         [
-            "Lane stuck.lock, Stale, ",
             "Lane a_memory.lock, Held, now 41 min, usually 3 s",
-            "Lane gone.lock, not there, "
+            "Lane gone.lock, not there, ",
+            "Lane stuck.lock, Stale, "
         ]
     );
     assert!(summary(&harness).contains("8 holds of 2 locks, 1 held now, 1 waiting"), "{}", summary(&harness));
@@ -154,7 +160,7 @@ fn all_locks_have_a_lane_the_most_urgent_first_and_a_click_chooses_one() {
 #[test]
 fn the_list_says_the_same_in_words() {
     let scene = scene();
-    let listed = TimelineSettings { as_list: true, height: 320.0, ..TimelineSettings::default() };
+    let listed = TimelineSettings { as_list: true, ..TimelineSettings::default() };
     let mut harness = window(scene.snapshot, Some(scene.history), listed);
     assert!(shows(&harness, "Stale, ") && shows(&harness, "since "));
     assert!(shows(&harness, "Held, 7 · worker, from ") && shows(&harness, "20 s, released"));
@@ -204,6 +210,120 @@ fn it_can_be_hidden_and_brought_back() {
     harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
     harness.run_steps(3);
     assert!(shows(&harness, "All locks"));
+}
+
+fn tab_is_on(harness: &Harness<'_, Window>, label: &str) -> Option<bool> {
+    let tab = harness.query_by_role_and_label(Role::Tab, label)?;
+    tab.accesskit_node().is_selected()
+}
+
+fn press(harness: &mut Harness<'_, Window>, key: Key) {
+    harness.key_press_modifiers(Modifiers::COMMAND, key);
+    harness.run_steps(3);
+}
+
+#[test]
+fn timeline_and_journal_are_one_panel_with_tabs_which_is_remembered() {
+    let scene = scene();
+    let timeline = TimelineSettings::default();
+    let (mut harness, commands) = window_and_commands(scene.snapshot, Some(scene.history), timeline);
+    assert_eq!((tab_is_on(&harness, "Timeline"), tab_is_on(&harness, "Journal")), (Some(true), Some(false)));
+    assert!(shows(&harness, "All locks") && !shows(&harness, "All folders"));
+    let bounds = |harness: &Harness<'_, Window>| harness.get_by_role_and_label(Role::Tab, "Timeline").rect();
+    let before = bounds(&harness);
+    harness.get_by_role_and_label(Role::Tab, "Journal").click();
+    harness.run_steps(3);
+    assert_eq!((tab_is_on(&harness, "Timeline"), tab_is_on(&harness, "Journal")), (Some(false), Some(true)));
+    assert!(!shows(&harness, "All locks") && shows(&harness, "All folders"));
+    assert_eq!(bounds(&harness), before, "the panel keeps its height");
+    // The key of the other tab shows that; its own key hides the panel.
+    press(&mut harness, Key::T);
+    assert!(shows(&harness, "All locks") && tab_is_on(&harness, "Timeline") == Some(true));
+    press(&mut harness, Key::T);
+    assert_eq!(tab_is_on(&harness, "Timeline"), None);
+    press(&mut harness, Key::J);
+    assert!(shows(&harness, "All folders") && tab_is_on(&harness, "Journal") == Some(true));
+    click(&mut harness, "Hide");
+    assert_eq!(tab_is_on(&harness, "Journal"), None);
+    drop(harness);
+    let kept = commands.try_iter().filter_map(|command| match command {
+        Command::SaveSettings(settings) => Some(settings.below),
+        _ => None,
+    });
+    let kept = kept.last().expect("it is kept");
+    assert_eq!((kept.shown, kept.tab, kept.height), (false, BelowTab::Journal, 320.0));
+}
+
+#[test]
+fn where_there_is_no_room_it_takes_the_place_of_the_table_and_gives_it_back() {
+    for (size, key, tab) in [
+        ([426.0, 640.0], Key::T, "Timeline"),
+        ([426.0, 266.0], Key::J, "Journal"),
+        ([1280.0, 400.0], Key::T, "Timeline"),
+        ([1280.0, 400.0], Key::J, "Journal"),
+    ] {
+        let scene = scene();
+        let (mut harness, _) = window_with(scene.snapshot, Some(scene.history), Settings::default(), size);
+        let rows = |harness: &Harness<'_, Window>| {
+            harness.query_all_by_role(Role::Row).count() + harness.query_all_by_role(Role::ColumnHeader).count()
+        };
+        assert!(rows(&harness) > 0 && tab_is_on(&harness, tab).is_none(), "{size:?}: the table comes first");
+        press(&mut harness, key);
+        assert_eq!((rows(&harness), tab_is_on(&harness, tab)), (0, Some(true)), "{size:?} {tab}");
+        for button in harness.query_all_by_role(Role::Button).filter(|node| node.rect().top() > 96.0) {
+            let label = button.accesskit_node().label().unwrap_or_default();
+            assert!(button.rect().right() <= size[0], "{size:?}: {label} is beyond the edge");
+        }
+        click(&mut harness, "Back to the list");
+        assert!(rows(&harness) > 0 && tab_is_on(&harness, tab).is_none(), "{size:?} {tab}");
+        // Its key, too, and Escape.
+        press(&mut harness, key);
+        press(&mut harness, key);
+        assert!(rows(&harness) > 0, "{size:?} {tab}");
+        press(&mut harness, key);
+        for _ in 0..2 {
+            // The first one leaves the button that has the focus.
+            harness.key_press(Key::Escape);
+            harness.run_steps(3);
+        }
+        assert!(rows(&harness) > 0, "{size:?} {tab}");
+    }
+}
+
+#[test]
+fn its_times_are_those_of_the_zone_that_the_window_was_told() {
+    let scene = scene();
+    let zone = Zone::fixed(330);
+    let since = zone.clock(scene.snapshot.taken_at);
+    let mut empty = History::new(Arc::clone(&scene.snapshot.directory));
+    empty.watched.push(Watched { from: scene.snapshot.taken_at, till: None });
+    let mut harness = window(scene.snapshot, Some(empty), TimelineSettings::default());
+    harness.state_mut().set_zone(zone);
+    harness.run_steps(2);
+    assert!(shows(&harness, &format!("Nothing has been held since {since}")));
+}
+
+#[test]
+fn what_is_stuck_is_listed_beside_the_table_until_something_is_chosen() {
+    let scene = scene();
+    let mut harness = window(scene.snapshot, None, TimelineSettings::default());
+    assert!(shows(&harness, "1 lock is stuck"));
+    click(&mut harness, "Stale, stuck.lock, 2 h");
+    assert!(shows(&harness, "is gone: no such process") && !shows(&harness, "1 lock is stuck"));
+    let empty = tempfile::tempdir().expect("a directory");
+    let harness = window(look_at(empty.path()), None, TimelineSettings::default());
+    assert!(shows(&harness, "Nothing is stuck") && !shows(&harness, "Choose a lock"));
+}
+
+#[test]
+fn what_nobody_has_is_not_waited_for_and_the_command_says_why() {
+    let scene = scene();
+    let mut harness = window(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    click(&mut harness, "Stale, stuck.lock, 2 h");
+    assert!(harness.query_by_role_and_label(Role::Button, "Tell me when it is free").is_none());
+    harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::T);
+    harness.run_steps(3);
+    assert!(shows(&harness, "nobody has it; it will not become free by itself."));
 }
 
 #[test]

@@ -57,6 +57,8 @@ struct Case {
     why: String,
     /// What more must stand in the checklist.
     fact: Option<String>,
+    /// What must not.
+    no_fact: Option<String>,
     /// When time alone may change it, from now.
     due: Option<String>,
 }
@@ -394,6 +396,10 @@ impl Case {
                 format!("{:?}", texts.contains(&fact.as_str()).then_some(fact).ok_or(&texts)),
                 format!("{:?}", Ok::<_, &Vec<&str>>(fact)),
             );
+        }
+        if let Some(no_fact) = &self.no_fact {
+            let found = checklist.iter().map(|fact| fact.text.as_str()).find(|text| text.contains(no_fact));
+            compare("no fact", format!("{found:?}"), "None".to_owned());
         }
         if let Some(due) = &self.due {
             let found = judgement.due.and_then(|due| due.since(NOW));

@@ -12,7 +12,7 @@ use lockscope::engine::export::{Form, Subject};
 use lockscope::engine::incident::Contents;
 use lockscope::engine::listing::Query;
 use lockscope::engine::papers::{Job, NotSaved, Paper, Target};
-use lockscope::engine::settings::Settings;
+use lockscope::engine::settings::{BelowSettings, Settings};
 use lockscope::engine::{Command, Engine, Event, JournalLine};
 use lockscope::model::snapshot::Snapshot;
 use lockscope::model::time::{Wall, Zone};
@@ -75,7 +75,9 @@ impl Stage {
         let (engine, commands, tell) = Engine::detached(Some(snapshot), &Query::default());
         engine.show_journal(journal(directory.path()));
         let harness = Harness::builder().with_size(size).build_eframe(move |cc| {
-            let mut window = Window::new(cc, engine, Settings::default(), Arc::new(move || now));
+            let below = BelowSettings { height: 420.0, ..BelowSettings::default() };
+            let settings = Settings { below, ..Settings::default() };
+            let mut window = Window::new(cc, engine, settings, Arc::new(move || now));
             window.set_zone(Zone::fixed(330));
             window
         });

@@ -4,10 +4,10 @@
 //! A new one is one row of the list. Never: draws.
 
 use super::keys::{Chord, alt, ctrl, ctrl_alt, ctrl_shift, plain, real_ctrl, real_ctrl_shift, shift};
-use super::tell::can_be_awaited;
+use super::tell::why_not_awaited;
 use super::window::Window;
 use crate::engine::listing::SortKey;
-use crate::engine::settings::{Column, MotionChoice, ThemeChoice};
+use crate::engine::settings::{BelowTab, Column, MotionChoice, ThemeChoice};
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Key};
 
@@ -180,8 +180,8 @@ impl Action {
         Some(match self {
             Self::Grouped => settings.grouped,
             Self::NotLocks => window.query.show_not_locks,
-            Self::Journal => window.show_journal,
-            Self::Timeline => settings.timeline.shown,
+            Self::Journal => window.shows_below(BelowTab::Journal),
+            Self::Timeline => window.shows_below(BelowTab::Timeline),
             Self::TellStale => settings.tell_when_stale,
             Self::TellFree => window.chosen_is_awaited(),
             Self::Machine => window.machine.is_open(),
@@ -235,7 +235,7 @@ fn no_folder(window: &Window) -> Option<String> {
 
 fn not_awaitable(window: &Window) -> Option<String> {
     let Some(lock) = window.chosen() else { return Some("no lock is chosen.".to_owned()) };
-    unless(window.chosen_is_awaited() || can_be_awaited(lock), "it is free.")
+    why_not_awaited(lock).filter(|_| !window.chosen_is_awaited()).map(str::to_owned)
 }
 
 fn one_folder(window: &Window) -> Option<String> {

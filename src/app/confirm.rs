@@ -1,6 +1,6 @@
 //! The confirm dialog: what will be removed and on what grounds, live while it is open. Cancel has the focus.
 
-use super::display_name::{elided, visible};
+use super::display_name::{elided, visible, visible_name};
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use super::widgets::{self, count, from_right, hairline, muted};
@@ -85,7 +85,7 @@ impl Confirm {
     /// The name that must be typed: of a single lock that is not stale.
     fn name_to_type(&self) -> Option<String> {
         match &self.seen[..] {
-            [one] if one.clearing() == Clearing::ByName => Some(visible(&one.display_path())),
+            [one] if one.clearing() == Clearing::ByName => Some(visible_name(&one.display_path())),
             _ => None,
         }
     }
@@ -167,6 +167,7 @@ impl Window {
             }
             let verb = if repair { "Repair" } else { "Clear" };
             let clear = widgets::danger_button(ui, None, format!("{verb} {}", count(number, "lock")), may);
+            ui.add_space(BESIDE_THE_DEED);
             let cancel = ui.add(egui::Button::new("Cancel").min_size(Vec2::new(70.0, tokens::CONTROL)));
             if !confirm.focused {
                 // What Enter does by accident is nothing.
@@ -209,6 +210,9 @@ impl Window {
     }
 }
 
+/// With the usual gap it makes 12 points: Cancel has a ring, and a hand may slip.
+pub(super) const BESIDE_THE_DEED: f32 = 4.0;
+
 pub(super) fn from_right_row(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let size = Vec2::new(ui.available_width(), tokens::CONTROL + 4.0);
     ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), content);
@@ -226,7 +230,7 @@ pub(super) fn dialog_row(ui: &mut Ui, lock: &Lock, text: &str, goes: bool) {
             ui.spacing_mut().interact_size.y = 18.0;
             ui.horizontal(|ui| {
                 let color = if goes { palette.text } else { palette.muted };
-                let name = elided(&visible(&lock.display_path()), 64);
+                let name = elided(&visible_name(&lock.display_path()), 64);
                 ui.add(Label::new(RichText::new(name).color(color)));
                 if goes {
                     from_right(ui, |ui| Icon::Check.show(ui, palette.ok));

@@ -66,6 +66,8 @@ impl Window {
         // The search field has lost the focus to Escape by now.
         if std::mem::take(&mut self.show_details) {
             self.focus_row = true;
+        } else if self.below_is_in_front() {
+            self.hide_below();
         } else if self.query.text.is_empty() {
             self.selection.clear();
         } else {
@@ -146,11 +148,6 @@ impl Window {
         }
     }
 
-    pub(super) fn toggle_journal(&mut self) {
-        self.show_journal = !self.show_journal;
-        self.engine.send(Command::ReadJournal);
-    }
-
     /// Sorts by this, or the other way round where that is so already.
     pub(super) fn sort_by(&mut self, key: SortKey) {
         if self.settings.sort == key {
@@ -218,6 +215,7 @@ impl Window {
     /// To the side panel: in a small window it takes the table's place, else its first control gets the focus.
     pub(super) fn go_to_details(&mut self, ctx: &egui::Context) {
         if super::tokens::is_small(ctx) {
+            self.hide_below_in_front();
             self.show_details = true;
         } else {
             self.focus_beside(ctx);

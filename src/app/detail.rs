@@ -1,7 +1,7 @@
 //! The side panel: the chosen lock, its sentence, its evidence, its record, and what may be done.
 
 use super::deeds::why_not_clear;
-use super::display_name::visible;
+use super::display_name::{visible, visible_name};
 use super::focus::follow_focus;
 use super::icons::Icon;
 use super::table::PANEL_MARGIN;
@@ -11,7 +11,7 @@ use super::window::Window;
 use crate::model::checklist::Bearing;
 use crate::model::facts::Danger;
 use crate::model::format::Format;
-use crate::model::snapshot::{Lock, Moment, Snapshot, Watching};
+use crate::model::snapshot::{Lock, Moment, Snapshot};
 use crate::model::time::Zone;
 use crate::model::verdict::{Certainty, Clearing, Verdict};
 use eframe::egui::{self, Align, CornerRadius, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui, Vec2};
@@ -59,7 +59,7 @@ impl Window {
                 self.show_details |= ui.button("Details").clicked();
                 let text = match (self.selection.len(), self.chosen()) {
                     (1, Some(lock)) => {
-                        format!("{}: {}", lock.judgement.verdict.title(), visible(&lock.display_path()))
+                        format!("{}: {}", lock.judgement.verdict.title(), visible_name(&lock.display_path()))
                     }
                     (number, _) => format!("{number} locks chosen"),
                 };
@@ -74,7 +74,7 @@ impl Window {
             return;
         }
         let Some(lock) = self.chosen().cloned() else {
-            nothing_chosen(ui, snapshot);
+            self.nothing_chosen(ui, snapshot);
             return;
         };
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
@@ -116,17 +116,15 @@ impl Window {
             }
         });
         ui.add_space(4.0);
-        ui.add(Label::new(RichText::new(visible(&lock.display_path())).font(tokens::title())).wrap());
+        ui.add(Label::new(RichText::new(visible_name(&lock.display_path())).font(tokens::title())).wrap());
         ui.label(muted(ui, subtitle(lock)));
         ui.add_space(10.0);
         let sentence = RichText::new(visible(&lock.why(&moment))).font(tokens::sentence()).line_height(Some(21.0));
         ui.add(Label::new(sentence).wrap());
         self.usual_line(ui, lock, snapshot);
         ui.add_space(12.0);
-        self.actions(ui, lock);
-        self.tell_button(ui, lock, snapshot);
-        self.force_actions(ui, lock.id, snapshot);
-        ui.add_space(8.0);
+        self.actions(ui, snapshot, lock);
+        ui.add_space(12.0);
         evidence(ui, lock, &moment, &self.papers.zone);
         self.processes(ui, snapshot, lock, &moment);
         self.record(ui, lock);
@@ -143,26 +141,29 @@ impl Window {
             }
         });
         heading(ui, "Path");
-        mono_box(ui, &visible(&snapshot.full_path(lock).to_string_lossy()));
+        mono_box(ui, &visible_name(&snapshot.full_path(lock).to_string_lossy()));
     }
 
-    fn actions(&mut self, ui: &mut Ui, lock: &Lock) {
-        let Some(reason) = why_not_clear(lock) else {
-            let word = if lock.clearing() == Clearing::Repair { "Repair…" } else { "Clear…" };
-            if widgets::danger_button(ui, None, word.to_owned(), true).clicked() {
-                self.ask_to_clear(&[lock.id]);
+    /// Why it cannot be cleared, if so; then what can be done, as one row.
+    fn actions(&mut self, ui: &mut Ui, snapshot: &Snapshot, lock: &Lock) {
+        let why_not = why_not_clear(lock);
+        if let Some(reason) = &why_not {
+            reason_box(ui, reason);
+            ui.add_space(4.0);
+        }
+        ui.horizontal_wrapped(|ui| {
+            // Three buttons fit beside each other.
+            ui.spacing_mut().button_padding.x = 8.0;
+            ui.spacing_mut().item_spacing = Vec2::splat(8.0);
+            if why_not.is_none() {
+                let word = if lock.clearing() == Clearing::Repair { "Repair…" } else { "Clear…" };
+                if widgets::danger_button(ui, None, word.to_owned(), true).clicked() {
+                    self.ask_to_clear(&[lock.id]);
+                }
             }
-            return;
-        };
-        let palette = Palette::of(ui);
-        Frame::new()
-            .fill(palette.raised)
-            .corner_radius(CornerRadius::same(tokens::RADIUS))
-            .inner_margin(Margin::symmetric(10, 8))
-            .show(ui, |ui| {
-                ui.set_width(ui.available_width());
-                ui.add(Label::new(muted(ui, reason).font(tokens::small())).wrap());
-            });
+            self.force_actions(ui, lock);
+            self.tell_button(ui, lock, snapshot);
+        });
     }
 
     fn record(&mut self, ui: &mut Ui, lock: &Lock) {
@@ -188,45 +189,15 @@ impl Window {
     }
 }
 
-fn nothing_chosen(ui: &mut Ui, snapshot: &Snapshot) {
-    let stale = snapshot.counts.of(Verdict::Stale);
-    let interrupted = snapshot.counts.of(Verdict::Interrupted);
-    let unknown = snapshot.counts.of(Verdict::Unknown);
-    // What was not looked at is not free.
-    let unseen = match &snapshot.watching {
-        Watching::Lost(_) if stale == 0 => Some((
-            "Nothing is known",
-            "The folder cannot be looked at now, so whether a lock in it is stuck cannot be told.",
-        )),
-        Watching::Loading(_) if stale == 0 => {
-            Some(("Still looking", "What is stuck is known when the whole folder has been read."))
-        }
-        _ => None,
-    };
-    if let Some((title, text)) = unseen {
-        ui.label(RichText::new(title).font(tokens::title()));
-        ui.add_space(4.0);
-        ui.label(muted(ui, text));
-        return;
-    }
-    let title = match (stale, interrupted) {
-        (0, 0) if unknown > 0 => "Nothing is proved stuck".to_owned(),
-        (0, 0) => "Nothing is stuck".to_owned(),
-        (0, _) => "A clear was interrupted".to_owned(),
-        (1, _) => "1 lock is stuck".to_owned(),
-        (more, _) => format!("{more} locks are stuck"),
-    };
-    ui.label(RichText::new(title).font(tokens::title()));
-    let text = if stale > 0 {
-        "Their owners are proved gone, and nothing has touched them for longer than the threshold. Choose one to see \
-         why, or clear them together."
-    } else if interrupted == 0 && unknown > 0 {
-        "Some could not be judged: choose one to see why, and what may be done."
-    } else {
-        "Choose a lock to see who has it, how that is known, and what may be done."
-    };
-    ui.add_space(4.0);
-    ui.label(muted(ui, text));
+fn reason_box(ui: &mut Ui, reason: &str) {
+    Frame::new()
+        .fill(Palette::of(ui).raised)
+        .corner_radius(CornerRadius::same(tokens::RADIUS))
+        .inner_margin(Margin::symmetric(10, 8))
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.add(Label::new(muted(ui, reason).font(tokens::small())).wrap());
+        });
 }
 
 fn subtitle(lock: &Lock) -> String {
@@ -274,7 +245,10 @@ fn tool(ui: &mut Ui, format: &Format) {
 
 fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>, zone: &Zone) {
     let palette = Palette::of(ui);
-    for fact in lock.checklist(moment) {
+    let facts = lock.checklist(moment);
+    // Nearly always all were seen in the same look: its time is said once, below them.
+    let usual = facts.first().map(|fact| fact.at);
+    for fact in facts {
         hairline(ui);
         ui.add_space(6.0);
         let (icon, color, spoken) = match fact.bearing(lock.judgement.verdict) {
@@ -290,12 +264,23 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>, zone: &Zone) {
                 let response = ui.add(Label::new(visible(&fact.text)).wrap());
                 ui.ctx().accesskit_node_builder(response.id, |node| node.set_label(format!("{spoken}{}", fact.text)));
                 let certainty = fact.certainty.map_or("not known", Certainty::id);
-                let note = format!("{} · {certainty} · {}", fact.source, zone.clock(fact.at));
+                let mut note = format!("{} · {certainty}", fact.source);
+                let clock = zone.clock(fact.at);
+                if usual.is_some_and(|usual| zone.clock(usual) != clock) {
+                    note = format!("{note} · {clock}");
+                }
                 let seen = format!("{}\n{}", zone.stamp(fact.at), fact.at.rfc3339());
                 ui.label(muted(ui, note).font(tokens::small())).on_hover_text(seen);
             });
         });
         ui.add_space(5.0);
+    }
+    if let Some(usual) = usual {
+        hairline(ui);
+        ui.add_space(6.0);
+        let text = format!("Looked at {}", zone.clock(usual));
+        let whole = format!("{}\n{}", zone.stamp(usual), usual.rfc3339());
+        ui.label(muted(ui, text).font(tokens::small())).on_hover_text(whole);
     }
 }
 

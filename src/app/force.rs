@@ -2,7 +2,7 @@
 //! two words, two decisions; neither is ever the button that clears.
 
 use super::confirm::{dialog_row, dropped_out, from_right_row};
-use super::display_name::{visible, visible_name};
+use super::display_name::{elided, visible, visible_name};
 use super::tokens::{self, Palette};
 use super::widgets::{self, hairline, muted};
 use super::window::Window;
@@ -11,7 +11,7 @@ use crate::engine::Command;
 use crate::inspect::Impact;
 use crate::model::facts::ProcessRef;
 use crate::model::holder::Pid;
-use crate::model::snapshot::{Lock, LockId, Snapshot};
+use crate::model::snapshot::{Lock, Snapshot};
 use crate::model::time::say_duration;
 use crate::model::verdict::{Clearing, Verdict};
 use eframe::egui::{self, Key, Label, RichText, Stroke, Ui, Vec2};
@@ -65,22 +65,23 @@ fn holder(lock: &Lock) -> Option<ProcessRef> {
 }
 
 impl Window {
-    /// The quiet buttons below the reason why a lock cannot be cleared.
-    pub(super) fn force_actions(&mut self, ui: &mut Ui, id: LockId, snapshot: &Snapshot) {
-        let Some(lock) = snapshot.lock(id) else { return };
+    /// The quiet buttons for what the evidence does not allow.
+    pub(super) fn force_actions(&mut self, ui: &mut Ui, lock: &Lock) {
         if !matches!(lock.clearing(), Clearing::ForceOnly | Clearing::ByItsTool) {
             return;
         }
-        ui.horizontal(|ui| {
-            let held = lock.judgement.verdict == Verdict::Held;
-            let name = lock.holder().map_or_else(|| "its holder".to_owned(), |(holder, _)| visible(holder.name()));
-            if held && widgets::button_or_why(ui, format!("End {name}…"), self.why_not_end()).clicked() {
-                self.ask_to_end_chosen();
-            }
-            if widgets::button_or_why(ui, "Force…".to_owned(), self.why_not_force()).clicked() {
-                self.ask_to_force_chosen();
-            }
-        });
+        let held = lock.judgement.verdict == Verdict::Held;
+        // Several of one name may run: the number says which.
+        let name = lock.holder().map_or_else(
+            || "its holder".to_owned(),
+            |(holder, _)| format!("{} ({})", elided(&visible(holder.name()), 16), holder.pid),
+        );
+        if held && widgets::button_or_why(ui, format!("End {name}…"), self.why_not_end()).clicked() {
+            self.ask_to_end_chosen();
+        }
+        if widgets::button_or_why(ui, "Force…".to_owned(), self.why_not_force()).clicked() {
+            self.ask_to_force_chosen();
+        }
     }
 
     pub(super) fn why_not_end(&self) -> Option<String> {
@@ -260,6 +261,7 @@ impl Window {
                 return;
             }
             let deed = widgets::danger_button(ui, None, verb.to_owned(), reason.is_some());
+            ui.add_space(super::confirm::BESIDE_THE_DEED);
             let cancel = ui.add(egui::Button::new("Cancel").min_size(Vec2::new(70.0, tokens::CONTROL)));
             if !dialog.focused {
                 cancel.request_focus();

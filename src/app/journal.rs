@@ -2,7 +2,8 @@
 //!
 //! Owns: the panel and its rows. Never: goes through the whole journal in one frame ([`super::sieve`] does not either).
 
-use super::display_name::{elided, short_path, visible};
+use super::below::{choice, head, is_narrow};
+use super::display_name::{elided, short_path, visible, visible_name};
 use super::icons::Icon;
 use super::selection::Reach;
 use super::sieve::{Item, Kind, Listed, Sieve, Wanted};
@@ -14,14 +15,16 @@ use crate::engine::{Command, JournalLine};
 use crate::model::time::{Wall, Zone};
 use crate::model::verdict::Verdict;
 use eframe::egui::{
-    self, Align, CornerRadius, Event, EventFilter, Frame, Key, Label, Layout, Margin, Modifiers, Rect, RichText,
-    ScrollArea, Sense, Stroke, Ui, UiBuilder, Vec2,
+    self, Align, CornerRadius, Event, EventFilter, Key, Label, Layout, Margin, Modifiers, Rect, RichText, ScrollArea,
+    Sense, Stroke, Ui, UiBuilder, Vec2,
 };
 use std::path::Path;
 use std::sync::Arc;
 
 /// One entry, and the heading of a day.
 const LINE: f32 = 28.0;
+/// From this width on all stands in the head's one line.
+const WIDE: f32 = 1100.0;
 
 /// What the panel remembers.
 #[derive(Debug, Default)]
@@ -78,6 +81,11 @@ impl JournalView {
         at
     }
 
+    /// It is not in sight any more.
+    pub(super) fn lose_keys(&mut self) {
+        self.focused = false;
+    }
+
     /// The keys belong to it.
     pub(super) fn has_keys(&self) -> bool {
         self.focused
@@ -93,12 +101,8 @@ enum Wish {
 }
 
 impl Window {
-    pub(super) fn journal_panel(&mut self, ui: &mut Ui) {
-        if !self.show_journal {
-            self.papers.journal.focused = false;
-            return;
-        }
-        let palette = Palette::of(ui);
+    /// The panel's content.
+    pub(super) fn journal(&mut self, ui: &mut Ui) {
         let mut view = std::mem::take(&mut self.papers.journal);
         let here = self.snapshot.as_ref().map(|snapshot| snapshot.directory.to_string_lossy().into_owned());
         view.wanted.directory = here.filter(|_| view.here_only);
@@ -106,61 +110,63 @@ impl Window {
         if view.sieve.step(&self.engine.journal(), &view.wanted, &zone) {
             ui.ctx().request_repaint();
         }
-        let most = (ui.available_height() - 140.0).max(160.0);
-        let frame = Frame::new().fill(palette.panel).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 4 });
-        let panel = if tokens::is_small(ui.ctx()) {
-            // No room for both: it takes the table's place.
-            egui::Panel::bottom("small-journal").exact_size(ui.available_height())
+        ui.spacing_mut().item_spacing.y = 0.0;
+        self.journal_head(ui, &mut view);
+        let listed = view.sieve.listed();
+        if listed.items.is_empty() {
+            nothing_listed(ui, &mut view, &listed);
         } else {
-            let usual = (ui.available_height() * 0.4).clamp(160.0, 420.0).min(most);
-            egui::Panel::bottom("journal").resizable(true).default_size(usual).size_range(120.0..=most)
-        };
-        panel.frame(frame).show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = 0.0;
-            self.journal_bar(ui, &mut view);
-            journal_chips(ui, &mut view);
-            let listed = view.sieve.listed();
-            if listed.items.is_empty() {
-                nothing_listed(ui, &mut view, &listed);
-            } else {
-                self.journal_rows(ui, &mut view, &listed, &zone);
-            }
-        });
+            self.journal_rows(ui, &mut view, &listed, &zone);
+        }
         self.papers.journal = view;
     }
 
-    fn journal_bar(&mut self, ui: &mut Ui, view: &mut JournalView) {
-        ui.allocate_ui_with_layout(Vec2::new(ui.available_width(), 40.0), Layout::left_to_right(Align::Center), |ui| {
-            ui.label(RichText::new("Journal").font(tokens::strong()));
-            ui.add_space(4.0);
-            ui.spacing_mut().button_padding = Vec2::new(10.0, 4.0);
-            ui.spacing_mut().interact_size.y = 28.0;
-            if ui.selectable_label(!view.here_only, "All folders").clicked() {
+    fn journal_head(&mut self, ui: &mut Ui, view: &mut JournalView) {
+        // Where the chips have room beside the rest they cost no line.
+        let in_line = ui.available_width() >= WIDE;
+        let narrow = is_narrow(ui);
+        if narrow {
+            self.below_first_line(ui);
+        }
+        head(ui, |ui| {
+            if !narrow {
+                self.below_tabs(ui);
+            }
+            if choice(ui, !view.here_only, "All folders", true).clicked() {
                 view.here_only = false;
             }
-            if ui.selectable_label(view.here_only, "This folder").clicked() {
+            if choice(ui, view.here_only, "This folder", true).clicked() {
                 view.here_only = true;
             }
             from_right(ui, |ui| {
-                let close = egui::Button::image(Icon::Close.image(Palette::of(ui).muted)).frame(false);
-                let response = ui.add(close);
-                response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Close the journal"));
-                if response.on_hover_text("Close the journal").clicked() {
-                    self.show_journal = false;
+                if !narrow {
+                    self.below_hide(ui);
                 }
-                if ui.button("Export…").on_hover_text("Save or copy what is listed here").clicked() {
+                if choice(ui, false, "Export…", true).on_hover_text("Save or copy what is listed here").clicked() {
                     self.ask_to_export_journal();
                 }
-                let width = ui.available_width().min(260.0);
+                ui.add_space(4.0);
+                let width = ui.available_width().min(180.0);
                 let field = egui::TextEdit::singleline(&mut view.wanted.text)
                     .hint_text(RichText::new("Filter the journal").color(Palette::of(ui).placeholder))
                     .align(egui::Align2::LEFT_CENTER)
-                    .margin(Margin::symmetric(10, 5))
-                    .desired_width(width - 20.0);
+                    .margin(Margin::symmetric(8, 3))
+                    .desired_width(width - 16.0);
                 let response = ui.add(field);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Filter the journal"));
+                if in_line {
+                    ui.add_space(8.0);
+                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                        ui.add_space(12.0);
+                        journal_chips(ui, view);
+                    });
+                }
             });
         });
+        if !in_line {
+            journal_chips(ui, view);
+            ui.add_space(4.0);
+        }
     }
 
     fn journal_rows(&mut self, ui: &mut Ui, view: &mut JournalView, listed: &Arc<Listed>, zone: &Zone) {
@@ -286,7 +292,7 @@ impl Window {
         response.widget_info(|| {
             let verdict = verdict_of(line).map_or_else(String::new, |verdict| format!(", {}", verdict.title()));
             let label =
-                format!("{clock}, {}, {}{verdict}, {}", kind.title(), visible(&line.path), visible(&line.told()));
+                format!("{clock}, {}, {}{verdict}, {}", kind.title(), visible_name(&line.path), visible(&line.told()));
             egui::WidgetInfo::selected(egui::Role::ListItem, true, chosen, label)
         });
         ui.ctx().accesskit_node_builder(response.id, |node| {
@@ -320,14 +326,17 @@ impl Window {
             let name = (ui.available_width() * 0.26).clamp(100.0, 280.0);
             let here = self.snapshot.as_ref().is_some_and(|shown| *shown.directory == *Path::new(&line.directory));
             // Of another folder its name too: the same lock may be in several.
-            let path =
-                if here { visible(&line.path) } else { short_path(Path::new(&line.full_path()), self.home.as_deref()) };
+            let path = if here {
+                visible_name(&line.path)
+            } else {
+                short_path(Path::new(&line.full_path()), self.home.as_deref())
+            };
             let shown = elided(&path, (name / 7.0) as usize);
-            cell(ui, name, RichText::new(shown)).on_hover_text(visible(&line.full_path()));
+            cell(ui, name, RichText::new(shown)).on_hover_text(visible_name(&line.full_path()));
             from_right(ui, |ui| {
                 if line.undoable {
                     let undo = ui.button("Undo");
-                    let label = format!("Undo {}", visible(&line.path));
+                    let label = format!("Undo {}", visible_name(&line.path));
                     undo.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
                     if undo.clicked() {
                         wish = Some(Wish::Undo(line.id.clone()));
@@ -453,9 +462,9 @@ impl Window {
                 self.scroll_to = Some(row);
             }
             (Some(_), None) => {
-                self.say(format!("{} is there, but not listed now: show all locks.", visible(&line.path)));
+                self.say(format!("{} is there, but not listed now: show all locks.", visible_name(&line.path)));
             }
-            (None, _) => self.say(format!("{} is not there now.", visible(&line.path))),
+            (None, _) => self.say(format!("{} is not there now.", visible_name(&line.path))),
         }
     }
 }
@@ -491,7 +500,7 @@ fn verdict_of(line: &JournalLine) -> Option<Verdict> {
 fn plain_line(line: &JournalLine, zone: &Zone) -> String {
     let when = Wall::parse_rfc3339(&line.at).map_or_else(|| line.at.clone(), |when| zone.rfc3339(when));
     let verdict = if line.verdict.is_empty() { "-" } else { &line.verdict };
-    let (path, told) = (visible(&line.full_path()), visible(&line.told()));
+    let (path, told) = (visible_name(&line.full_path()), visible(&line.told()));
     format!("{when}  {}  {path}  {verdict}  {told}  ({}, {})", line.what, visible(&line.who), line.id)
 }
 
@@ -533,9 +542,10 @@ fn day_line(ui: &mut Ui, rect: Rect, day: &str) {
 fn journal_chips(ui: &mut Ui, view: &mut JournalView) {
     let counts = view.sieve.listed().counts;
     let all: u32 = counts.iter().sum();
-    ScrollArea::horizontal().id_salt("journal-chips").show(ui, |ui| {
+    let scroll = ScrollArea::horizontal().id_salt("journal-chips");
+    scroll.scroll_bar_visibility(egui::scroll_area::ScrollBarVisibility::AlwaysHidden).show(ui, |ui| {
         ui.horizontal(|ui| {
-            ui.set_height(32.0);
+            ui.set_height(28.0);
             ui.spacing_mut().item_spacing.x = 6.0;
             if super::chips::chip(ui, None, "All entries", all, view.wanted.kinds.is_empty()).clicked() {
                 view.wanted.kinds.clear();
@@ -557,7 +567,6 @@ fn journal_chips(ui: &mut Ui, view: &mut JournalView) {
             }
         });
     });
-    ui.add_space(4.0);
 }
 
 /// Nothing to list: because there is nothing, or because of what was asked for.
@@ -572,8 +581,6 @@ fn nothing_listed(ui: &mut Ui, view: &mut JournalView, listed: &Listed) {
     } else {
         ("No entry fits", "Other words, or fewer chips, show more.")
     };
-    // A panel is as high as what is in it: it must not shrink while somebody types.
-    ui.set_min_height(ui.available_height());
     ui.vertical_centered(|ui| {
         ui.add_space((ui.available_height() / 2.0 - 40.0).max(8.0));
         ui.label(RichText::new(title).font(tokens::strong()));

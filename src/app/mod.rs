@@ -3,6 +3,7 @@
 //! Owns: what is shown and how. Never: touches a file or a process; whatever could take time is the engine's.
 
 mod announce;
+mod below;
 mod cells;
 mod chips;
 mod command;
@@ -32,6 +33,7 @@ mod sheet;
 mod sidebar;
 mod sieve;
 mod status;
+mod stuck;
 mod subfolders;
 mod sweep;
 mod table;

@@ -19,7 +19,6 @@ use crate::model::snapshot::{Lock, Moment, Snapshot};
 use crate::model::time::{Wall, say_duration, say_duration_changes_in};
 use crate::model::verdict::Verdict;
 use crate::model::waits::{Waiter, wait_tree};
-use crate::platform::environment;
 use eframe::egui::{self, Label, RichText, Sense, Stroke, Ui, Vec2};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -180,7 +179,7 @@ impl View<'_> {
             self.changes_in(say_duration_changes_in(ago));
         }
         let ago = ago.map_or_else(String::new, |ago| format!(" · {} ago", say_duration(ago)));
-        let started = format!("{}{ago}", local(facts.started_at, self.now.0));
+        let started = format!("{}{ago}", self.local(facts.started_at));
         fact(ui, "Started", &started, Some(&facts.started_at.rfc3339()));
         match &detail {
             None => fact(ui, "", "Looking at the process…", None),
@@ -218,7 +217,7 @@ impl View<'_> {
         if detail.condition.is_none() {
             return;
         }
-        let source = format!("From /proc, looked at {}.", local(at, self.now.0));
+        let source = format!("From /proc, looked at {}.", self.local(at));
         if let Some(parent) = &detail.parent {
             let text = format!("{} · PID {}", visible(parent.name()), parent.pid);
             let command = parent.facts.as_ref().map(|facts| visible(&facts.command)).filter(|text| !text.is_empty());
@@ -402,6 +401,11 @@ impl View<'_> {
         }
     }
 
+    /// The time here: of today the time of day, else with the day.
+    fn local(&self, at: Wall) -> String {
+        self.window.papers.zone.said(at, self.now.0)
+    }
+
     fn changes_in(&mut self, next: Duration) {
         self.next_change = Some(self.next_change.map_or(next, |known| known.min(next)));
     }
@@ -434,9 +438,4 @@ fn locks(number: usize) -> String {
         1 => "1 more lock".to_owned(),
         more => format!("{more} more locks"),
     }
-}
-
-/// The time here: of today the time of day, else with the day.
-fn local(at: Wall, now: Wall) -> String {
-    environment::zone().said(at, now)
 }

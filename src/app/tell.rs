@@ -4,7 +4,7 @@
 //! Owns: what is said, [`Desktop`] (who says it), and what happens when a person chooses Show. Never: waits for a
 //! notification service on the window's thread.
 
-use super::display_name::visible;
+use super::display_name::{visible, visible_name};
 use super::icons::Icon;
 use super::toast::Toast;
 use super::widgets::count;
@@ -179,24 +179,20 @@ impl Window {
     /// The switch in the side panel. Only where there is something to wait for.
     pub(super) fn tell_button(&mut self, ui: &mut Ui, lock: &Lock, snapshot: &Snapshot) {
         let on = self.is_awaited(lock, &snapshot.directory);
-        if !on && !can_be_awaited(lock) {
+        if !on && why_not_awaited(lock).is_some() {
             return;
         }
-        ui.add_space(8.0);
-        let button = egui::Button::new(tell_words(on)).selected(on).min_size(egui::vec2(0.0, super::tokens::CONTROL));
+        let button = egui::Button::new(tell_words(on)).selected(on);
         let hint = if on {
             "You will be told. Choose it again to stop that."
         } else {
             "A notification on the desktop, also when this window is hidden or shows another folder."
         };
-        let response = ui.horizontal(|ui| {
-            let response = ui.add(button);
-            if on {
-                Icon::Check.show(ui, super::tokens::Palette::of(ui).ok);
-            }
-            response
-        });
-        if response.inner.on_hover_text(hint).clicked() {
+        let response = ui.add(button);
+        if on {
+            Icon::Check.show(ui, super::tokens::Palette::of(ui).ok);
+        }
+        if response.on_hover_text(hint).clicked() {
             self.toggle_tell(lock, &snapshot.directory);
         }
     }
@@ -273,9 +269,15 @@ impl Window {
     }
 }
 
-/// Somebody has it, or had it and left it: it can come free.
-pub(super) fn can_be_awaited(lock: &Lock) -> bool {
-    !matches!(lock.judgement.verdict, Verdict::Idle | Verdict::NotALock)
+/// Why there is nothing to wait for; `None` where somebody has it, or may.
+pub(super) fn why_not_awaited(lock: &Lock) -> Option<&'static str> {
+    match lock.judgement.verdict {
+        Verdict::Idle | Verdict::NotALock => Some("it is free."),
+        Verdict::Stale | Verdict::Orphaned | Verdict::Interrupted => {
+            Some("nobody has it; it will not become free by itself.")
+        }
+        Verdict::Held | Verdict::Suspect | Verdict::Foreign | Verdict::Unknown => None,
+    }
 }
 
 /// The words on the switch and in the menu.
@@ -284,7 +286,7 @@ pub(super) fn tell_words(on: bool) -> &'static str {
 }
 
 fn name(lock: &Awaited) -> String {
-    visible(&lock.path.to_string_lossy())
+    visible_name(&lock.path.to_string_lossy())
 }
 
 fn place(directory: &Path) -> String {

@@ -3,6 +3,7 @@
 //! Owns: [`Window`]. The views are in their own files and draw from it. Never: asks a clock or a file itself.
 
 use super::announce::Announcements;
+use super::below::Below;
 use super::confirm::Confirm;
 use super::deeds::why_not_clear;
 use super::dialog::FolderDialog;
@@ -15,6 +16,7 @@ use super::paused::Paused;
 use super::rows::{HAND, Rows};
 use super::selection::{Reach, Selection};
 use super::sidebar::Sidebar;
+use super::stuck::Stuck;
 use super::tell::Tell;
 use super::theme::Preference;
 use super::timeline::Timeline;
@@ -23,7 +25,7 @@ use super::tokens::{self, Palette};
 use crate::engine::bulk::Progress;
 use crate::engine::listing::{Listing, Query, Row};
 use crate::engine::search::{Search, SearchError};
-use crate::engine::settings::{Settings, ThemeChoice};
+use crate::engine::settings::{BelowTab, Settings, ThemeChoice};
 use crate::engine::{Command, Engine, Event, Sweeping};
 use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
 use crate::model::time::Wall;
@@ -64,7 +66,6 @@ pub struct Window {
     pub(super) dialog: FolderDialog,
     pub(super) desktop_news: Option<crossbeam_channel::Receiver<Preference>>,
     pub(super) desktop_reduces_motion: bool,
-    pub(super) show_journal: bool,
     /// A whole directory has been shown; until then that is written to the log, for who measures the start.
     table_shown: bool,
     pub(super) record_as_hex: bool,
@@ -87,6 +88,8 @@ pub struct Window {
     /// All the machine's kernel locks, where they are shown.
     pub(super) machine: MachineView,
     pub(super) timeline: Timeline,
+    pub(super) below: Below,
+    pub(super) stuck: Stuck,
     pub(super) tell: Tell,
     title: String,
     pub(super) palette: CommandPalette,
@@ -146,7 +149,6 @@ impl Window {
             dialog: FolderDialog::default(),
             desktop_news: None,
             desktop_reduces_motion: false,
-            show_journal: false,
             table_shown: false,
             record_as_hex: false,
             scroll_to: None,
@@ -161,6 +163,8 @@ impl Window {
             sidebar: Sidebar::default(),
             machine: MachineView::default(),
             timeline: Timeline::default(),
+            below: Below::default(),
+            stuck: Stuck::default(),
             tell: Tell::default(),
             title: String::new(),
             palette: CommandPalette::default(),
@@ -293,13 +297,14 @@ impl Window {
         if let Some(snapshot) = &newest {
             let news = self.snapshot.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, snapshot));
             if news {
-                if self.show_journal {
+                if self.shows_below(BelowTab::Journal) {
                     // Another Lockscope may have cleared here.
                     self.engine.send(Command::ReadJournal);
                 }
                 self.note_directory(snapshot);
                 self.selection.retain(|id| snapshot.lock(id).is_some());
                 self.bulk_clearable = bulk_clearable(self.snapshot.as_deref(), self.bulk_clearable, snapshot);
+                self.stuck.renew(self.snapshot.as_deref(), snapshot);
             }
             self.choose_wanted(snapshot);
         }
@@ -494,7 +499,7 @@ impl Window {
         let ids = std::mem::take(&mut self.last_cleared);
         if ids.is_empty() {
             // What an earlier session cleared is undone from the journal, where a person sees what it was.
-            self.show_journal = true;
+            self.show_below(BelowTab::Journal);
             return;
         }
         self.engine.send(Command::Undo { ids });
@@ -686,10 +691,12 @@ impl eframe::App for Window {
                 self.pause_bar(ui);
                 self.sweep_bar(ui);
                 self.notice_bars(ui);
-                self.journal_panel(ui);
-                self.timeline_panel(ui, &snapshot);
-                self.detail_panel(ui, &snapshot);
-                self.main_area(ui, &snapshot);
+                self.below_panel(ui, &snapshot);
+                // A table without a height would still draw its titles, over what took its place.
+                if !self.below_is_in_front() {
+                    self.detail_panel(ui, &snapshot);
+                    self.main_area(ui, &snapshot);
+                }
                 self.note_first_table(&snapshot);
             }
         }

@@ -149,18 +149,45 @@ pub struct Settings {
     pub motion: MotionChoice,
     /// Tell when a lock turns stale.
     pub tell_when_stale: bool,
-    /// The timeline below the table.
+    /// The panel below the table.
+    pub below: BelowSettings,
+    /// The timeline in it.
     pub timeline: TimelineSettings,
 }
 
-/// The timeline below the table.
+/// What the panel below the table shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BelowTab {
+    /// Who held and who waited.
+    #[default]
+    Timeline,
+    /// What was cleared, refused and put back.
+    Journal,
+}
+
+/// The panel below the table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct TimelineSettings {
+pub struct BelowSettings {
     /// Shown or hidden.
     pub shown: bool,
     /// In points.
     pub height: f32,
+    /// Its tab.
+    pub tab: BelowTab,
+}
+
+impl Default for BelowSettings {
+    fn default() -> Self {
+        Self { shown: true, height: 148.0, tab: BelowTab::Timeline }
+    }
+}
+
+/// The timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TimelineSettings {
     /// Of all locks, and not of the chosen one alone.
     pub all: bool,
     /// As a list instead of a drawing.
@@ -169,7 +196,7 @@ pub struct TimelineSettings {
 
 impl Default for TimelineSettings {
     fn default() -> Self {
-        Self { shown: true, height: 160.0, all: true, as_list: false }
+        Self { all: true, as_list: false }
     }
 }
 
@@ -197,6 +224,7 @@ impl Default for Settings {
             zoom_percent: 100,
             motion: MotionChoice::System,
             tell_when_stale: false,
+            below: BelowSettings::default(),
             timeline: TimelineSettings::default(),
         }
     }

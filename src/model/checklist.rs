@@ -117,7 +117,7 @@ pub fn checklist(evidence: &Evidence<'_>, judgement: &Judgement) -> Vec<Fact> {
     danger_facts(evidence, &mut list);
     user_facts(evidence, &mut list);
     beat_facts(evidence, &mut list);
-    time_facts(evidence, &mut list);
+    time_facts(evidence, judgement, &mut list);
     match &evidence.facts.trouble {
         Some(Trouble::Denied) => list.could_not_look("file", "The file may not be read: permission denied"),
         Some(Trouble::NoAnswer) => list.could_not_look("file", "The file system did not answer"),
@@ -174,7 +174,18 @@ fn record_facts(evidence: &Evidence<'_>, list: &mut List) {
     if matches!(format.standing, Standing::Lock | Standing::Data)
         && let Some(rule) = format.stale_rule
     {
-        list.add("its tool", Weighs::Neither, Certain, format!("{}'s own rule: {rule}", format.title));
+        list.add("its tool", Weighs::Neither, Certain, say_rule(rule));
+    }
+}
+
+/// A tool's own rule as a sentence; the catalogue says "none" where it has none, and why.
+fn say_rule(rule: &str) -> String {
+    if let Some(why) = rule.strip_prefix("none is needed: ") {
+        return format!("The tool's own rule: {why}");
+    }
+    match rule.strip_prefix("none: ") {
+        Some(instead) => format!("The tool has no rule of its own: {instead}"),
+        None => format!("The tool's own rule: {rule}"),
     }
 }
 
@@ -272,8 +283,12 @@ fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List)
                 let text = format!("{} (PID {}) holds one too", other.name(), other.pid);
                 list.add(KERNEL_TABLE, Weighs::Held, certainty, text);
             }
-            for waiter in kernel.waiters.iter().take(SHOWN) {
-                let text = format!("{} (PID {}) waits for it", waiter.name(), waiter.pid);
+            let waiters = match kernel.waiters.len() {
+                0 => None,
+                1 => Some("1 process waits for it".to_owned()),
+                more => Some(format!("{more} processes wait for it")),
+            };
+            if let Some(text) = waiters {
                 list.add(KERNEL_TABLE, Weighs::Held, Certain, text);
             }
         }
@@ -369,14 +384,17 @@ fn beat_facts(evidence: &Evidence<'_>, list: &mut List) {
     }
 }
 
-fn time_facts(evidence: &Evidence<'_>, list: &mut List) {
-    let Some(stat) = &evidence.facts.stat else { return };
+fn time_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
+    let facts = evidence.facts;
+    let Some(stat) = &facts.stat else { return };
     if let Some(age) = evidence.age() {
-        let text = format!(
-            "Untouched for {}; a dead owner's lock counts as stale after {}",
-            say_duration(age),
-            say_duration(evidence.threshold)
-        );
+        let runs = matches!(&facts.owner, OwnerState::Looked(look) if matches!(**look, ProcessLook::Running(_)));
+        let mut text = format!("Untouched for {}", say_duration(age));
+        // Of a lock whose holder or owner lives the threshold says nothing.
+        if judgement.verdict != Verdict::Held && (!runs || judgement.gone.is_some()) {
+            let threshold = say_duration(evidence.threshold);
+            text = format!("{text}; a dead owner's lock counts as stale after {threshold}");
+        }
         list.add(FILE_TIMES, Weighs::Neither, Strong, text);
     } else {
         let ahead = stat.modified.since(evidence.now).unwrap_or_default();
@@ -394,5 +412,22 @@ fn time_facts(evidence: &Evidence<'_>, list: &mut List) {
     if evidence.sight.fs.network {
         let text = format!("Its times are by the clock of another computer ({})", evidence.sight.fs.name);
         list.add(FILE_TIMES, Weighs::Neither, Likely, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tools_own_rule_is_a_sentence_also_where_there_is_none() {
+        for (rule, said) in [
+            ("removed after 5 min", "The tool's own rule: removed after 5 min"),
+            ("none is needed: the kernel drops it", "The tool's own rule: the kernel drops it"),
+            ("none: it asks the person", "The tool has no rule of its own: it asks the person"),
+            ("none, unless it is asked with `-l`", "The tool's own rule: none, unless it is asked with `-l`"),
+        ] {
+            assert_eq!(say_rule(rule), said);
+        }
     }
 }

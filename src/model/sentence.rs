@@ -168,10 +168,19 @@ fn danger(evidence: &Evidence<'_>) -> Option<String> {
         0 => " still holds".to_owned(),
         more => format!(" and {more} more still hold"),
     };
+    let present = evidence.facts.kernel.as_ref().filter(|kernel| kernel.is_granted());
+    let pid = first.pid;
+    let next = match (present.map(|kernel| &kernel.holders[..]), holders.len()) {
+        (Some([other]), 1) if other.pid != pid => {
+            format!("End one of the two, PID {pid} or PID {}, or wait until one is done.", other.pid)
+        }
+        (Some(_), _) => "End all of them but one, or wait until they are done.".to_owned(),
+        (None, 1) => format!("End PID {pid}, or wait until it is done, before anything else takes this lock."),
+        (None, _) => "End them, or wait until they are done, before anything else takes this lock.".to_owned(),
+    };
     Some(format!(
-        " Danger: {} (PID {}){more} the lock on a deleted file of this name, so two can be in at once.",
+        " Danger: {} (PID {pid}){more} the lock on a deleted file of this name, so two can be in at once. {next}",
         first.name(),
-        first.pid
     ))
 }
 

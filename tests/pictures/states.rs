@@ -39,7 +39,7 @@ pub(crate) const STATES: &[State] = &[
     state("start", FirstRun, &[], &["Drop a folder with lock files here", "Try the demo"]),
     state("start-recent", Recent, &[], &["Recent: /srv/mail/queue"]),
     state("stale", Chat, &[Row("Stale, a41f9_memory.lock")], &["Owner PID 4711 is gone", "Clear…"]),
-    state("held", Chat, &[Row("Held, a41f9_messages.lock")], &["End python3…", "Waiting for it"]),
+    state("held", Chat, &[Row("Held, a41f9_messages.lock")], &["End python3 (5102)…", "Waiting for it"]),
     state("suspect", Chat, &[Row("Suspect, index.lock")], &["After clearing, run", "git fsck"]),
     state("split", Split, &[Row("Held, jobs.lock")], &["Danger: split lock"]),
     state("confirm", Chat, &[Button("Clear stale (3)…")], &["Clear 3 stale locks?", "Clear 3 locks", "Cancel"]),
@@ -69,7 +69,7 @@ pub(crate) const STATES: &[State] = &[
     state(
         "end-holder",
         Chat,
-        &[Row("Held, a41f9_messages.lock"), Button("End python3…"), Impact(5102)],
+        &[Row("Held, a41f9_messages.lock"), Button("End python3 (5102)…"), Impact(5102)],
         &["End python3 (PID 5102)?", "It holds locks on: "],
     ),
     state(

@@ -6,6 +6,7 @@ use super::lanes::Lanes;
 use super::view::{View, mark_step, secs, wall};
 use super::{Act, keys, words};
 use crate::app::tokens::{self, Palette};
+use crate::app::visible_name;
 use crate::app::widgets::muted;
 use crate::app::{elided, visible};
 use crate::engine::history::{History, Hold, LockHistory, Start, Wait};
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 const LANE: f32 = 24.0;
 const BAR: f32 = 16.0;
+/// What is stuck, among all locks: the table says it already.
+const THIN: f32 = 6.0;
 const NAMES: f32 = 168.0;
 const AXIS: f32 = 20.0;
 /// Marks on the axis are at least so far apart, in points.
@@ -160,7 +163,7 @@ enum Found<'a> {
 
 fn lane_of(lock: &Arc<LockHistory>) -> Lane<'_> {
     Lane {
-        name: visible(&lock.path.to_string_lossy()),
+        name: visible_name(&lock.path.to_string_lossy()),
         lock: Some(lock),
         holds: lock.holds.iter().collect(),
         waits: lock.waits.iter().collect(),
@@ -203,7 +206,7 @@ fn name_column(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, rows: &[Lane<'_>], ac
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().interact_size.y = LANE;
         ui.spacing_mut().button_padding = Vec2::new(0.0, 2.0);
-        let area = ScrollArea::vertical().id_salt("lanes").auto_shrink([false, false]);
+        let area = ScrollArea::vertical().id_salt("lanes").auto_shrink([false, false]).min_scrolled_height(0.0);
         let shown = area.show_rows(ui, LANE, rows.len(), |ui, range| {
             for row in &rows[range] {
                 let Some(lock) = row.lock else {
@@ -254,16 +257,27 @@ fn paint<'a>(ui: &Ui, scene: &Scene<'_>, rows: &'a [Lane<'a>], scale: &Scale, of
             continue;
         }
         let y = top + (LANE - BAR) / 2.0;
-        let track = Rect::from_min_max(Pos2::new(scale.frame.left(), y), Pos2::new(end, y + BAR));
+        let color = if row.lock.is_some_and(|lock| scene.chosen == Some(&*lock.path)) {
+            palette.selection
+        } else {
+            palette.raised
+        };
+        let track =
+            Track { rect: Rect::from_min_max(Pos2::new(scale.frame.left(), y), Pos2::new(end, y + BAR)), color };
         let hit = pointer.filter(|at| at.y >= top && at.y < top + LANE);
-        let chosen = row.lock.is_some_and(|lock| scene.chosen == Some(&*lock.path));
-        painter.rect_filled(track, 3.0, if chosen { palette.selection } else { palette.raised });
+        painter.rect_filled(track.rect, 3.0, track.color);
         if hit.is_some_and(|at| at.x <= end) {
             found = Some(Found::Free(row));
         }
         for hold in &row.holds {
-            let Some(bar) = scale.bar(secs(hold.began), secs(hold.till(scene.now)), y, BAR) else { continue };
-            paint_hold(&painter, palette, bar, scale.frame, hold);
+            let thin = scene.one.is_none() && hold.verdict != Verdict::Held;
+            let (y, height) = if thin { (y + (BAR - THIN) / 2.0, THIN) } else { (y, BAR) };
+            let Some(bar) = scale.bar(secs(hold.began), secs(hold.till(scene.now)), y, height) else { continue };
+            if thin {
+                paint_stuck(&painter, palette, bar, track, hold);
+            } else {
+                paint_hold(&painter, palette, bar, scale.frame, hold);
+            }
             if hit.is_some_and(|at| at.x >= bar.left() - 3.0 && at.x <= bar.right() + 3.0) {
                 found = Some(Found::Hold(row, hold));
             }
@@ -303,6 +317,34 @@ fn paint<'a>(ui: &Ui, scene: &Scene<'_>, rows: &'a [Lane<'a>], scale: &Scale, of
     found
 }
 
+/// The ground of a lane.
+#[derive(Clone, Copy)]
+struct Track {
+    rect: Rect,
+    color: Color32,
+}
+
+/// A thin, pale, striped line with its word in it.
+fn paint_stuck(painter: &egui::Painter, palette: &Palette, bar: Rect, track: Track, hold: &Hold) {
+    let color = palette.verdict(hold.verdict);
+    let seen = within(bar, track.rect);
+    painter.rect_filled(seen, 2.0, color.gamma_multiply(0.4));
+    hatch(painter, seen, track.color, 7.0);
+    let lane = seen.with_min_y(track.rect.top()).with_max_y(track.rect.bottom());
+    label(painter, lane, &[&word_of(hold), hold.verdict.title()], color, track.color, 8.0);
+}
+
+/// Who has it; of what is no hold any more what it is, too.
+fn word_of(hold: &Hold) -> String {
+    match hold.verdict {
+        Verdict::Held => visible(&hold.who.say()),
+        other => match hold.who.pid {
+            Some(_) => format!("{} · {}", other.title(), visible(&hold.who.say())),
+            None => other.title().to_owned(),
+        },
+    }
+}
+
 fn paint_hold(painter: &egui::Painter, palette: &Palette, bar: Rect, frame: Rect, hold: &Hold) {
     let color = palette.verdict(hold.verdict);
     painter.rect_filled(bar, 3.0, color);
@@ -323,13 +365,7 @@ fn paint_hold(painter: &egui::Painter, palette: &Palette, bar: Rect, frame: Rect
             painter.vline(x, bar.y_range(), Stroke::new(1.0, palette.raised));
         }
     }
-    let word = match hold.verdict {
-        Verdict::Held => visible(&hold.who.say()),
-        other => match hold.who.pid {
-            Some(_) => format!("{} · {}", other.title(), visible(&hold.who.say())),
-            None => other.title().to_owned(),
-        },
-    };
+    let word = word_of(hold);
     let margin = if hold.start == Start::Since { 14.0 } else { 6.0 };
     let shorter = hold.who.pid.map(|pid| pid.to_string()).unwrap_or_default();
     label(painter, seen, &[&word, &shorter], palette.background, color, margin);
@@ -428,7 +464,7 @@ fn tooltip(ui: &mut Ui, found: &Found<'_>, scene: &Scene<'_>) {
         Found::Hold(row, hold) => {
             let palette = Palette::of(ui);
             if let Some(lock) = row.lock {
-                ui.label(RichText::new(visible(&lock.path.to_string_lossy())).font(tokens::strong()));
+                ui.label(RichText::new(visible_name(&lock.path.to_string_lossy())).font(tokens::strong()));
             }
             let certainty = hold.certainty.map_or_else(String::new, |certainty| format!(", {}", certainty.id()));
             let verdict = RichText::new(format!("{}{certainty}", hold.verdict.title()));

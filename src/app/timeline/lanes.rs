@@ -1,5 +1,5 @@
-//! Which lock has which lane: what is stuck first, then what is held, then what was busy; and no lane moves under the
-//! pointer.
+//! Which lock has which lane: what is held first, then what was busy, then what is stuck, which the table says already; and
+//! no lane moves under the pointer.
 //!
 //! Owns: [`Lanes`]. Never: draws.
 
@@ -19,16 +19,16 @@ pub(super) struct Lanes {
     made_at: Wall,
 }
 
-fn urgency(lock: &LockHistory) -> u8 {
+fn place(lock: &LockHistory) -> u8 {
     match lock.now {
-        Some(Verdict::Interrupted) => 0,
-        Some(Verdict::Stale) => 1,
-        Some(Verdict::Orphaned) => 2,
-        Some(Verdict::Suspect) => 3,
-        Some(Verdict::Held) => 4,
+        Some(Verdict::Held) => 0,
+        Some(Verdict::Idle | Verdict::NotALock) | None => 1,
+        Some(Verdict::Interrupted) => 2,
+        Some(Verdict::Stale) => 3,
+        Some(Verdict::Orphaned) => 4,
+        Some(Verdict::Suspect) => 5,
         Some(Verdict::Unknown) => 6,
         Some(Verdict::Foreign) => 7,
-        Some(Verdict::Idle | Verdict::NotALock) | None => 5,
     }
 }
 
@@ -49,7 +49,7 @@ impl Lanes {
         };
         let mut lanes: Vec<(u8, u32, &Arc<OsStr>)> = history
             .locks()
-            .map(|lock| (urgency(lock), u32::MAX - busy(lock), &lock.path))
+            .map(|lock| (place(lock), u32::MAX - busy(lock), &lock.path))
             .filter(|(_, idle, _)| *idle != u32::MAX)
             .collect();
         lanes.sort_unstable();

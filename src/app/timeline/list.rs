@@ -4,7 +4,7 @@
 
 use super::{Act, words};
 use crate::app::tokens;
-use crate::app::visible;
+use crate::app::visible_name;
 use crate::app::widgets::{cut, muted};
 use crate::engine::history::{History, Hold, LockHistory};
 use crate::model::time::Wall;
@@ -36,7 +36,7 @@ pub(super) fn show(
                 ui.spacing_mut().interact_size.y = ROW;
                 ui.spacing_mut().button_padding = egui::vec2(4.0, 0.0);
                 if one.is_none() {
-                    let name = visible(&lock.path.to_string_lossy());
+                    let name = visible_name(&lock.path.to_string_lossy());
                     let button = egui::Button::new(RichText::new(crate::app::elided(&name, 40))).frame(false);
                     if ui.add(button).on_hover_text(name).clicked() {
                         acts.push(Act::Choose(Arc::clone(&lock.path)));

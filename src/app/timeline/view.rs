@@ -54,8 +54,13 @@ pub(super) struct View {
 
 impl Default for View {
     fn default() -> Self {
-        Self { range: Some(Range::FiveMinutes), span: 300.0, right: None }
+        Self { range: Some(Range::FiveMinutes), span: with_margin(300.0), right: None }
     }
+}
+
+/// So many seconds up to now, and the room after it.
+fn with_margin(secs: f64) -> f64 {
+    secs / (1.0 - MARGIN)
 }
 
 /// Seconds since 1970.
@@ -78,7 +83,7 @@ impl View {
     }
 
     pub(super) fn choose(&mut self, range: Range) {
-        *self = Self { range: Some(range), span: range.secs().unwrap_or(self.span), right: None };
+        *self = Self { range: Some(range), span: range.secs().map_or(self.span, with_margin), right: None };
     }
 
     /// Whether it goes along with now.
@@ -86,12 +91,9 @@ impl View {
         self.right.is_none()
     }
 
-    /// For [`Range::All`], as much as there is; for the others no more than that: what nobody watched is no news.
+    /// For [`Range::All`], as much as there is.
     pub(super) fn settle(&mut self, history: &History, one: Option<&OsStr>, now: Wall) {
-        let Some(range) = self.range else { return };
-        if let Some(most) = range.secs() {
-            let watched = history.watched.first().and_then(|span| now.since(span.from)).unwrap_or_default();
-            self.span = (watched.as_secs_f64() * 1.1).clamp(60.0, most);
+        if self.range != Some(Range::All) {
             return;
         }
         let earliest = |lock: &crate::engine::history::LockHistory| {
@@ -153,6 +155,8 @@ pub(super) fn mark_step(least: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::history::Watched;
+    use std::time::Duration;
 
     const NOW: Wall = Wall(1_000_000_000_000);
 
@@ -166,7 +170,7 @@ mod tests {
         view.zoom(0.5, at, NOW);
         let (left, right) = view.bounds(NOW, 1000.0);
         assert!(((at - left) / (right - left) - share).abs() < 1e-9);
-        assert!((view.span() - 150.0).abs() < 1e-9);
+        assert!((view.span() - with_margin(300.0) / 2.0).abs() < 1e-9);
         for _ in 0..60 {
             view.zoom(0.5, at, NOW);
         }
@@ -186,7 +190,23 @@ mod tests {
         view.pan(90.0, NOW);
         assert!(view.follows(), "there is nothing beyond now");
         view.choose(Range::Hour);
-        assert_eq!((view.range(), view.span()), (Some(Range::Hour), 3600.0));
+        assert_eq!(view.range(), Some(Range::Hour));
+    }
+
+    #[test]
+    fn a_range_is_as_long_as_it_says_however_little_was_watched() {
+        let mut history = History::new(std::path::Path::new("/srv").into());
+        history.watched.push(Watched { from: NOW.minus(Duration::from_secs(40)), till: None });
+        for (range, past) in [(Range::FiveMinutes, 300.0), (Range::Hour, 3600.0), (Range::Day, 86_400.0)] {
+            let mut view = View::default();
+            view.choose(range);
+            view.settle(&history, None, NOW);
+            let (left, _) = view.bounds(NOW, 1e6);
+            assert!((secs(NOW) - left - past).abs() < 0.2, "{}: {} s", range.title(), secs(NOW) - left);
+        }
+        let mut view = View::default();
+        view.settle(&history, None, NOW);
+        assert!((secs(NOW) - view.bounds(NOW, 1e6).0 - 300.0).abs() < 0.01, "also before one is chosen");
     }
 
     #[test]
