@@ -276,7 +276,10 @@ fn unzipped(bytes: &[u8]) -> BTreeMap<String, String> {
 }
 
 fn bundle(incident: &Incident, me: &Me) -> BTreeMap<String, String> {
-    unzipped(&zipped(&incident.members(&About::default(), me)).expect("made"))
+    unzipped(
+        &zipped(&incident.members(&About::default(), me), incident.snapshot.moment().now, &incident.zone)
+            .expect("made"),
+    )
 }
 
 fn ada() -> Secrets {

@@ -8,7 +8,7 @@ use super::history::History;
 use super::redact::{Include, Me, Redaction};
 use super::{JournalLine, past};
 use crate::model::snapshot::{Lock, LostReason, PollingReason, Snapshot, Watching};
-use crate::model::time::{Zone, say_duration};
+use crate::model::time::{Wall, Zone, say_duration};
 use crate::model::verdict::Verdict;
 use crate::platform::about::About;
 use std::fmt::Write as _;
@@ -341,15 +341,44 @@ fn plain_name(path: &str) -> String {
     name.trim_start_matches('.').to_owned()
 }
 
-/// The files as one zip. Their times are those of the picture, so that the same picture gives the same bytes.
-pub fn zipped(members: &[Member]) -> Result<Vec<u8>, String> {
+/// The files as one zip. Their times are that of the picture, as the clock here said it, so that the same picture gives the
+/// same bytes.
+pub fn zipped(members: &[Member], at: Wall, zone: &Zone) -> Result<Vec<u8>, String> {
     use zip::write::{SimpleFileOptions, ZipWriter};
     let failed = |error: &dyn std::fmt::Display| format!("the zip file could not be made: {error}");
-    let options = SimpleFileOptions::default().unix_permissions(0o600).last_modified_time(zip::DateTime::default());
+    let options =
+        SimpleFileOptions::default().unix_permissions(0o600).last_modified_time(zip_time(&zone.file_stamp(at)));
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in members {
         zip.start_file(name.as_str(), options).map_err(|error| failed(&error))?;
         zip.write_all(bytes).map_err(|error| failed(&error))?;
     }
     Ok(zip.finish().map_err(|error| failed(&error))?.into_inner())
+}
+
+/// Of `2026-11-21-140321`; 1980, where zip's time begins, where it cannot say that one.
+fn zip_time(stamp: &str) -> zip::DateTime {
+    let number = |from: usize, to: usize| stamp.get(from..to)?.parse::<u16>().ok();
+    let byte = |from: usize| number(from, from + 2).and_then(|number| u8::try_from(number).ok());
+    let time = || {
+        let (year, month, day) = (number(0, 4)?, byte(5)?, byte(8)?);
+        zip::DateTime::from_date_and_time(year, month, day, byte(11)?, byte(13)?, byte(15)?).ok()
+    };
+    time().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_have_the_time_of_the_picture() {
+        for (stamp, said) in [
+            ("2026-11-21-140321", "2026-11-21 14:03:20"), // in steps of two seconds
+            ("1969-12-31-235959", "1980-01-01 00:00:00"),
+            ("@17", "1980-01-01 00:00:00"),
+        ] {
+            assert_eq!(zip_time(stamp).to_string(), said, "{stamp}");
+        }
+    }
 }

@@ -105,7 +105,7 @@ pub fn me(system: &dyn System) -> Me {
 
 /// The bytes of an incident bundle.
 pub fn bundle(incident: &Incident, system: &dyn System) -> Result<Vec<u8>, String> {
-    zipped(&incident.members(&about::about(system), &me(system)))
+    zipped(&incident.members(&about::about(system), &me(system)), incident.snapshot.moment().now, &incident.zone)
 }
 
 /// Writes where nothing stands, or, agreed, in the place of what stands there.
