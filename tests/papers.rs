@@ -124,6 +124,13 @@ fn an_export_is_what_was_shown_in_its_order() {
     for words in ["# b.pid", "**Stale** (strong): Owner PID", "## Evidence", "process table, certain", "+01:00"] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    let facts = Subject::Evidence(Arc::clone(&snapshot), vec![pick("b.pid"), pick("a.pid")]);
+    let rows = cells(&facts.render(Form::Csv, &Zone::UTC));
+    assert_eq!(rows[0], ["path", "path_bytes", "verdict", "fact", "weighs", "known", "source", "certainty", "at"]);
+    let of = |name: &str| rows.iter().filter(|row| row[0] == name).count();
+    assert_eq!((of("b.pid"), of("a.pid")), (pick("b.pid").checklist(&snapshot.moment()).len(), of("b.pid")));
+    let gone = rows.iter().find(|row| row[6] == "process table").expect("that is looked at");
+    assert_eq!((gone[2].as_str(), gone[5].as_str(), gone[7].as_str()), ("stale", "true", "certain"), "{gone:?}");
 }
 
 #[test]

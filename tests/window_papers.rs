@@ -269,7 +269,7 @@ fn a_long_journal_is_listed_without_its_rows_being_made() {
     for _ in 0..60 {
         stage.harness.run_steps(1);
     }
-    assert!(stage.shows("Clear 100000"), "all of it was looked at");
+    assert!(stage.shows("Clear 100,000"), "all of it was looked at");
     assert!(stage.entries().len() < 40);
 }
 

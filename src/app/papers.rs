@@ -287,7 +287,7 @@ impl Window {
         ui.add_space(12.0);
         ui.horizontal(|ui| {
             let forms: &[(Form, &str)] = if save.what == What::Evidence {
-                &[(Form::Markdown, "Text (Markdown)"), (Form::Json, "JSON")]
+                &[(Form::Markdown, "Text (Markdown)"), (Form::Csv, "CSV"), (Form::Json, "JSON")]
             } else {
                 &[(Form::Csv, "CSV"), (Form::Json, "JSON")]
             };

@@ -55,7 +55,7 @@ impl Subject {
     pub const fn forms(&self) -> &'static [Form] {
         match self {
             Self::Table(..) | Self::All(_) | Self::Journal(..) => &[Form::Csv, Form::Json],
-            Self::Evidence(..) => &[Form::Markdown, Form::Json],
+            Self::Evidence(..) => &[Form::Markdown, Form::Csv, Form::Json],
         }
     }
 
@@ -70,6 +70,7 @@ impl Subject {
                 if form == Form::Csv { table_csv(snapshot, &locks) } else { table_json(snapshot, &locks) }
             }
             (Self::Evidence(snapshot, locks), Form::Json) => evidence_json(snapshot, &refs(locks)),
+            (Self::Evidence(snapshot, locks), Form::Csv) => evidence_csv(snapshot, &refs(locks)),
             (Self::Evidence(snapshot, locks), _) => evidence_text(snapshot, &refs(locks), zone),
             (Self::Journal(journal, at), form) => {
                 let lines: Vec<&JournalLine> = at.iter().filter_map(|at| journal.get(*at as usize)).collect();
@@ -242,6 +243,30 @@ pub fn journal_csv(lines: &[&JournalLine]) -> String {
         let texts = [&line.at, &line.what, &line.directory].map(|text| cell(text));
         let rest = [&line.verdict, &line.outcome, &line.why, &line.who, &line.id].map(|text| cell(text));
         sheet.row(texts.into_iter().chain([path, path_bytes]).chain(rest));
+    }
+    sheet.text()
+}
+
+/// The evidence of some locks: one line a fact, in the words of `status --json`.
+pub fn evidence_csv(snapshot: &Snapshot, locks: &[&Arc<Lock>]) -> String {
+    let at = snapshot.moment();
+    let mut sheet =
+        Sheet::new(&["path", "path_bytes", "verdict", "fact", "weighs", "known", "source", "certainty", "at"]);
+    for lock in locks {
+        let [path, path_bytes] = path_cells(&lock_object(lock, &at).path);
+        for fact in lock.checklist(&at) {
+            sheet.row([
+                path.clone(),
+                path_bytes.clone(),
+                lock.judgement.verdict.id().to_owned(),
+                cell(&fact.text),
+                fact.weighs.id().to_owned(),
+                fact.known.to_string(),
+                fact.source.to_owned(),
+                fact.certainty.map_or_else(String::new, |certainty| certainty.id().to_owned()),
+                fact.at.rfc3339(),
+            ]);
+        }
     }
     sheet.text()
 }
