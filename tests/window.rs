@@ -101,6 +101,24 @@ fn what_is_to_know_before_removing_a_lock_stands_beside_it() {
 }
 
 #[test]
+fn where_nothing_could_be_looked_at_it_says_how_to_see_more() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(directory.path(), "far.lock", "{\"pid\": 812, \"host\": \"nas2\"}\n", 7200);
+    write(directory.path(), "odd.lock", "{\"pid\": \"many\"}\n", 7200);
+    write(directory.path(), "gone.lock", format!("{DEAD}\n"), 7200);
+    let mut stage = Stage::on(look_at(directory.path()));
+    for (row, more) in [
+        ("Elsewhere, far.lock", Some("To see more: Look from the computer or the container that made it.")),
+        ("Unknown, odd.lock", Some("To see more: Read the record yourself.")),
+        ("Stale, gone.lock", None),
+    ] {
+        stage.click_row(row);
+        assert_eq!(stage.shows("To see more:"), more.is_some(), "{row}");
+        assert!(more.is_none_or(|more| stage.shows(more)), "{row}");
+    }
+}
+
+#[test]
 fn cancel_has_the_focus_and_enter_destroys_nothing() {
     let (_directory, mut stage) = stage();
     stage.click(Role::Button, "Clear stale (2)…");

@@ -263,6 +263,9 @@ fn evidence(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>, zone: &Zone) {
                 ui.spacing_mut().item_spacing.y = 1.0;
                 let response = ui.add(Label::new(visible(&fact.text)).wrap());
                 ui.ctx().accesskit_node_builder(response.id, |node| node.set_label(format!("{spoken}{}", fact.text)));
+                if let Some(more) = fact.to_see_more {
+                    ui.add(Label::new(muted(ui, format!("To see more: {more}")).font(tokens::small())).wrap());
+                }
                 let certainty = fact.certainty.map_or("not known", Certainty::id);
                 let mut note = format!("{} · {certainty}", fact.source);
                 let clock = zone.clock(fact.at);

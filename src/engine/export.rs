@@ -331,7 +331,8 @@ fn evidence_of(text: &mut String, snapshot: &Snapshot, lock: &Lock, zone: &Zone)
         };
         let certainty = fact.certainty.map_or("not known", Certainty::id);
         let seen = zone.clock(fact.at);
-        writeln!(text, "- {} [{bearing}; {}, {certainty}, {seen}]", one_line(&fact.text), fact.source)?;
+        let more = fact.to_see_more.map_or_else(String::new, |more| format!(" To see more: {more}"));
+        writeln!(text, "- {}{more} [{bearing}; {}, {certainty}, {seen}]", one_line(&fact.text), fact.source)?;
     }
     let size = lock.facts.stat.as_ref().map_or(0, |stat| stat.size);
     writeln!(text, "\n## Record ({size} bytes)\n")?;

@@ -40,6 +40,8 @@ pub struct Fact {
     pub text: String,
     /// `false` = could not look.
     pub known: bool,
+    /// What a person can do to see more, where something could not be looked at.
+    pub to_see_more: Option<&'static str>,
     /// Which way it points.
     pub weighs: Weighs,
     /// How sure it is; `None` for what could not be looked at.
@@ -91,14 +93,25 @@ struct List {
 impl List {
     fn add(&mut self, source: &'static str, weighs: Weighs, certainty: Certainty, text: impl Into<String>) {
         let (text, certainty) = (text.into(), Some(certainty));
-        self.facts.push(Fact { source, text, known: true, weighs, certainty, at: self.at });
+        self.facts.push(Fact { source, text, known: true, to_see_more: None, weighs, certainty, at: self.at });
     }
 
-    fn could_not_look(&mut self, source: &'static str, text: impl Into<String>) {
-        let text = text.into();
-        self.facts.push(Fact { source, text, known: false, weighs: Weighs::Neither, certainty: None, at: self.at });
+    fn could_not_look(&mut self, source: &'static str, text: impl Into<String>, to_see_more: &'static str) {
+        let (text, to_see_more) = (text.into(), Some(to_see_more).filter(|said| !said.is_empty()));
+        let weighs = Weighs::Neither;
+        self.facts.push(Fact { source, text, known: false, to_see_more, weighs, certainty: None, at: self.at });
     }
 }
+
+// What to do to see more.
+const AS_OWNER: &str = "Run Lockscope as the file's owner or as root.";
+const AS_ROOT: &str = "Run Lockscope as root.";
+const CHECK_MOUNT: &str = "Check its server or its mount. It is looked at again by itself.";
+const OWN_PATTERN: &str =
+    "Read the record yourself. A pattern of your own in the settings can say where the PID stands.";
+const WHERE_IT_WAS_MADE: &str = "Look from the computer or the container that made it.";
+const WHERE_IT_IS_KEPT: &str = "Look from the computer that has the disk, outside containers.";
+const ON_LINUX: &str = "Linux shows it, where /proc is mounted.";
 
 const RECORD: &str = "record";
 const PROCESS_TABLE: &str = "process table";
@@ -119,9 +132,9 @@ pub fn checklist(evidence: &Evidence<'_>, judgement: &Judgement) -> Vec<Fact> {
     beat_facts(evidence, &mut list);
     time_facts(evidence, judgement, &mut list);
     match &evidence.facts.trouble {
-        Some(Trouble::Denied) => list.could_not_look("file", "The file may not be read: permission denied"),
-        Some(Trouble::NoAnswer) => list.could_not_look("file", "The file system did not answer"),
-        Some(Trouble::Failed(why)) => list.could_not_look("file", format!("The file could not be read: {why}")),
+        Some(Trouble::Denied) => list.could_not_look("file", "The file may not be read: permission denied", AS_OWNER),
+        Some(Trouble::NoAnswer) => list.could_not_look("file", "The file system did not answer", CHECK_MOUNT),
+        Some(Trouble::Failed(why)) => list.could_not_look("file", format!("The file could not be read: {why}"), ""),
         None => {}
     }
     list.facts
@@ -138,7 +151,7 @@ fn record_facts(evidence: &Evidence<'_>, list: &mut List) {
             _ => format!("{}: names no owner", format.title),
         }),
         RecordState::CutShort => neutral("Empty or cut short: names no owner".into()),
-        RecordState::Malformed(why) => list.could_not_look(RECORD, format!("Not understood: {why}")),
+        RecordState::Malformed(why) => list.could_not_look(RECORD, format!("Not understood: {why}"), OWN_PATTERN),
         RecordState::Parsed(record) => {
             let mut text = match record.pid {
                 Some(pid) if facts.reading.mechanism.is_kernel() => {
@@ -195,7 +208,7 @@ fn owner_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) 
     let Some(pid) = record.pid else { return };
     let OwnerState::Looked(look) = &facts.owner else {
         let why = "a number from elsewhere means nothing here";
-        list.could_not_look(PROCESS_TABLE, format!("PID {pid} was not looked for: {why}"));
+        list.could_not_look(PROCESS_TABLE, format!("PID {pid} was not looked for: {why}"), WHERE_IT_WAS_MADE);
         return;
     };
     // Of a kernel lock the record's process is the last taker at best: whether it lives says nothing.
@@ -213,7 +226,7 @@ fn owner_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) 
             list.add(PROCESS_TABLE, says(Weighs::Held), Certain, text);
         }
         ProcessLook::Unknown(why) => {
-            list.could_not_look(PROCESS_TABLE, format!("PID {pid} could not be looked at: {why}"));
+            list.could_not_look(PROCESS_TABLE, format!("PID {pid} could not be looked at: {why}"), AS_ROOT);
         }
         ProcessLook::Running(process) => {
             let since = evidence.now.since(process.started_at).unwrap_or_default();
@@ -250,7 +263,7 @@ fn identity_facts(judgement: &Judgement, has_token: bool, held: Weighs, list: &m
         }
         _ if has_token => {
             let text = "Start tokens cannot be compared: this system does not tell them, or it counts time in another namespace";
-            list.could_not_look("start token", text);
+            list.could_not_look("start token", text, "");
         }
         _ => {
             let text = "The record carries no start token; it started before the file was last touched";
@@ -293,7 +306,7 @@ fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List)
             }
         }
         _ if !sight.kernel_table => {
-            list.could_not_look(KERNEL_TABLE, "The kernel's lock table cannot be read here");
+            list.could_not_look(KERNEL_TABLE, "The kernel's lock table cannot be read here", ON_LINUX);
         }
         _ if sight.full_view() => {
             // Who holds an existence lock needs no kernel lock: then its absence says nothing.
@@ -304,7 +317,7 @@ fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List)
         _ => {
             let place = if sight.host_pid_ns { format!("a {} mount", sight.fs.name) } else { "a container".to_owned() };
             let text = format!("No kernel lock is visible, but from {place} not all are");
-            list.could_not_look(KERNEL_TABLE, text);
+            list.could_not_look(KERNEL_TABLE, text, WHERE_IT_IS_KEPT);
         }
     }
 }
@@ -366,7 +379,7 @@ fn user_facts(evidence: &Evidence<'_>, list: &mut List) {
     if *unseen > 0 {
         let more = if evidence.sight.kernel_table { "; root can see more" } else { "" };
         let text = format!("The open files of {unseen} processes could not be looked at{more}");
-        list.could_not_look(OPEN_FILES, text);
+        list.could_not_look(OPEN_FILES, text, if evidence.sight.kernel_table { AS_ROOT } else { ON_LINUX });
     }
 }
 
@@ -399,7 +412,7 @@ fn time_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
     } else {
         let ahead = stat.modified.since(evidence.now).unwrap_or_default();
         let text = format!("Its modification time lies {} ahead; its age is not known", say_duration(ahead));
-        list.could_not_look(FILE_TIMES, text);
+        list.could_not_look(FILE_TIMES, text, "");
     }
     // Nothing in userland sets ctime: where it lies ahead, a clock was wrong, the file system's or ours.
     if let Some(ahead) = stat.changed.since(evidence.now).filter(|ahead| *ahead > super::verdict::AHEAD) {
@@ -407,7 +420,7 @@ fn time_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
             "The file system's clock was {} ahead of this computer's when it was made; times prove nothing",
             say_duration(ahead)
         );
-        list.could_not_look(FILE_TIMES, text);
+        list.could_not_look(FILE_TIMES, text, "");
     }
     if evidence.sight.fs.network {
         let text = format!("Its times are by the clock of another computer ({})", evidence.sight.fs.name);
