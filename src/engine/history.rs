@@ -1,7 +1,7 @@
 //! What was seen of a directory's locks over time: who held each, since when, until when, and who waited.
 //!
 //! Owns: [`History`] and what it is made of; [`recorder`] makes it from snapshots, [`kept`] keeps it across restarts,
-//! [`chronicle`] is the thread that does both. Never: a guess. What happened while nobody looked is a gap, and a start that
+//! `chronicle` is the thread that does both. Never: a guess. What happened while nobody looked is a gap, and a start that
 //! was not seen says so.
 
 pub(super) mod chronicle;
