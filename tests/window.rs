@@ -13,6 +13,7 @@ use lockscope::model::snapshot::{CHUNK, Lock, LockId, LostReason, Snapshot, Watc
 use lockscope::model::verdict::Verdict;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use support::stage::{Stage, locks, stage};
 use support::{DEAD, Process, look_at, write};
 
@@ -337,6 +338,26 @@ fn an_idle_window_asks_for_no_frame_but_for_its_ages() {
     // `run` draws for as long as frames are asked for at once, and panics if that does not end.
     stage.harness.run();
     assert_eq!(stage.harness.run(), 1, "one frame, and no wish for another");
+}
+
+#[test]
+fn ages_that_change_at_many_moments_are_drawn_together() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, age_ms) in [("a.lock", 5_050), ("b.lock", 7_350), ("c.lock", 9_750)] {
+        let path = write(directory.path(), name, format!("{DEAD}\n"), 0);
+        support::set_age(&path, Duration::from_millis(age_ms));
+    }
+    let mut settings = Settings::default();
+    settings.below.shown = false;
+    let snapshot = look_at(directory.path());
+    let now = snapshot.taken_monotonic;
+    let mut stage = Stage::with(Some(snapshot), settings, [1280.0, 800.0]);
+    stage.harness.run();
+    let wish = stage.harness.output().viewport_output[&eframe::egui::ViewportId::ROOT].repaint_delay;
+    assert!(wish <= Duration::from_secs(1), "{wish:?}");
+    // As long as the next whole second is away, whichever of the ages changes before.
+    let due = (now + wish).as_millis() % 1000;
+    assert!(due <= 1 || due >= 999, "{now:?} and {wish:?}");
 }
 
 #[test]

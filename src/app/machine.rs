@@ -360,7 +360,7 @@ impl Window {
         name_handles(ui, id, view.columns.iter().map(|at| (id_of(*at), COLUMNS[*at].0)));
         let (acts, next_change) = (view.acts, view.next_change);
         if let Some(next_change) = next_change {
-            ui.ctx().request_repaint_after(next_change);
+            self.repaint_for_ages(ui.ctx(), next_change);
         }
         for act in acts {
             self.act_on_machine(ui, act);

@@ -121,7 +121,7 @@ impl Window {
         view.waiters(ui);
         let (acts, next_change) = (view.acts, view.next_change);
         if let Some(next_change) = next_change {
-            ui.ctx().request_repaint_after(next_change);
+            self.repaint_for_ages(ui.ctx(), next_change);
         }
         for act in acts {
             self.act_on_process(ui, snapshot, act);

@@ -168,7 +168,7 @@ impl Window {
             self.row_menu_by_key = None;
         }
         if let Some(next_change) = next_change {
-            ui.ctx().request_repaint_after(next_change);
+            self.repaint_for_ages(ui.ctx(), next_change);
         }
         self.keep_widths(ui, id, &columns);
         for act in acts {

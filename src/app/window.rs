@@ -195,6 +195,14 @@ impl Window {
         &self.title
     }
 
+    /// Asks for the frame in which an age reads differently. The ages of many rows change at as many moments of a second:
+    /// they are drawn together, at whole seconds.
+    pub(super) fn repaint_for_ages(&self, ctx: &egui::Context, next_change: Duration) {
+        let due = self.now.1 + next_change;
+        let whole = Duration::from_secs(due.as_secs() + u64::from(due.subsec_nanos() > 0));
+        ctx.request_repaint_after(whole.saturating_sub(self.now.1));
+    }
+
     /// Something to tell the person, above the table, until it is closed.
     pub fn tell(&mut self, notice: String) {
         if !self.notices.contains(&notice) {
