@@ -164,6 +164,10 @@ impl Window {
                 Some(one) if one.picture.is_some() => {
                     if !self.settings.watched.iter().any(|known| *known.path == *one.directory()) {
                         self.settings.watched.push(folder(one));
+                        // In the order in which they were asked for, not in that of their first pictures.
+                        let place =
+                            |known: &WatchedFolder| watched.iter().position(|one| *one.directory() == *known.path);
+                        self.settings.watched.sort_by_key(|known| place(known).unwrap_or(usize::MAX));
                     }
                 }
                 _ => self.sidebar.to_remember.push(path),
