@@ -170,7 +170,7 @@ fn what_may_not_be_read_is_unknown() {
 fn as_nobody(arguments: &[&str], directory: &Path) -> String {
     // The build's own directory may be closed to others.
     let program = directory.join("program");
-    std::fs::copy(env!("CARGO_BIN_EXE_lockscope"), &program).expect("copied");
+    support::copy_program(env!("CARGO_BIN_EXE_lockscope"), &program);
     let ended = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .arg(&program)

@@ -15,10 +15,12 @@ use lockscope::lock::{FlockLock, Guard, LeaseLock, LockConfig, LockError, Marker
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use support::{DEADLINE, run_apart};
+use support::{DEADLINE, copy_program, run_apart};
 
 const PART: &str = "LOCKSCOPE_TEST_PART";
 const APART: &str = "LOCKSCOPE_TEST_APART";
@@ -151,22 +153,28 @@ fn chance(below: u32) -> u32 {
 }
 
 /// Runs eight counters, three of which are killed at a random point of their work; gives what all of them had been told to
-/// be done, and the number killed.
+/// be done, and the number killed. Those that are to be killed would never end by themselves, however late the kill comes.
 fn eight_counters(part: &str, rounds: u32, directory: &Path) -> (u64, u64) {
     let done: Vec<u64> = std::thread::scope(|scope| {
         let counters: Vec<_> = (0..8_u32)
             .map(|number| {
                 scope.spawn(move || {
-                    let mut child = player(part, &["count.json", &rounds.to_string()], directory);
                     let killed_after = (number < 3).then(|| chance(rounds));
+                    let its_rounds = killed_after.map_or(rounds, |_| u32::MAX);
+                    let mut child = player(part, &["count.json", &its_rounds.to_string()], directory);
                     let mut done = 0;
                     for line in lines(&mut child) {
-                        if line.parse() == Ok(killed_after.unwrap_or(u32::MAX)) {
+                        let round = line.parse::<u32>().ok();
+                        if round.is_some() && round == killed_after {
                             signal(&child, Signal::KILL);
                         }
-                        done += u64::from(line.parse::<u32>().is_ok());
+                        done += u64::from(round.is_some());
                     }
-                    assert_eq!(child.wait().unwrap().success(), killed_after.is_none());
+                    let ended = child.wait().unwrap();
+                    match killed_after {
+                        None => assert!(ended.success(), "counter {number} after {done}: {ended}"),
+                        Some(_) => assert_eq!(ended.signal(), Some(Signal::KILL.as_raw()), "counter {number}: {ended}"),
+                    }
                     done
                 })
             })
@@ -347,7 +355,7 @@ fn a_directory_that_may_not_be_written_keeps_its_content() {
         let place = tempfile::tempdir().unwrap();
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let copy = place.path().join("test");
-        std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        copy_program(std::env::current_exe().unwrap(), &copy);
         let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
         let Ok(output) = Command::new("setpriv")
             .args(nobody)
@@ -362,7 +370,8 @@ fn a_directory_that_may_not_be_written_keeps_its_content() {
             return;
         };
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}{errors}");
         return;
     }
     let base = tempfile::tempdir().unwrap();
@@ -407,10 +416,17 @@ fn a_killed_holder_frees_a_kernel_lock_at_once_and_a_marker_by_proof() {
         let process = ProcessId::of(lockscope::model::holder::Pid::new(u64::from(child.id())).unwrap()).unwrap();
         assert_eq!(process.is_running(), IsRunning::Yes);
 
+        // Killed after the waiter has seen the lock: who comes later cannot know what a young empty file is for.
+        let (looked, has_looked) = std::sync::mpsc::channel();
         let waiting = std::thread::spawn({
             let path = path.clone();
-            move || ask::wait_for_release(path, EmptyFiles::ByEvidence, Wait::For(DEADLINE))
+            move || {
+                let wait = || ask::wait_for_release(path, EmptyFiles::ByEvidence, Wait::For(DEADLINE));
+                logging_to(move || Lines(looked.clone()), wait)
+            }
         });
+        let line = has_looked.recv_timeout(DEADLINE).unwrap();
+        assert!(line.contains("waiting"), "{line}");
         signal(&child, Signal::KILL);
         child.wait().unwrap();
         waiting.join().unwrap().unwrap();
@@ -430,21 +446,22 @@ fn a_killed_holder_frees_a_kernel_lock_at_once_and_a_marker_by_proof() {
 fn looking_never_makes_a_try_fail() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("x.lock");
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let over = AtomicBool::new(false);
+    let looks = AtomicU32::new(0);
     std::thread::scope(|scope| {
-        let looking = scope.spawn(|| {
-            let mut looks = 0_u32;
-            while !over.load(std::sync::atomic::Ordering::Acquire) {
+        scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
                 ask::is_locked(&path, EmptyFiles::KernelLocks).unwrap();
-                looks += 1;
+                looks.fetch_add(1, Ordering::AcqRel);
             }
-            looks
         });
-        for _ in 0..2000 {
+        // However late the other thread begins.
+        let mut tries = 0;
+        while tries < 2000 || looks.load(Ordering::Acquire) < 20 {
+            tries += 1;
             drop(FlockLock::acquire(&path, &at_once()).unwrap());
         }
-        over.store(true, std::sync::atomic::Ordering::Release);
-        assert!(looking.join().unwrap() > 0);
+        over.store(true, Ordering::Release);
     });
 }
 
@@ -522,15 +539,34 @@ impl std::io::Write for Log {
     }
 }
 
+/// Sends on what is logged, while somebody listens.
+struct Lines(std::sync::mpsc::Sender<String>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = self.0.send(String::from_utf8_lossy(bytes).into_owned());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Does it with this thread's log going there.
+fn logging_to<W, R>(writer: impl Fn() -> W + Send + Sync + 'static, deed: impl FnOnce() -> R) -> R
+where
+    W: std::io::Write + 'static,
+{
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(writer).finish();
+    tracing::subscriber::with_default(subscriber, deed)
+}
+
 fn logged(deed: impl FnOnce()) -> String {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, deed);
+    logging_to(move || writer.clone(), deed);
     let text = log.0.lock().unwrap().clone();
     String::from_utf8(text).unwrap()
 }

@@ -282,7 +282,7 @@ fn another_users_lock_is_a_row_that_says_why_its_path_cannot_be_seen() {
     let place = directory();
     // Another user must be able to run it, wherever it was built.
     let copy = place.path.join("lockscope");
-    std::fs::copy(program(), &copy).expect("copied");
+    support::copy_program(program(), &copy);
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&place.path, open).expect("open to all");
     let mut try_it = other.to_vec();

@@ -442,7 +442,7 @@ fn a_subfolder_that_may_not_be_read_is_said_and_the_others_live() {
     fs::set_permissions(locks.join("closed"), fs::Permissions::from_mode(0o700)).expect("closed");
     // The build's own directory may be closed to others.
     let program = top.path().join("program");
-    fs::copy(std::env::current_exe().expect("a path"), &program).expect("copied");
+    support::copy_program(std::env::current_exe().expect("a path"), &program);
     let ended = Program::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .arg(&program)

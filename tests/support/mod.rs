@@ -214,6 +214,13 @@ pub fn machine() -> Arc<dyn System> {
     this_machine()
 }
 
+/// Copies a program to where another user may run it, by a process of its own: a file that this process has open for writing
+/// is still so in the child that another test forks at this moment, and then it cannot be run (ETXTBSY).
+pub fn copy_program(from: impl AsRef<Path>, to: &Path) {
+    let ended = std::process::Command::new("cp").arg(from.as_ref()).arg(to).status();
+    assert!(ended.expect("it runs").success(), "copied to {}", to.display());
+}
+
 /// Runs one test of the calling file in namespaces of its own, where it may do what would disturb the machine.
 pub fn run_apart(namespaces: &str, test: &str, permission: &str) {
     let available = std::process::Command::new("unshare").args(namespaces.split(' ')).arg("true").status();
