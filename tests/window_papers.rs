@@ -279,6 +279,7 @@ fn what_is_shown_is_exported_in_its_order_and_nothing_is_replaced_unasked() {
     stage.asked();
     stage.press(Modifiers::COMMAND, Key::S);
     assert!(stage.shows("The table as shown: 3 locks"));
+    stage.harness.get_by_role_and_label(Role::Dialog, "Export");
     stage.click(Role::Button, "Save");
     let jobs = stage.jobs();
     let [Job { paper: Paper::Export { subject, form: Form::Csv, .. }, target: Target::File { path, replace: false } }] =

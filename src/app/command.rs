@@ -174,6 +174,11 @@ impl Action {
         &COMMANDS[self as usize]
     }
 
+    /// The first of its keys, as a person reads it.
+    pub(super) fn key(self) -> Option<String> {
+        self.command().chords.first().map(|chord| chord.shown())
+    }
+
     /// Whether it is on; `None` for what cannot be on or off.
     pub(super) fn is_on(self, window: &Window) -> Option<bool> {
         let settings = &window.settings;

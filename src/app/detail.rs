@@ -1,5 +1,6 @@
 //! The side panel: the chosen lock, its sentence, its evidence, its record, and what may be done.
 
+use super::command::Action;
 use super::deeds::why_not_clear;
 use super::display_name::{visible, visible_name};
 use super::focus::follow_focus;
@@ -95,7 +96,8 @@ impl Window {
         };
         ui.label(muted(ui, text));
         ui.add_space(12.0);
-        if go > 0 && widgets::danger_button(ui, Some(Icon::Stale), format!("Clear {go}…"), true).clicked() {
+        if go > 0 && widgets::danger_command(ui, Some(Icon::Stale), &format!("Clear {go}…"), Action::Clear).clicked()
+        {
             self.ask_to_clear(&ids);
         }
     }
@@ -157,7 +159,7 @@ impl Window {
             ui.spacing_mut().item_spacing = Vec2::splat(8.0);
             if why_not.is_none() {
                 let word = if lock.clearing() == Clearing::Repair { "Repair…" } else { "Clear…" };
-                if widgets::danger_button(ui, None, word.to_owned(), true).clicked() {
+                if widgets::danger_command(ui, None, word, Action::Clear).clicked() {
                     self.ask_to_clear(&[lock.id]);
                 }
             }

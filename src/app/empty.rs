@@ -178,7 +178,7 @@ impl Window {
         } else if left > 0 {
             notes.push(format!("And {}.", count_of(left, "more directory", "more directories")));
         }
-        let limits = machine_words::limits(picture);
+        let limits = picture.limits().join(" ");
         if !limits.is_empty() {
             notes.push(limits);
         }
@@ -276,9 +276,9 @@ pub(super) fn section(ui: &mut Ui, title: &str) {
 
 /// A directory on the start screen: a click watches it.
 pub(super) struct PlaceRow {
-    /// As it is shown.
+    /// Its path as it is shown, or its name.
     pub path: String,
-    /// What else there is to say, after the path.
+    /// What else there is to say, after that.
     pub more: String,
     /// What is known of it, at the right.
     pub facts: String,

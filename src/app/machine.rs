@@ -3,7 +3,7 @@
 use super::cells::cell_frame;
 use super::display_name::{elided, visible};
 use super::icons::Icon;
-use super::machine_words::{headline, limits, place_words, said, sentence, waiting_words};
+use super::machine_words::{headline, place_words, said, sentence, waiting_words};
 use super::process::ProcessView;
 use super::table::{name_handles, place};
 use super::tokens::{self, Palette};
@@ -214,7 +214,7 @@ impl Window {
                 }
                 Some(Ok(picture)) if picture.locks.is_empty() => {
                     let text = "No process of this machine holds one right now. What appears will show by itself.";
-                    said(ui, Icon::Idle, "No kernel lock is held", text, &limits(picture));
+                    said(ui, Icon::Idle, "No kernel lock is held", text, &picture.limits().join(" "));
                 }
                 Some(Ok(picture)) => {
                     self.machine.list(picture);
@@ -253,7 +253,7 @@ impl Window {
                         waiting => format!("{} held · {} waiting", number(held), number(waiting)),
                     };
                     ui.add(Label::new(muted(ui, text)).selectable(false));
-                    let limits = limits(picture);
+                    let limits = picture.limits().join(" ");
                     if !limits.is_empty() {
                         let (rect, response) = ui.allocate_exact_size(Vec2::splat(tokens::ICON), Sense::hover());
                         Icon::Warning.image(palette.verdict(Verdict::Held)).paint_at(ui, rect);

@@ -3,7 +3,7 @@
 use super::display_name::{short_path, visible};
 use super::icons::Icon;
 use super::tokens::{self, Palette};
-use super::widgets::{count, muted};
+use super::widgets::muted;
 use crate::model::machine::{MachineLock, MachinePicture, Place};
 use crate::model::time::say_duration;
 use eframe::egui::{Align, Label, Layout, RichText, Ui, Vec2};
@@ -56,30 +56,6 @@ pub(super) fn waiting_words(lock: &MachineLock, seen: Duration) -> String {
                  not end by itself.";
     }
     text
-}
-
-/// What of the machine could not be seen; empty = all was.
-pub(super) fn limits(picture: &MachinePicture) -> String {
-    let mut said = Vec::new();
-    if picture.unseen > 0 {
-        said.push(format!(
-            "{} of {} processes do not show you their open files, so paths of their locks may be missing. Root sees more.",
-            picture.unseen, picture.processes
-        ));
-    }
-    if picture.partial {
-        said.push(
-            "Processes of other namespaces, or of other users, are hidden here: locks of theirs may be missing."
-                .to_owned(),
-        );
-    }
-    if picture.strange > 0 {
-        said.push(format!(
-            "{} of the kernel's table could not be understood.",
-            count(picture.strange as usize, "line")
-        ));
-    }
-    said.join(" ")
 }
 
 /// An error as a sentence.

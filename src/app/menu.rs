@@ -118,7 +118,7 @@ fn menu_item(ui: &mut Ui, window: &Window, action: Action) -> Option<Action> {
     let command = action.command();
     let why_not = (command.why_not)(window);
     let on = action.is_on(window);
-    let key = command.chords.first().copied().map(super::keys::Chord::shown).unwrap_or_default();
+    let key = command.action.key().unwrap_or_default();
     let palette = Palette::of(ui);
     let title = RichText::new(command.title).color(if why_not.is_some() { palette.muted } else { palette.text });
     // What may not be done says why where its key would stand.

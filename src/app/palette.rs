@@ -5,7 +5,6 @@
 use super::command::{Action, COMMANDS};
 use super::display_name::{elided, short_path, visible_name};
 use super::icons::Icon;
-use super::keys::Chord;
 use super::selection::Reach;
 use super::tokens::{self, Palette};
 use super::widgets;
@@ -272,7 +271,7 @@ impl Window {
                 });
             });
             let key = match find {
-                Find::Action(action) => action.command().chords.first().copied().map(Chord::shown).unwrap_or_default(),
+                Find::Action(action) => action.key().unwrap_or_default(),
                 Find::Lock(_) | Find::Folder(_) => String::new(),
             };
             widgets::from_right(ui, |ui| {

@@ -19,7 +19,7 @@ use crate::model::snapshot::Lock;
 use crate::model::time::Zone;
 use crate::model::verdict::Verdict;
 use crate::platform::environment;
-use eframe::egui::{self, CornerRadius, Frame, Key, Label, Margin, RichText, Stroke, Ui, Vec2};
+use eframe::egui::{self, Key, Label, RichText, Ui, Vec2};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,6 +97,10 @@ impl Save {
         }
     }
 }
+
+// What the dialogs are called.
+const EXPORT: &str = "Export";
+const BUNDLE: &str = "Save an incident bundle";
 
 impl Window {
     /// Says times as another place does: for tests.
@@ -228,17 +232,10 @@ impl Window {
         if !save.own_path {
             save.path = format!("{}{}", if self.home.is_some() { "~/" } else { "" }, self.usual_name(&save));
         }
-        let palette = Palette::of(ui);
-        let frame = Frame::new()
-            .fill(palette.panel)
-            .stroke(Stroke::new(1.0, palette.line))
-            .corner_radius(CornerRadius::same(tokens::DIALOG_RADIUS))
-            .shadow(ui.visuals().window_shadow)
-            .inner_margin(Margin::same(20));
-        let width = 560.0_f32.min(ui.ctx().content_rect().width() - 80.0);
+        let width = widgets::dialog_width(ui, 560.0);
         let mut open = true;
-        let modal = egui::Modal::new(egui::Id::unique("save")).frame(frame);
-        let response = modal.show(ui.ctx(), |ui| {
+        let name = if save.what == What::Bundle { BUNDLE } else { EXPORT };
+        let response = widgets::modal(ui, "save", name, 20, |ui| {
             ui.set_width(width);
             let most = (ui.ctx().content_rect().height() - 260.0).max(120.0);
             let scroll = egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most);
@@ -259,7 +256,7 @@ impl Window {
     }
 
     fn export_content(&mut self, ui: &mut Ui, save: &mut Save) {
-        ui.label(RichText::new("Export").font(tokens::title()));
+        ui.label(RichText::new(EXPORT).font(tokens::title()));
         ui.label(muted(ui, "As it is now; names are never made into formulas of a spreadsheet."));
         ui.add_space(12.0);
         // The rows keep their places while this is open.
@@ -309,7 +306,7 @@ impl Window {
             let job = Job { paper: Paper::Incident(incident), target: Target::Preview };
             self.engine.send(Command::Write(Box::new(job)));
         }
-        ui.label(RichText::new("Save an incident bundle").font(tokens::title()));
+        ui.label(RichText::new(BUNDLE).font(tokens::title()));
         ui.label(muted(ui, "One zip file for a ticket: what is held or stuck here, why, and what could not be seen."));
         ui.add_space(12.0);
         let Some(contents) = &save.contents else {

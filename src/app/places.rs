@@ -1,14 +1,14 @@
 //! Places where locks usually are, as far as they are on this machine: for the start screen and the folder menu.
 
 use super::display_name::{elided, short_path};
-use super::empty::section;
+use super::empty::{PlaceRow, section};
 use super::icons::Icon;
 use super::tokens::{self, Palette};
-use super::widgets::{self, from_right};
+use super::widgets::{self};
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::places::Place;
-use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Sense, Stroke, Ui, Vec2};
+use eframe::egui::{self, RichText, ScrollArea, Ui, Vec2};
 
 impl Window {
     /// Those that are not watched yet.
@@ -38,33 +38,15 @@ impl Window {
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for place in places.into_iter().take(first) {
-                let (rect, response) =
-                    ui.allocate_exact_size(Vec2::new(ui.available_width(), tokens::ROW), Sense::click());
                 let path = short_path(&place.folder.path, self.home.as_deref());
-                let label = format!("{}: {path}, {}", place.title, place.holds);
-                response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, label.clone()));
-                if response.hovered() || response.has_focus() {
-                    ui.painter().rect_filled(rect, 6.0, palette.hover);
-                }
-                ui.painter().hline(rect.x_range(), rect.bottom(), Stroke::new(1.0, palette.line));
-                let builder = egui::UiBuilder::new()
-                    .max_rect(rect.shrink2(Vec2::new(12.0, 0.0)))
-                    .layout(Layout::left_to_right(Align::Center));
-                ui.scope_builder(builder, |ui| {
-                    Icon::Folder.show(ui, palette.muted);
-                    ui.add_space(6.0);
-                    ui.add(egui::Label::new(place.title).selectable(false));
-                    from_right(ui, |ui| {
-                        let path = RichText::new(elided(&path, 32)).font(tokens::small()).color(palette.muted);
-                        ui.add(egui::Label::new(path).selectable(false));
-                        ui.add_space(8.0);
-                        let holds = RichText::new(place.holds).font(tokens::small()).color(palette.muted);
-                        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                            ui.add(egui::Label::new(holds).truncate().selectable(false));
-                        });
-                    });
-                });
-                if response.clicked() {
+                let row = PlaceRow {
+                    label: format!("{}: {path}, {}", place.title, place.holds),
+                    path: place.title.to_owned(),
+                    more: place.holds.to_owned(),
+                    facts: elided(&path, 32),
+                    color: palette.muted,
+                };
+                if row.show(ui) {
                     chosen = Some(place);
                 }
             }

@@ -130,15 +130,16 @@ impl Window {
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for lock in locks {
-                let age = lock.age(&moment);
-                if stuck_row(ui, lock, &age.map(say_duration).unwrap_or_default()).clicked() {
+                let age = lock.age(&moment).map(say_duration).unwrap_or_default();
+                if stuck_row(ui, lock, &age).clicked() {
                     chosen = Some(lock.id);
-                }
-                if let Some(age) = age {
-                    ui.ctx().request_repaint_after(say_duration_changes_in(age));
                 }
             }
         });
+        if let Some(next_change) = locks.iter().filter_map(|lock| lock.age(&moment)).map(say_duration_changes_in).min()
+        {
+            self.repaint_for_ages(ui.ctx(), next_change);
+        }
         chosen
     }
 

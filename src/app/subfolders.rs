@@ -7,7 +7,10 @@ use super::window::Window;
 use crate::engine::settings::WatchedFolder;
 use crate::model::ignore::IgnoreRules;
 use crate::model::verdict::Verdict;
-use eframe::egui::{self, CornerRadius, Frame, Label, Margin, RichText, ScrollArea, Stroke, TextEdit, Ui};
+use eframe::egui::{self, Label, Margin, RichText, ScrollArea, TextEdit, Ui};
+
+/// What the dialog is called.
+const NAME: &str = "Subfolders to pass over";
 
 /// The rules of one folder while they are edited.
 pub(super) struct RulesDialog {
@@ -47,16 +50,9 @@ impl Window {
 
     pub(super) fn rules_dialog(&mut self, ui: &mut Ui) {
         let Some(mut dialog) = self.sidebar.rules.take() else { return };
-        let palette = Palette::of(ui);
-        let frame = Frame::new()
-            .fill(palette.panel)
-            .stroke(Stroke::new(1.0, palette.line))
-            .corner_radius(CornerRadius::same(tokens::DIALOG_RADIUS))
-            .shadow(ui.visuals().window_shadow)
-            .inner_margin(Margin::same(20));
-        let width = 480.0_f32.min(ui.ctx().content_rect().width() - 80.0);
+        let width = widgets::dialog_width(ui, 480.0);
         let mut open = true;
-        let response = egui::Modal::new(egui::Id::unique("rules")).frame(frame).show(ui.ctx(), |ui| {
+        let response = widgets::modal(ui, "rules", NAME, 20, |ui| {
             ui.set_width(width);
             open = self.rules_content(ui, &mut dialog);
         });
@@ -67,7 +63,7 @@ impl Window {
 
     fn rules_content(&mut self, ui: &mut Ui, dialog: &mut RulesDialog) -> bool {
         let palette = Palette::of(ui);
-        ui.label(RichText::new("Subfolders to pass over").font(tokens::title()));
+        ui.label(RichText::new(NAME).font(tokens::title()));
         let path = elided(&short_path(&dialog.folder.path, self.home.as_deref()), 64);
         ui.label(muted(ui, path));
         ui.add_space(12.0);

@@ -4,10 +4,11 @@
 //! Owns: what is said, [`Desktop`] (who says it), and what happens when a person chooses Show. Never: waits for a
 //! notification service on the window's thread.
 
+use super::command::Action;
 use super::display_name::{visible, visible_name};
 use super::icons::Icon;
 use super::toast::Toast;
-use super::widgets::count;
+use super::widgets::{self, count};
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::vigil::{Awaited, Freed, FreedAs, TurnedStale};
@@ -192,7 +193,7 @@ impl Window {
         if on {
             Icon::Check.show(ui, super::tokens::Palette::of(ui).ok);
         }
-        if response.on_hover_text(hint).clicked() {
+        if widgets::says_key(response, Action::TellFree, Some(hint)).clicked() {
             self.toggle_tell(lock, &snapshot.directory);
         }
     }

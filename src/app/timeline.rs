@@ -159,7 +159,7 @@ impl Window {
         ui.add_space(4.0);
         ui.add(Label::new(muted(ui, said.text)).wrap());
         if let Some(changes) = said.changes_in {
-            ui.ctx().request_repaint_after(changes);
+            self.repaint_for_ages(ui.ctx(), changes);
         }
     }
 

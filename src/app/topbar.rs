@@ -3,7 +3,6 @@
 use super::command::Action;
 use super::display_name::{elided, short_path};
 use super::icons::Icon;
-use super::keys::Chord;
 use super::tokens::{self, Palette};
 use super::widgets::{self, from_right, muted};
 use super::window::{Window, typed_path};
@@ -224,8 +223,8 @@ impl Window {
     }
 
     fn palette_button(&mut self, ui: &mut Ui) {
-        let text = Action::Palette.command().chords.first().copied().map(Chord::shown).unwrap_or_default();
-        let text = RichText::new(text).font(tokens::small()).color(Palette::of(ui).muted);
+        let text =
+            RichText::new(Action::Palette.key().unwrap_or_default()).font(tokens::small()).color(Palette::of(ui).muted);
         let response = ui.add(bar_button(ui, egui::Button::new(text)));
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, Action::Palette.command().title));
         if response.on_hover_text(Action::Palette.command().title).clicked() {
@@ -243,8 +242,7 @@ impl Window {
         let short = if tokens::is_small(ui.ctx()) { format!("{stale}…") } else { text.clone() };
         let response = widgets::danger_button(ui, Some(Icon::Stale), short, true);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &text));
-        let response = response.on_hover_text(text);
-        if response.clicked() {
+        if widgets::says_key(response, Action::ClearStale, Some(&text)).clicked() {
             self.ask_to_clear_stale();
         }
     }
@@ -296,7 +294,7 @@ impl Window {
         egui::Panel::top("paused").frame(frame).show(ui, |ui| {
             ui.horizontal(|ui| {
                 from_right(ui, |ui| {
-                    let key = Action::Pause.command().chords.first().copied().map(Chord::shown).unwrap_or_default();
+                    let key = Action::Pause.key().unwrap_or_default();
                     let key = RichText::new(key).font(tokens::small()).color(palette.muted);
                     if ui.add(egui::Button::new("Go on").right_text(key)).clicked() {
                         self.perform(ui.ctx(), Action::Pause);

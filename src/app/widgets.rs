@@ -1,5 +1,6 @@
 //! Small pieces that several views share.
 
+use super::command::Action;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use eframe::egui::{self, Align, Color32, Label, Layout, Response, RichText, Sense, Stroke, Ui, Vec2};
@@ -20,12 +21,43 @@ pub(super) fn danger_button(ui: &mut Ui, icon: Option<Icon>, text: String, enabl
     // What may not be done is plain, and as easy to read.
     let (ink, fill) = if enabled { (Color32::WHITE, palette.danger) } else { (palette.muted, palette.raised) };
     let label = RichText::new(text).font(tokens::strong()).color(ink);
-    let button = match icon {
-        Some(icon) => egui::Button::image_and_text(icon.image(ink), label),
-        None => egui::Button::new(label),
-    };
-    let button = button.fill(fill).stroke(Stroke::NONE).min_size(Vec2::new(0.0, tokens::CONTROL));
-    ui.add_enabled(enabled, button)
+    ui.add_enabled(enabled, red(fill, icon.map(|icon| icon.image(ink)), label, None))
+}
+
+/// The red button of a command, with the key that does the same beside its words.
+pub(super) fn danger_command(ui: &mut Ui, icon: Option<Icon>, text: &str, action: Action) -> Response {
+    let ink = Color32::WHITE;
+    let label = RichText::new(text).font(tokens::strong()).color(ink);
+    let key = action.key().map(|key| RichText::new(key).font(tokens::small()).color(ink));
+    let response = ui.add(red(Palette::of(ui).danger, icon.map(|icon| icon.image(ink)), label, key));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, text));
+    says_key(response, action, None)
+}
+
+fn red(
+    fill: Color32, icon: Option<egui::Image<'static>>, label: RichText, key: Option<RichText>,
+) -> egui::Button<'static> {
+    let mut content = egui::Atoms::new(label);
+    if let Some(icon) = icon {
+        content.push_left(icon);
+    }
+    if let Some(key) = key {
+        content.push_right(key);
+    }
+    egui::Button::new(content).fill(fill).stroke(Stroke::NONE).min_size(Vec2::new(0.0, tokens::CONTROL))
+}
+
+/// Tells which key does the same: to a screen reader, and on hover after what there is to say about it.
+pub(super) fn says_key(response: Response, action: Action, hint: Option<&str>) -> Response {
+    let Some(key) = action.key() else { return response };
+    response.ctx.accesskit_node_builder(response.id, |node| node.set_keyboard_shortcut(key.as_str()));
+    match hint {
+        None => response,
+        Some(hint) => response.on_hover_ui(|ui| {
+            ui.label(hint);
+            ui.label(muted(ui, key).font(tokens::small()));
+        }),
+    }
 }
 
 /// The blue button, for the first thing to do.

@@ -242,6 +242,26 @@ impl MachinePicture {
         self.directories = directories(&self.locks);
     }
 
+    /// What of the machine could not be seen, each in a sentence; none = all was.
+    pub fn limits(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if self.unseen > 0 {
+            said.push(format!(
+                "{} of {} processes do not show you their open files, so paths of their locks may be missing. Root sees more.",
+                self.unseen, self.processes
+            ));
+        }
+        if self.partial {
+            let text =
+                "Processes of other namespaces, or of other users, are hidden here: locks of theirs may be missing.";
+            said.push(text.to_owned());
+        }
+        if self.strange > 0 {
+            said.push(format!("Lines of the kernel's table that could not be understood: {}.", self.strange));
+        }
+        said
+    }
+
     /// The one that is granted, above this one.
     pub fn root_of(&self, at: usize) -> usize {
         self.locks.get(..=at).and_then(|locks| locks.iter().rposition(|lock| !lock.is_waiting())).unwrap_or(0)

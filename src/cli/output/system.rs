@@ -137,21 +137,7 @@ fn summary(picture: &MachinePicture) -> Vec<String> {
         (held, 0) => format!("{} held{directories}.", locks(held)),
         (held, waiting) => format!("{} held, {waiting} waiting{directories}.", locks(held)),
     }];
-    if picture.unseen > 0 {
-        said.push(format!(
-            "{} of {} processes do not show you their open files: paths of their locks cannot be told. Root sees more.",
-            picture.unseen, picture.processes
-        ));
-    }
-    if picture.partial {
-        said.push(
-            "Processes of other namespaces, or of other users, are hidden here: locks of theirs may be missing."
-                .to_owned(),
-        );
-    }
-    if picture.strange > 0 {
-        said.push(format!("Lines of the kernel's table that could not be understood: {}.", picture.strange));
-    }
+    said.extend(picture.limits());
     said
 }
 
