@@ -117,6 +117,23 @@ fn keys_do_what_the_sheet_says() {
 }
 
 #[test]
+fn a_button_tells_the_key_that_does_the_same() {
+    let (_directory, mut stage) = stage();
+    let key = |stage: &Stage, name: &str| {
+        let button = stage.harness.get_by_role_and_label(Role::Button, name);
+        button.accesskit_node().data().keyboard_shortcut().map(str::to_owned)
+    };
+    assert_eq!(key(&stage, "Clear stale (2)…").as_deref(), Some("Ctrl+Shift+Delete"));
+    stage.press(Key::F8);
+    stage.harness.run_steps(2);
+    let told = key(&stage, "Clear…").expect("a key");
+    assert_eq!(told, "Delete");
+    stage.press(Key::Delete);
+    stage.harness.run_steps(2);
+    assert!(stage.shows("Clear this lock?"), "and so it does");
+}
+
+#[test]
 fn a_letter_typed_into_a_field_is_no_command() {
     let (_directory, mut stage) = stage();
     stage.press(Key::Slash);
