@@ -79,7 +79,9 @@ impl Chord {
             key => key,
         };
         let is_mac = cfg!(target_os = "macos");
-        KeyboardShortcut::new(self.modifiers, key).format(&ModifierNames::NAMES, is_mac)
+        let shown = KeyboardShortcut::new(self.modifiers, key).format(&ModifierNames::NAMES, is_mac);
+        // As it stands on the key; beside "Clear…" the word would read as one more thing to do.
+        if key == Key::Delete { shown.replace("Delete", "Del") } else { shown }
     }
 
     /// Takes its press out of the input, if there was one.
