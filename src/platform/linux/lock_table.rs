@@ -72,10 +72,28 @@ pub(super) fn read_table() -> io::Result<(Vec<TableLine>, usize)> {
     gather_table(read_once)
 }
 
+/// Without the locks that a reading in pieces shows twice: one that is taken meanwhile comes first in the table, and moves
+/// those behind it into the next piece once more. Only of exclusive ones can it be told: two cannot be on the same bytes.
+fn without_repeats(lines: Vec<TableLine>) -> Vec<TableLine> {
+    let mut known = HashSet::new();
+    let mut repeated = false;
+    let mut kept = lines;
+    kept.retain(|line| {
+        if line.depth == 0 {
+            repeated = line.exclusive && line.file.is_some() && !known.insert(*line);
+        }
+        !repeated
+    });
+    kept
+}
+
 /// As [`gather`]; but what counts is the newest reading, with what it has skipped. The kernel gives a lock and all that
 /// wait for it together, so they are skipped together.
 fn gather_table(mut read_once: impl FnMut() -> io::Result<Reading>) -> io::Result<(Vec<TableLine>, usize)> {
-    let parse = |reading: &Reading| parse_table(&String::from_utf8_lossy(&reading.text));
+    let parse = |reading: &Reading| {
+        let (lines, strange) = parse_table(&String::from_utf8_lossy(&reading.text));
+        (if reading.whole { lines } else { without_repeats(lines) }, strange)
+    };
     let mut last = read_once()?;
     let (mut lines, mut strange) = parse(&last);
     if last.whole {
@@ -174,6 +192,21 @@ mod tests {
         let text = held.as_bytes().to_vec();
         let (lines, _) = gather_table(|| Ok(Reading { text: text.clone(), whole: true })).unwrap();
         assert_eq!(lines.len(), 1);
+    }
+
+    #[test]
+    fn what_a_reading_in_pieces_repeats_is_one_lock() {
+        let lock = |number: u32, access: &str| format!("{number}: FLOCK  ADVISORY  {access} 7 fe:00:{number} 0 EOF\n");
+        let waits = "1: -> FLOCK  ADVISORY  WRITE 3 fe:00:1 0 EOF\n";
+        let exclusive = format!("{}{waits}", lock(1, "WRITE"));
+        let shared = lock(2, "READ ");
+        let text = format!("{exclusive}{shared}{exclusive}{shared}");
+        let read = |whole| {
+            let (lines, _) = gather_table(|| Ok(Reading { text: text.clone().into_bytes(), whole })).unwrap();
+            lines.iter().map(|line| line.number).collect::<Vec<_>>()
+        };
+        assert_eq!(read(false), [7, 3, 7, 7], "shared locks of one process may be two");
+        assert_eq!(read(true), [7, 3, 7, 7, 3, 7], "what is whole is as it is");
     }
 
     #[test]
