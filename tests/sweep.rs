@@ -165,7 +165,8 @@ fn the_window_sweeps_only_when_told_and_leaves_what_was_put_back() {
     // Each has its own switch.
     watched.engine.send(sweep(other.path(), Some(50)));
     assert!(matches!(watched.event(), Event::Sweeping(on) if on.len() == 2));
-    assert!(matches!(watched.event(), Event::Swept { directory: at, .. } if *at == *other.path()));
+    let told = watched.event();
+    assert!(matches!(&told, Event::Swept { directory: at, .. } if **at == *other.path()), "{told:?}");
     watched.engine.send(sweep(other.path(), None));
     // A round that was under way may still have something to tell.
     let told = loop {

@@ -13,16 +13,31 @@ use support::write;
 /// A record whose process is not looked for: that would be work for the process.
 const ELSEWHERE: &str = "{\"pid\": 812, \"host\": \"elsewhere\"}";
 
+/// Alone with its processes: each of the machine's others would be looked at, and they come and go.
+const APART: &[&str] = &["unshare", "-Urpf", "--mount-proc"];
+
+fn strace() -> Option<Command> {
+    let tracer = ["strace", "-f", "-qq", "-s", "4096", "-o"];
+    for apart in [APART, &["env"]] {
+        let tracing = || {
+            let mut command = Command::new(apart[0]);
+            command.args(&apart[1..]).args(tracer);
+            command
+        };
+        if tracing().args(["/dev/null", "true"]).output().is_ok_and(|tried| tried.status.success()) {
+            return Some(tracing());
+        }
+    }
+    None
+}
+
 /// Lockscope under `strace`, which writes what it sees to `trace`; `None` where it cannot trace here.
 fn traced(trace: &Path, state: &Path, arguments: &[&str]) -> Option<Command> {
-    let tried = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).output();
-    if !tried.as_ref().is_ok_and(|tried| tried.status.success()) {
-        println!("not run: counting system calls: strace cannot trace here ({tried:?})");
+    let Some(mut command) = strace() else {
+        println!("not run: counting system calls: strace cannot trace here");
         return None;
-    }
-    let mut command = Command::new("strace");
+    };
     command
-        .args(["-f", "-qq", "-s", "4096", "-o"])
         .arg(trace)
         .arg(env!("CARGO_BIN_EXE_lockscope"))
         .args(arguments)
