@@ -196,7 +196,7 @@ fn with_a_mount() {
     write(outer.path(), "above.lock", format!("{DEAD}\n"), 3600);
     let watched = Watched::start(outer.path(), state.path(), Settings::default());
     watched.until_verdict("above.lock", "stale");
-    // notify tells nothing of an unmount; what stands at the path now is another directory.
+    // What stands at the path now is another directory.
     run("umount", &[]);
     watched.until_gone("above.lock");
     watched.until_verdict("below.lock", "stale");

@@ -163,7 +163,7 @@ fn watches_and_threads() -> (usize, usize) {
     let threads = fs::read_dir("/proc/self/task").expect("readable").flatten();
     let watching = threads.filter(|thread| {
         let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-        ["watch", "notify-rs inoti"].contains(&name.trim_end())
+        name.trim_end() == "watch"
     });
     (watches, watching.count())
 }
@@ -187,17 +187,17 @@ fn let_go() {
         fs::create_dir(b.path().join(below)).expect("made");
     }
     let watched = Watched::start(a.path(), state.path(), Settings::default());
-    assert_eq!(watches_and_threads(), (1, 2), "the watch of one, our thread and notify's");
+    assert_eq!(watches_and_threads(), (1, 1), "the watch of one, and its thread");
     watched.engine.send(Command::WatchToo(vec![recursive(b.path())]));
     until(&watched, b.path(), "it is live", |place| place.watching() == Some(&Watching::Live));
-    assert_eq!(watches_and_threads(), (5, 4));
+    assert_eq!(watches_and_threads(), (5, 2));
     // With fewer subfolders, fewer watches.
     let ignore = Some(vec!["y".to_owned()]);
     watched.engine.send(Command::SetSubfolders(WatchedFolder { ignore, ..recursive(b.path()) }));
-    until_true("a watch less", || watches_and_threads() == (4, 4));
+    until_true("a watch less", || watches_and_threads() == (4, 2));
     watched.engine.send(Command::Unwatch(b.path().to_owned()));
     watched.until("it is let go", |_| place(&watched, b.path()).is_none());
-    until_true("its watches and threads end", || watches_and_threads() == (1, 2));
+    until_true("its watches and threads end", || watches_and_threads() == (1, 1));
     stale(a.path(), "a.lock");
     watched.until_verdict("a.lock", "stale");
     // The last one leaves nothing, and nothing is shown.

@@ -6,7 +6,7 @@ use super::world::{Undone, World};
 use crate::clear::{self, Consent, Entry, Reason, Workplace};
 use crate::engine::JournalLine;
 use crate::engine::bulk::{Came, clear_one, force_one};
-use crate::engine::follow::Following;
+use crate::engine::follow::follow;
 use crate::engine::history::{History, kept};
 use crate::engine::incident::Incident;
 use crate::engine::learned;
@@ -20,6 +20,7 @@ use crate::model::snapshot::{Counts, Lock, Snapshot};
 use crate::model::time::{Wall, Zone};
 use crate::platform::{Ending, Interrupt, ReadBy, System, environment};
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -70,11 +71,11 @@ impl World for Machine {
         count(&self.system, directory, &Self::recall(directory, options), counts)
     }
 
-    fn follow(&self, directory: &Path, options: &LookOptions) -> Option<Box<dyn Iterator<Item = Snapshot>>> {
-        let system = Arc::clone(&self.system);
-        let following =
-            Following::start(system, environment::absolute(directory), Self::recall(directory, options)).ok()?;
-        Some(Box::new(following))
+    fn follow(
+        &self, directory: &Path, options: &LookOptions, each: &mut dyn FnMut(Snapshot) -> ControlFlow<()>,
+    ) -> bool {
+        let options = Self::recall(directory, options);
+        follow(Arc::clone(&self.system), environment::absolute(directory), options, each).is_ok()
     }
 
     fn look_after(&self, directory: &Path, options: &LookOptions, earlier: &Snapshot) -> Result<Snapshot, LookError> {

@@ -13,6 +13,7 @@ use crate::model::snapshot::{Lock, LostReason, Snapshot, Watching};
 use crate::model::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,30 +123,44 @@ fn lost(directory: &Path, reason: &LostReason) -> LookError {
     }
 }
 
-/// The same by events, as the window watches.
-fn follow(
-    directory: &Path, pictures: &mut dyn Iterator<Item = Snapshot>, before: Snapshot, shown: &Shown, as_json: bool,
-    io: &mut Io<'_>,
-) -> Result<Exit, Failure> {
-    let (mut before, mut is_lost) = (before, false);
-    for after in pictures {
-        match &after.watching {
-            Watching::Loading(_) => continue,
-            Watching::Lost(reason) => {
-                if !std::mem::replace(&mut is_lost, true) {
-                    writeln!(io.err, "lockscope: {}; watching for it to come back", lost(directory, reason))?;
-                }
-                continue;
+/// What one picture after the other makes to be said.
+struct Telling<'a, 'b> {
+    directory: &'a Path,
+    shown: &'a Shown,
+    as_json: bool,
+    io: &'a mut Io<'b>,
+    before: Option<Snapshot>,
+    is_lost: bool,
+}
+
+impl Telling<'_, '_> {
+    /// `look` is asked for the first picture where the one that came is none.
+    fn next(&mut self, after: Snapshot, look: &dyn Fn() -> Result<Snapshot, LookError>) -> Result<(), Failure> {
+        if matches!(after.watching, Watching::Loading(_)) {
+            return Ok(());
+        }
+        let Some(before) = &self.before else {
+            let seen = matches!(after.watching, Watching::Live | Watching::Polling(_))
+                && *after.directory == *crate::platform::environment::absolute(self.directory);
+            // Else a look says what is in the way.
+            let first = if seen { after } else { look()? };
+            say_watching(self.directory, &first, self.shown, self.io)?;
+            self.before = Some(first);
+            return Ok(());
+        };
+        if let Watching::Lost(reason) = &after.watching {
+            if !std::mem::replace(&mut self.is_lost, true) {
+                writeln!(self.io.err, "lockscope: {}; watching for it to come back", lost(self.directory, reason))?;
             }
-            Watching::Live | Watching::Polling(_) => {}
+            return Ok(());
         }
-        if std::mem::replace(&mut is_lost, false) {
-            writeln!(io.err, "lockscope: the directory is back")?;
+        if std::mem::replace(&mut self.is_lost, false) {
+            writeln!(self.io.err, "lockscope: the directory is back")?;
         }
-        tell(&before, &after, shown, as_json, io)?;
-        before = after;
+        tell(before, &after, self.shown, self.as_json, self.io)?;
+        self.before = Some(after);
+        Ok(())
     }
-    Ok(Exit::Failed)
 }
 
 /// Prints a line for each change, until interrupted or nobody reads on.
@@ -153,16 +168,20 @@ pub fn watch(world: &dyn World, args: &Watch, io: &mut Io<'_>) -> Result<Exit, F
     const SHORTEST: Duration = Duration::from_millis(200);
     let (options, shown) = (options(world, &args.look), shown(&args.look));
     let directory = &args.look.directory;
-    if let Some(mut pictures) = world.follow(directory, &options) {
-        let first = pictures.find(|picture| !matches!(picture.watching, Watching::Loading(_)));
-        let seen = first.filter(|picture| {
-            matches!(picture.watching, Watching::Live | Watching::Polling(_))
-                && *picture.directory == *crate::platform::environment::absolute(directory)
-        });
-        // Else a look says what is in the way.
-        let before = seen.map_or_else(|| world.look(directory, &options), Ok)?;
-        say_watching(directory, &before, &shown, io)?;
-        return follow(directory, &mut *pictures, before, &shown, args.json, io);
+    let mut telling = Telling { directory, shown: &shown, as_json: args.json, io, before: None, is_lost: false };
+    let mut failed = None;
+    // By events, as the window watches.
+    let followed = world.follow(directory, &options, &mut |picture| match telling
+        .next(picture, &|| world.look(directory, &options))
+    {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(failure) => {
+            failed = Some(failure);
+            ControlFlow::Break(())
+        }
+    });
+    if followed {
+        return failed.map_or(Ok(Exit::Failed), Err);
     }
     let mut before = world.look(directory, &options)?;
     say_watching(directory, &before, &shown, io)?;

@@ -17,6 +17,7 @@ use crate::model::snapshot::{Counts, Lock, Snapshot};
 use crate::model::time::{Wall, Zone};
 use crate::platform::Ending;
 use std::ffi::{OsStr, OsString};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,10 +47,13 @@ pub trait World {
         Ok(found)
     }
 
-    /// The pictures of a directory, each as soon as something has changed; `None` = it is to be looked at again and again.
-    fn follow(&self, directory: &Path, options: &LookOptions) -> Option<Box<dyn Iterator<Item = Snapshot>>> {
-        let _ = (directory, options);
-        None
+    /// Gives `each` the pictures of a directory, each as soon as something has changed, until it breaks off; `false` = that
+    /// cannot be had, and it is to be looked at again and again.
+    fn follow(
+        &self, directory: &Path, options: &LookOptions, each: &mut dyn FnMut(Snapshot) -> ControlFlow<()>,
+    ) -> bool {
+        let _ = (directory, options, each);
+        false
     }
 
     /// As [`Self::look`], after an earlier picture: a heartbeat shows only in time.

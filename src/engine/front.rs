@@ -6,14 +6,15 @@
 use super::history::chronicle::Chronicle;
 use super::lister::Lister;
 use super::machine::MachineWatch;
-use super::session::{Session, Word};
+use super::session::Session;
 use super::settings::{Settings, WatchedFolder};
 use super::watched::Board;
+use super::words::{Inbox, Word};
 use super::worker::{Job, Stop, SweepJob, Worker};
 use super::{Command, EngineOptions, Event, Shared, Sweeping, papers, places};
 use crate::model::ignore::IgnoreRules;
 use crate::platform::{System, environment};
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -78,7 +79,7 @@ impl Front {
                 Command::SetThreshold(threshold) => {
                     self.settings.stale_after_secs = threshold.as_secs();
                     for session in self.board.sessions() {
-                        let _ = session.send(Word::Threshold(threshold));
+                        session.send(Word::Threshold(threshold));
                     }
                     for (on, _) in self.sweeps.clone() {
                         self.sweep(&on.directory, Some(on.every));
@@ -86,7 +87,7 @@ impl Front {
                 }
                 Command::Rescan => {
                     if let Some(session) = self.board.shown_session() {
-                        let _ = session.send(Word::Rescan);
+                        session.send(Word::Rescan);
                     }
                 }
                 Command::List(query) => self.lister.ask(query),
@@ -219,27 +220,39 @@ impl Front {
             )));
             return false;
         }
-        let (words, received) = unbounded();
+        let (words, inbox) = match Inbox::open() {
+            Ok(both) => both,
+            Err(error) => {
+                self.tell(Event::Notice(format!("{} is not watched: {error}", folder.path.display())));
+                return false;
+            }
+        };
         let (number, life) = self.board.add(folder, words);
-        let (board, feed) = (Arc::clone(&self.board), self.chronicle.feed());
-        let session = Session {
-            system: Arc::clone(&self.system),
-            words: received,
-            options: self.settings.watch_options(folder),
-            path: folder.path.clone(),
-            life,
-            sight: None,
-            first_id: 0,
-            slow_pass: self.slow_pass,
-            gather: super::session::GATHER,
-            state_dir: self.state_dir.clone(),
-            publish: Box::new(move |picture| {
+        let (board, feed, system) = (Arc::clone(&self.board), self.chronicle.feed(), Arc::clone(&self.system));
+        let (options, path) = (self.settings.watch_options(folder), folder.path.clone());
+        let (slow_pass, state_dir) = (self.slow_pass, self.state_dir.clone());
+        let watch = move || {
+            let publish = move |picture| {
                 if let Some(picture) = board.publish(number, picture) {
                     feed.seen(&picture);
                 }
-            }),
+            };
+            let session = Session {
+                system,
+                inbox,
+                options,
+                path,
+                life,
+                sight: None,
+                first_id: 0,
+                slow_pass,
+                gather: super::session::GATHER,
+                state_dir,
+                publish: Box::new(publish),
+            };
+            session.run();
         };
-        if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || session.run()) {
+        if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(watch) {
             self.board.remove(&folder.path);
             self.tell(Event::Notice(format!("The watching thread could not be started: {error}")));
             return false;
@@ -277,7 +290,7 @@ impl Front {
         self.settings.watched.push(folder.clone());
         let options = self.settings.watch_options(folder);
         let ignore: IgnoreRules = options.ignore;
-        let _ = session.send(Word::Subfolders(folder.recursive, ignore));
+        session.send(Word::Subfolders(folder.recursive, ignore));
         // It was turned on for less than would be cleared now.
         if folder.recursive && self.end_sweep(&folder.path) {
             self.tell_sweeps();

@@ -29,6 +29,7 @@ pub mod sweep;
 pub mod vigil;
 mod watch;
 pub mod watched;
+mod words;
 mod worker;
 
 use crate::clear::{self, Reason};

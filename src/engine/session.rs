@@ -8,16 +8,15 @@ use super::learned::{recall, remember};
 use super::store::Store;
 use super::watch::Watch;
 use super::watched::Life;
+use super::words::{Inbox, Wake, Word};
 use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, list_names_entering, sight_of};
 use crate::inspect::{Openings, SplitsByDirectory};
 use crate::model::facts::Sight;
 use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
-use crate::model::ignore::IgnoreRules;
 use crate::model::snapshot::{CHUNK, Lock, LockId, LostReason, Moment, PollingReason, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
-use crossbeam_channel::{Receiver, never, select};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -46,27 +45,10 @@ const PROGRESS: Duration = Duration::from_millis(200);
 /// Who has a file open is asked this often where a verdict hangs on it.
 const USERS_TICK: u32 = 4;
 
-/// What a session is told.
-#[derive(Debug)]
-pub(super) enum Word {
-    /// Another threshold.
-    Threshold(Duration),
-    /// Look at everything now.
-    Rescan,
-    /// Look at these paths now: we changed them ourselves.
-    Look(Vec<OsString>),
-    /// Look at subfolders too, or no more, and pass these over.
-    Subfolders(bool, IgnoreRules),
-    /// It is shown now: what was put off as it was not is to be done.
-    Shown,
-    /// End.
-    End,
-}
-
 /// What a session needs.
-pub(super) struct Session {
+pub(super) struct Session<'a> {
     pub(super) system: Arc<dyn System>,
-    pub(super) words: Receiver<Word>,
+    pub(super) inbox: Inbox,
     pub(super) options: LookOptions,
     pub(super) path: PathBuf,
     pub(super) life: Life,
@@ -79,7 +61,8 @@ pub(super) struct Session {
     pub(super) gather: Duration,
     /// Where what was learned is kept; `None` = nowhere.
     pub(super) state_dir: Option<PathBuf>,
-    pub(super) publish: Box<dyn Fn(Snapshot) + Send>,
+    /// On the session's own thread; may say by `life` that it is to end.
+    pub(super) publish: Box<dyn FnMut(Snapshot) + 'a>,
 }
 
 enum End {
@@ -116,7 +99,7 @@ struct Live {
     below_failed: Option<Duration>,
 }
 
-impl Session {
+impl Session<'_> {
     /// Runs until it is ended.
     pub(super) fn run(mut self) {
         let mut lost: Option<LostReason> = None;
@@ -141,17 +124,21 @@ impl Session {
                     if lost.as_ref() != Some(&reason) {
                         self.publish_lost(reason.clone());
                         lost = Some(reason);
+                        if self.is_ended() {
+                            return;
+                        }
                     }
-                    match self.words.recv_timeout(self.tick_length()) {
-                        Ok(Word::Threshold(threshold)) => self.options.threshold = threshold,
-                        Ok(Word::Subfolders(recursive, ignore)) => {
+                    match self.inbox.wait(None, self.tick_length()) {
+                        Wake::Word(Word::Threshold(threshold)) => self.options.threshold = threshold,
+                        Wake::Word(Word::Subfolders(recursive, ignore)) => {
                             self.options.recursive = recursive;
                             self.options.ignore = ignore;
                         }
-                        Ok(Word::End) => return,
-                        Ok(Word::Rescan | Word::Look(_) | Word::Shown)
-                        | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
-                        Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+                        Wake::Word(Word::End) => return,
+                        Wake::Word(Word::Rescan | Word::Look(_) | Word::Shown)
+                        | Wake::Hints
+                        | Wake::Tick
+                        | Wake::Nothing => {}
                     }
                 }
             }
@@ -192,7 +179,7 @@ impl Session {
         let (watch, polling) = if fs.network || directory.may_not_answer() {
             (None, Some(PollingReason::FileSystem(fs.name)))
         } else {
-            match Watch::start(&self.path) {
+            match Watch::start(&self.path, self.inbox.door()) {
                 Ok(watch) => (Some(watch), None),
                 Err(reason) => (None, Some(reason)),
             }
@@ -239,21 +226,16 @@ impl Session {
             if live.dirty {
                 let silent = live.silent.then_some(Watching::Lost(LostReason::NoAnswer));
                 self.publish(live, silent);
+                if self.is_ended() {
+                    return End::Ended;
+                }
             }
-            let nothing = never();
-            let wake = live.watch.as_ref().map_or(&nothing, |watch| &watch.wake);
-            let timeout = self.next_tick(live);
-            enum Wake {
-                Word(Word),
-                Hints,
-                Tick,
-            }
-            let wake = select! {
-                recv(self.words) -> word => match word {
-                    Ok(Word::End) | Err(_) => return End::Ended,
-                    Ok(word) => Wake::Word(word),
-                },
-                recv(wake) -> _ => {
+            let wake = self.inbox.wait(live.watch.as_ref().map(Watch::events), self.next_tick(live));
+            match &wake {
+                Wake::Nothing => continue,
+                Wake::Word(Word::End) => return End::Ended,
+                Wake::Word(_) | Wake::Tick => {}
+                Wake::Hints => {
                     // A burst is answered together. A word meanwhile waits no longer than this.
                     // The first change after a while is answered at once.
                     let gather = if self.is_shown() { self.gather } else { BACKGROUND_GATHER };
@@ -261,10 +243,8 @@ impl Session {
                         std::thread::sleep(gather);
                     }
                     live.heard = Some(self.system.monotonic());
-                    Wake::Hints
-                },
-                default(timeout) => Wake::Tick,
-            };
+                }
+            }
             // Deleted, moved away, unmounted, or another one in its place: begin again with what is there now.
             let at = match self.system.open_directory(&self.path) {
                 Ok(now) if now.id() == live.id => Some(now),
@@ -292,7 +272,7 @@ impl Session {
                 }
                 Wake::Word(word) => self.obey(live, &*at, word),
                 Wake::Hints => self.follow_hints(live, &*at),
-                Wake::Tick => None,
+                Wake::Tick | Wake::Nothing => None,
             };
             // Events that never end must not keep us from what makes none.
             let overdue = self.system.monotonic().saturating_sub(live.ticked) >= self.tick_length();
@@ -512,7 +492,7 @@ impl Session {
     }
 
     /// The file system does not answer. Nothing is known of any lock now but how old it is; the picture stays, and says so.
-    fn hear_nothing(&self, live: &mut Live) {
+    fn hear_nothing(&mut self, live: &mut Live) {
         if std::mem::replace(&mut live.silent, true) {
             return;
         }
@@ -594,7 +574,7 @@ impl Session {
     fn do_without_watches_below(&self, live: &mut Live, reason: PollingReason) {
         live.polling = Some(reason);
         live.watch = None;
-        live.watch = Watch::start(&self.path).ok();
+        live.watch = Watch::start(&self.path, self.inbox.door()).ok();
         if let Some(watch) = &mut live.watch {
             watch.takes_more = false;
         }
@@ -608,7 +588,7 @@ impl Session {
         let too_soon = live.below_failed.is_some_and(|failed| now.saturating_sub(failed) < WATCHES_AGAIN);
         if matches!(live.polling, Some(PollingReason::OutOfWatches | PollingReason::Failed(_)))
             && !too_soon
-            && let Ok(watch) = Watch::start(&self.path)
+            && let Ok(watch) = Watch::start(&self.path, self.inbox.door())
         {
             live.watch = Some(watch);
             live.below_failed = None;
@@ -623,7 +603,7 @@ impl Session {
         names.listed.into_iter().filter(|path| live.store.id_of(path).is_none()).collect()
     }
 
-    fn publish(&self, live: &mut Live, watching: Option<Watching>) {
+    fn publish(&mut self, live: &mut Live, watching: Option<Watching>) {
         let watching = watching.unwrap_or_else(|| live.polling.clone().map_or(Watching::Live, Watching::Polling));
         live.dirty = false;
         (self.publish)(Snapshot {
@@ -641,7 +621,7 @@ impl Session {
         });
     }
 
-    fn publish_lost(&self, reason: LostReason) {
+    fn publish_lost(&mut self, reason: LostReason) {
         let sight = self.sight.clone().unwrap_or_else(|| Arc::new(blind(&*self.system)));
         (self.publish)(Snapshot {
             generation: 0,

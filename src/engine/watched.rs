@@ -5,11 +5,10 @@
 
 use super::Shared;
 use super::lister::Lister;
-use super::session::Word;
 use super::settings::WatchedFolder;
+use super::words::{Word, Words};
 use crate::model::facts::FileKind;
 use crate::model::snapshot::{Counts, Lock, Snapshot, Watching};
-use crossbeam_channel::Sender;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,7 +65,7 @@ struct Entry {
     recursive: bool,
     ignore: Option<Arc<[String]>>,
     life: Life,
-    words: Sender<Word>,
+    words: Words,
     picture: Option<Arc<Snapshot>>,
 }
 
@@ -135,7 +134,7 @@ impl Board {
     }
 
     /// A place for a new session; it publishes under the number.
-    pub(super) fn add(&self, folder: &WatchedFolder, words: Sender<Word>) -> (u64, Life) {
+    pub(super) fn add(&self, folder: &WatchedFolder, words: Words) -> (u64, Life) {
         let mut entries = self.entries();
         entries.last_number += 1;
         let number = entries.last_number;
@@ -167,7 +166,7 @@ impl Board {
         for entry in &entries.all {
             let shown = entries.shown == Some(entry.number);
             if entry.life.shown.swap(shown, Ordering::AcqRel) != shown && shown {
-                let _ = entry.words.send(Word::Shown);
+                entry.words.send(Word::Shown);
             }
         }
         match to.and_then(|at| entries.all.get(at)).map(|entry| entry.picture.clone()) {
@@ -192,7 +191,7 @@ impl Board {
     }
 
     /// Takes note of how the subfolders of one are looked at, and gives its session's ear.
-    pub(super) fn change(&self, folder: &WatchedFolder) -> Option<Sender<Word>> {
+    pub(super) fn change(&self, folder: &WatchedFolder) -> Option<Words> {
         let mut entries = self.entries();
         let entry = entries.all.iter_mut().find(|entry| entry.is_of(&folder.path))?;
         entry.recursive = folder.recursive;
@@ -203,17 +202,17 @@ impl Board {
     }
 
     /// The ear of the session of a directory.
-    pub(super) fn session(&self, directory: &Path) -> Option<Sender<Word>> {
+    pub(super) fn session(&self, directory: &Path) -> Option<Words> {
         self.entries().all.iter().find(|entry| entry.is_of(directory)).map(|entry| entry.words.clone())
     }
 
     /// The ears of all sessions.
-    pub(super) fn sessions(&self) -> Vec<Sender<Word>> {
+    pub(super) fn sessions(&self) -> Vec<Words> {
         self.entries().all.iter().map(|entry| entry.words.clone()).collect()
     }
 
     /// The ear of the session that is shown.
-    pub(super) fn shown_session(&self) -> Option<Sender<Word>> {
+    pub(super) fn shown_session(&self) -> Option<Words> {
         let entries = self.entries();
         entries.all.iter().find(|entry| entries.shown == Some(entry.number)).map(|entry| entry.words.clone())
     }
@@ -278,5 +277,5 @@ impl Board {
 /// It ends when it next looks up, and at once where it waits for a word. One that hangs is left behind.
 fn end(entry: &Entry) {
     entry.life.ended.store(true, Ordering::Release);
-    let _ = entry.words.send(Word::End);
+    entry.words.send(Word::End);
 }

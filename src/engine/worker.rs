@@ -4,9 +4,9 @@
 
 use super::bulk::{Came, Progress, clear_each, clear_one, force_one};
 use super::demo::Demo;
-use super::session::Word;
 use super::settings::{self, Settings};
 use super::sweep::{Act, Hands, PutBack, Sweep};
+use super::words::{Word, Words};
 use super::{Command, EngineOptions, Event, JournalLine, Outcome, Shared, Sweeping};
 use crate::clear::{self, Consent, Reason, Workplace};
 use crate::inspect::{LookOptions, impact_of};
@@ -28,7 +28,7 @@ pub(super) enum Job {
         directory: Arc<Path>,
         seen: Vec<Arc<Lock>>,
         options: LookOptions,
-        session: Option<Sender<Word>>,
+        session: Option<Words>,
         stop: Stop,
     },
     Force {
@@ -36,7 +36,7 @@ pub(super) enum Job {
         seen: Arc<Lock>,
         reason: Reason,
         options: LookOptions,
-        session: Option<Sender<Word>>,
+        session: Option<Words>,
     },
     AskImpact(Pid),
     EndHolder {
@@ -50,7 +50,7 @@ pub(super) enum Job {
     Undo {
         ids: Vec<String>,
         /// They may be of any directory.
-        sessions: Vec<Sender<Word>>,
+        sessions: Vec<Words>,
     },
     AskUndo(String),
     ReadJournal,
@@ -65,7 +65,7 @@ pub(super) type Stop = Arc<AtomicBool>;
 pub(super) struct SweepJob {
     pub(super) on: Sweeping,
     pub(super) options: LookOptions,
-    pub(super) session: Option<Sender<Word>>,
+    pub(super) session: Option<Words>,
     pub(super) stop: Stop,
 }
 
@@ -158,7 +158,7 @@ impl Worker {
             Job::Clear { directory, seen, options, session, stop } => {
                 let outcomes = self.clear(&directory, &seen, &options, &stop);
                 if let Some(session) = session {
-                    let _ = session.send(Word::Look(outcomes.iter().map(|outcome| outcome.path.clone()).collect()));
+                    session.send(Word::Look(outcomes.iter().map(|outcome| outcome.path.clone()).collect()));
                 }
                 let left = seen.len() - outcomes.len();
                 self.tell(Event::Cleared { outcomes, left });
@@ -169,7 +169,7 @@ impl Worker {
                     None => Came::Failed(NO_STATE.to_owned()),
                 };
                 if let Some(session) = session {
-                    let _ = session.send(Word::Look(vec![seen.path.to_os_string()]));
+                    session.send(Word::Look(vec![seen.path.to_os_string()]));
                 }
                 let outcome = Outcome { path: seen.path.to_os_string(), result: came.result() };
                 self.tell(Event::Cleared { outcomes: vec![outcome], left: 0 });
@@ -193,7 +193,7 @@ impl Worker {
             Job::Undo { ids, sessions } => {
                 let outcomes = self.undo(&ids);
                 for session in sessions {
-                    let _ = session.send(Word::Rescan);
+                    session.send(Word::Rescan);
                 }
                 self.tell(Event::Undone { outcomes });
             }
@@ -313,7 +313,7 @@ impl Worker {
             .filter_map(|act| if let Act::Cleared { path, .. } = act { Some(path.clone()) } else { None })
             .collect();
         if let Some(session) = swept.job.session.as_ref().filter(|_| !gone.is_empty()) {
-            let _ = session.send(Word::Look(gone));
+            session.send(Word::Look(gone));
         }
         let news = !acts.is_empty();
         if news {

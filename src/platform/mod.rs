@@ -253,6 +253,39 @@ pub enum EndingError {
     Failed(Pid, io::Error),
 }
 
+/// What an event says of a watched directory: a hint, no more. Directories are relative to the root of the watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened<'a> {
+    /// Something has happened to this name in that directory.
+    To(&'a Path, &'a OsStr),
+    /// The directory itself was deleted, moved, changed or unmounted.
+    ToAll(&'a Path),
+    /// Events were lost.
+    Lost,
+}
+
+/// Why there are no events of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoEvents {
+    /// The system gives no more watches.
+    OutOfWatches,
+    /// It has gone, is no directory, or may not be looked into.
+    OfThisOne,
+    /// Anything else.
+    Failed(Box<str>),
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Somebody rang. There may be events as well.
+    Rung,
+    /// There are events.
+    Happened,
+    /// The time is up.
+    InVain,
+}
+
 /// The identity of a directory, to tell that another one stands at its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DirectoryId {
@@ -327,8 +360,12 @@ pub use claim::{ReadBy, exchange, locks_unsupported, publish, replace_private, r
 use linux::Linux as ThisMachine;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub use linux::change::{private_directory, random, runtime_directory, sync_directory};
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+pub use linux::events::{Bell, Door, Events};
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 use portable::Portable as ThisMachine;
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
+pub use portable::events::{Bell, Door, Events};
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub use portable::own::{private_directory, random, runtime_directory, sync_directory};
 

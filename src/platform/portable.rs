@@ -6,6 +6,7 @@
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
 pub mod child;
 mod directory;
+pub mod events;
 pub mod own;
 mod processes;
 mod volumes;

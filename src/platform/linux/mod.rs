@@ -8,6 +8,7 @@ pub mod change;
 pub mod child;
 mod directory;
 mod ending;
+pub mod events;
 mod guard;
 mod host;
 #[cfg(feature = "cli")]
