@@ -34,7 +34,7 @@ pub fn follow(
     let session = Session {
         system,
         inbox,
-        options,
+        options: Arc::new(options),
         path: directory,
         life,
         sight: None,

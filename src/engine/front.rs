@@ -229,7 +229,7 @@ impl Front {
         };
         let (number, life) = self.board.add(folder, words);
         let (board, feed, system) = (Arc::clone(&self.board), self.chronicle.feed(), Arc::clone(&self.system));
-        let (options, path) = (self.settings.watch_options(folder), folder.path.clone());
+        let (options, path) = (Arc::new(self.settings.watch_options(folder)), folder.path.clone());
         let (slow_pass, state_dir) = (self.slow_pass, self.state_dir.clone());
         let watch = move || {
             let publish = move |picture| {

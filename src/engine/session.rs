@@ -14,6 +14,7 @@ use crate::inspect::{Openings, SplitsByDirectory};
 use crate::model::facts::Sight;
 use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
+use crate::model::ignore::IgnoreRules;
 use crate::model::snapshot::{CHUNK, Lock, LockId, LostReason, Moment, PollingReason, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
@@ -44,12 +45,14 @@ const POLL_SHARE: u32 = 10;
 const PROGRESS: Duration = Duration::from_millis(200);
 /// Who has a file open is asked this often where a verdict hangs on it.
 const USERS_TICK: u32 = 4;
+/// Two clocks cannot be read at once: so far, in nanoseconds, they seem to drift apart without one being set.
+const CLOCK_JITTER: i128 = 50_000_000;
 
 /// What a session needs.
 pub(super) struct Session<'a> {
     pub(super) system: Arc<dyn System>,
     pub(super) inbox: Inbox,
-    pub(super) options: LookOptions,
+    pub(super) options: Arc<LookOptions>,
     pub(super) path: PathBuf,
     pub(super) life: Life,
     /// What was to be seen of the machine, while the directory could be looked at.
@@ -78,10 +81,12 @@ struct Live {
     watch: Option<Watch>,
     polling: Option<PollingReason>,
     store: Store,
-    splits: SplitsByDirectory,
+    splits: Arc<SplitsByDirectory>,
     counts: Option<(u32, u32)>,
     names: Names,
     sight: Arc<Sight>,
+    /// What was seen of the machine last, and when.
+    machine: Machine,
     scanned_at: Wall,
     scanned_monotonic: Duration,
     scan_took: Duration,
@@ -99,6 +104,21 @@ struct Live {
     below_failed: Option<Duration>,
 }
 
+/// What a look has seen of the machine.
+struct Machine {
+    sight: Arc<Sight>,
+    /// On the monotonic clock.
+    at: Duration,
+    clock_offset: i128,
+}
+
+impl Machine {
+    fn of(looker: &Looker) -> Self {
+        let clock_offset = clock_offset(looker.now, looker.monotonic);
+        Self { sight: Arc::clone(&looker.sight), at: looker.monotonic, clock_offset }
+    }
+}
+
 impl Session<'_> {
     /// Runs until it is ended.
     pub(super) fn run(mut self) {
@@ -112,8 +132,8 @@ impl Session<'_> {
                 Ok(directory) => {
                     lost = None;
                     if !std::mem::replace(&mut recalled, true) {
-                        let options = std::mem::take(&mut self.options);
-                        self.options = recall(self.state_dir.as_deref(), &self.path, options);
+                        let options = LookOptions::clone(&self.options);
+                        self.options = Arc::new(recall(self.state_dir.as_deref(), &self.path, options));
                     }
                     match self.live(directory) {
                         End::Ended => return,
@@ -129,10 +149,9 @@ impl Session<'_> {
                         }
                     }
                     match self.inbox.wait(None, self.tick_length()) {
-                        Wake::Word(Word::Threshold(threshold)) => self.options.threshold = threshold,
+                        Wake::Word(Word::Threshold(threshold)) => self.options_mut().threshold = threshold,
                         Wake::Word(Word::Subfolders(recursive, ignore)) => {
-                            self.options.recursive = recursive;
-                            self.options.ignore = ignore;
+                            self.look_below(recursive, ignore);
                         }
                         Wake::Word(Word::End) => return,
                         Wake::Word(Word::Rescan | Word::Look(_) | Word::Shown)
@@ -143,6 +162,16 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    fn options_mut(&mut self) -> &mut LookOptions {
+        Arc::make_mut(&mut self.options)
+    }
+
+    fn look_below(&mut self, recursive: bool, ignore: IgnoreRules) {
+        let options = self.options_mut();
+        options.recursive = recursive;
+        options.ignore = ignore;
     }
 
     fn is_ended(&self) -> bool {
@@ -190,10 +219,11 @@ impl Session<'_> {
             watch,
             polling,
             store: Store::after(self.first_id),
-            splits: SplitsByDirectory::new(),
+            splits: Arc::default(),
             counts: Some((looker.sight.processes, looker.sight.processes_denied)),
             names: Names::default(),
             sight: Arc::clone(&looker.sight),
+            machine: Machine::of(&looker),
             scanned_at: looker.now,
             scanned_monotonic: looker.monotonic,
             scan_took: Duration::ZERO,
@@ -252,10 +282,9 @@ impl Session<'_> {
                 _ => return End::Reopen,
             };
             match (at.is_none() || live.silent, &wake) {
-                (true, Wake::Word(Word::Threshold(threshold))) => self.options.threshold = *threshold,
+                (true, Wake::Word(Word::Threshold(threshold))) => self.options_mut().threshold = *threshold,
                 (true, Wake::Word(Word::Subfolders(recursive, ignore))) => {
-                    self.options.recursive = *recursive;
-                    self.options.ignore = ignore.clone();
+                    self.look_below(*recursive, ignore.clone());
                     return End::Reopen;
                 }
                 _ => {}
@@ -298,7 +327,7 @@ impl Session<'_> {
     fn obey(&mut self, live: &mut Live, at: &dyn Directory, word: Word) -> Option<End> {
         match word {
             Word::Threshold(threshold) => {
-                self.options.threshold = threshold;
+                self.options_mut().threshold = threshold;
                 let looker = self.looker(live, at);
                 live.store.rejudge(&looker.moment(), true);
                 live.dirty = true;
@@ -318,8 +347,7 @@ impl Session<'_> {
                 None
             }
             Word::Subfolders(recursive, ignore) => {
-                self.options.recursive = recursive;
-                self.options.ignore = ignore;
+                self.look_below(recursive, ignore);
                 // Watches and names of what is not looked at any more go with the old picture.
                 Some(End::Reopen)
             }
@@ -328,17 +356,30 @@ impl Session<'_> {
         }
     }
 
-    fn looker(&self, live: &Live, at: &dyn Directory) -> Looker {
-        Looker::new(&self.system, at, &self.options, live.counts).with_splits(live.splits.clone())
+    fn looker(&self, live: &mut Live, at: &dyn Directory) -> Looker {
+        let looker = Looker::new(&self.system, at, &self.options, live.counts).with_splits(Arc::clone(&live.splits));
+        live.machine = Machine::of(&looker);
+        looker
+    }
+
+    /// For a look at a few paths: with what was seen of the machine at most a tick ago, unless the clock was set since. A pass
+    /// over many files takes as long with what it saw as it began.
+    fn quick_looker(&self, live: &mut Live, at: &dyn Directory) -> Looker {
+        let (now, monotonic) = (self.system.wall(), self.system.monotonic());
+        let moved = (clock_offset(now, monotonic) - live.machine.clock_offset).abs();
+        if monotonic.saturating_sub(live.machine.at) >= TICK || moved >= CLOCK_JITTER {
+            return self.looker(live, at);
+        }
+        Looker::soon_after(&self.system, &self.options, &live.machine.sight).with_splits(Arc::clone(&live.splits))
     }
 
     fn follow_hints(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
         let hints = live.watch.as_mut().map(Watch::take).unwrap_or_default();
-        let looker = self.looker(live, at);
         if hints.root {
             return Some(End::Reopen);
         }
         if hints.rescan {
+            let looker = self.looker(live, at);
             return self.full_pass(live, at, &looker, false);
         }
         let mut paths = Vec::new();
@@ -350,6 +391,7 @@ impl Session<'_> {
                 && !self.options.ignore.pass_over(Path::new(&path))
                 && (live.names.directories.contains(&path) || is_directory(at, &path))
             {
+                let looker = self.looker(live, at);
                 return self.full_pass(live, at, &looker, false);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
@@ -358,7 +400,15 @@ impl Session<'_> {
                 paths.push(path);
             }
         }
+        if paths.is_empty() {
+            return None;
+        }
+        let looker = self.quick_looker(live, at);
         self.look_at_paths(live, at, &looker, paths);
+        if live.dirty {
+            // At once: what was needed for the look can be put away afterwards.
+            self.publish(live, None);
+        }
         None
     }
 
@@ -400,11 +450,10 @@ impl Session<'_> {
 
     /// Takes over what this look has learned, and keeps it for the next start.
     fn learn(&mut self, looker: &Looker) {
-        let learned = looker.learned();
-        if learned.len() == self.options.learned.len() {
+        if looker.learned_count() == self.options.learned.len() {
             return;
         }
-        self.options.learned = learned;
+        self.options_mut().learned = looker.learned();
         if let Some(state_dir) = &self.state_dir
             && let Err(error) = remember(state_dir, &self.path, &self.options.learned)
         {
@@ -442,7 +491,7 @@ impl Session<'_> {
         let unseen = |path: &&OsString| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
         let unseen: Vec<OsString> = live.store.paths().filter(unseen).cloned().collect();
         names.listed.extend(unseen);
-        let learned_before = looker.learned().len();
+        let learned_before = looker.learned_count();
         let mut openings = Openings::below(at);
         let mut shown = self.system.monotonic();
         for (number, path) in names.listed.iter().enumerate() {
@@ -473,7 +522,7 @@ impl Session<'_> {
         for path in vanished {
             live.dirty |= live.store.remove(&path).is_some();
         }
-        if looker.learned().len() > learned_before {
+        if looker.learned_count() > learned_before {
             // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
             let empties: Vec<OsString> =
                 live.store.asks_users.iter().filter_map(|id| Some(live.store.get(*id)?.path.to_os_string())).collect();

@@ -15,6 +15,7 @@ use crate::model::format::{
     Heartbeat, Mechanism, Reading, Record, RecordState, Standing, recognise, recognise_with, unrecognised,
 };
 use crate::model::holder::{Pid, ProcessLook};
+use crate::model::kernel::KernelLock;
 use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
 use crate::model::time::Wall;
@@ -60,7 +61,7 @@ pub struct Looker {
     /// When, on the monotonic clock.
     pub monotonic: Duration,
     pub(super) table: Arc<Table>,
-    options: LookOptions,
+    options: Arc<LookOptions>,
     /// Name patterns on which kernel locks have been seen in this directory; grows as they are.
     learned: RefCell<HashSet<Box<[u8]>>>,
     processes: RefCell<HashMap<Pid, Arc<ProcessLook>>>,
@@ -69,7 +70,7 @@ pub struct Looker {
     /// By taker: the inodes of its open files that carry locks; `None` where that may not be seen.
     pub(super) carried: RefCell<HashMap<Pid, Option<HashSet<u64>>>>,
     /// By directory: who holds locks on deleted files of it.
-    pub(super) splits: RefCell<SplitsByDirectory>,
+    pub(super) splits: RefCell<Arc<SplitsByDirectory>>,
     /// What the last files were read into.
     buffer: RefCell<Vec<u8>>,
     /// Above 0: more of the last regular files were empty than not.
@@ -92,27 +93,36 @@ impl Looker {
         system: &Arc<dyn System>, directory: &dyn Directory, options: &LookOptions, counts: Option<(u32, u32)>,
     ) -> Self {
         let host = system.host();
-        let (locks, kernel_table) = match system.kernel_locks() {
-            Ok(locks) => (locks, true),
-            Err(error) => {
-                // Where a system has no such table, that is no news.
-                if error.kind() != io::ErrorKind::Unsupported {
-                    tracing::warn!(%error, "the kernel's lock table cannot be read");
-                }
-                (Vec::new(), false)
-            }
-        };
+        let table = table_of(&**system);
         let (processes, processes_denied) = counts.unwrap_or_else(|| system.count_processes());
         let fs = system.file_system(directory.id().mount);
-        let sight = sight_of(host, fs, kernel_table, (processes, processes_denied));
+        let sight = sight_of(host, fs, table.is_some(), (processes, processes_denied));
+        Self::with(system, Arc::new(options.clone()), Arc::new(sight), table)
+    }
+
+    /// The same so shortly after another look at the same directory that what that one saw of the machine still is so. The
+    /// kernel's lock table is read all the same.
+    pub(crate) fn soon_after(system: &Arc<dyn System>, options: &Arc<LookOptions>, sight: &Arc<Sight>) -> Self {
+        let table = table_of(&**system);
+        let sight = if table.is_some() == sight.kernel_table {
+            Arc::clone(sight)
+        } else {
+            Arc::new(Sight { kernel_table: table.is_some(), ..Sight::clone(sight) })
+        };
+        Self::with(system, Arc::clone(options), sight, table)
+    }
+
+    fn with(
+        system: &Arc<dyn System>, options: Arc<LookOptions>, sight: Arc<Sight>, table: Option<Vec<KernelLock>>,
+    ) -> Self {
         Self {
             system: Arc::clone(system),
-            sight: Arc::new(sight),
+            sight,
             now: system.wall(),
             monotonic: system.monotonic(),
-            table: Arc::new(Table::of(locks)),
-            options: options.clone(),
+            table: Arc::new(Table::of(table.unwrap_or_default())),
             learned: RefCell::new(options.learned.clone()),
+            options,
             processes: RefCell::default(),
             devices: RefCell::default(),
             sweep: OnceCell::new(),
@@ -131,7 +141,7 @@ impl Looker {
             now: self.now,
             monotonic: self.monotonic,
             table: Arc::clone(&self.table),
-            options: self.options.clone(),
+            options: Arc::clone(&self.options),
             learned: self.learned.clone(),
             processes: self.processes.clone(),
             devices: self.devices.clone(),
@@ -163,6 +173,11 @@ impl Looker {
     /// The name patterns on which kernel locks were seen, with those of this pass.
     pub fn learned(&self) -> HashSet<Box<[u8]>> {
         self.learned.borrow().clone()
+    }
+
+    /// How many they are.
+    pub(crate) fn learned_count(&self) -> usize {
+        self.learned.borrow().len()
     }
 
     /// Whether a file with this inode number may carry a kernel lock, so that it is listed whatever its name.
@@ -371,8 +386,10 @@ impl Looker {
         if elsewhere || !(self.sight.host_pid_ns || ours) {
             return OwnerState::NotLooked;
         }
-        // A process that has started since this pass looked at its number may have written what was written since.
-        let written_since = stat.proof_time() >= self.now.minus(CLOCK_GRAIN);
+        // A process that has started since this pass looked at its number may have written what was written since. What is
+        // looked at now only was not looked at before the file was read.
+        let was_known = self.processes.borrow().contains_key(&pid);
+        let written_since = was_known && stat.proof_time() >= self.now.minus(CLOCK_GRAIN);
         let look = self.process(pid);
         if written_since && !matches!(*look, ProcessLook::Running(_)) {
             self.processes.borrow_mut().remove(&pid);
@@ -427,6 +444,20 @@ impl Looker {
     /// cautious answer is yes, as it makes a file count as open.
     pub(super) fn same_device(&self, theirs: u64, ours: u64) -> bool {
         theirs == ours || self.lock_device(theirs).is_none_or(|device| Some(device) == self.lock_device(ours))
+    }
+}
+
+/// The kernel's lock table; `None` where it cannot be read.
+fn table_of(system: &dyn System) -> Option<Vec<KernelLock>> {
+    match system.kernel_locks() {
+        Ok(locks) => Some(locks),
+        Err(error) => {
+            // Where a system has no such table, that is no news.
+            if error.kind() != io::ErrorKind::Unsupported {
+                tracing::warn!(%error, "the kernel's lock table cannot be read");
+            }
+            None
+        }
     }
 }
 

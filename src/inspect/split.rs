@@ -9,6 +9,7 @@ use crate::model::holder::Pid;
 use crate::platform::{Directory, DirectoryId};
 use hashbrown::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 /// Of one directory: by base name, which deleted inodes are still locked, and by whom.
 pub(super) type Splits = HashMap<OsString, Vec<(u64, Pid)>>;
@@ -19,31 +20,34 @@ pub(crate) type SplitsByDirectory = HashMap<DirectoryId, Splits>;
 impl Looker {
     /// With what an earlier pass found: to find it costs a listing of the directory, so it is done again only when the
     /// kernel's table has an inode that nobody knows.
-    pub(crate) fn with_splits(self, known: SplitsByDirectory) -> Self {
+    pub(crate) fn with_splits(self, known: Arc<SplitsByDirectory>) -> Self {
         self.splits.replace(known);
         self
     }
 
     /// What was found, for the next pass.
-    pub(crate) fn splits(&self) -> SplitsByDirectory {
-        self.splits.borrow().clone()
+    pub(crate) fn splits(&self) -> Arc<SplitsByDirectory> {
+        Arc::clone(&self.splits.borrow())
     }
 
     /// Finds them anew; the names that they concern.
     pub(crate) fn split_names(&self, directory: &dyn Directory) -> Vec<OsString> {
-        self.splits.borrow_mut().clear();
         let splits = self.find_splits(directory);
         let names = splits.keys().cloned().collect();
-        self.splits.borrow_mut().insert(directory.id(), splits);
+        self.splits.replace(Arc::new(SplitsByDirectory::from_iter([(directory.id(), splits)])));
         names
     }
 
     /// Who holds a kernel lock on a deleted file of this name.
     pub(super) fn split_holders(&self, directory: &dyn Directory, name: &OsStr, stat: &FileStat) -> Vec<ProcessRef> {
         let mut known = self.splits.borrow_mut();
-        let splits = known.entry(directory.id()).or_insert_with(|| self.find_splits(directory));
+        let id = directory.id();
+        if !known.contains_key(&id) {
+            Arc::make_mut(&mut known).insert(id, self.find_splits(directory));
+        }
+        let splits = known.get(&id);
         let mut holders: Vec<ProcessRef> = Vec::new();
-        for (ino, pid) in splits.get(name).into_iter().flatten() {
+        for (ino, pid) in splits.and_then(|splits| splits.get(name)).into_iter().flatten() {
             // Released since, or it ended: then nothing is locked under that number any more.
             let still = *ino != stat.ino && self.table.may_lock(*ino);
             if still && !holders.iter().any(|known| known.pid == *pid) {

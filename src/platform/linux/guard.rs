@@ -39,9 +39,8 @@ const MOST_IDLE: usize = 2;
 /// Opens a directory, by a scout where it may not answer.
 pub(super) fn open_directory(path: &Path) -> io::Result<Box<dyn Directory>> {
     let mounts = mounts::read();
-    let risky = mounts.iter().any(Mount::may_not_answer);
     // The kernel names the working directory without asking its file system. A deleted one has no name.
-    let Some(absolute) = risky.then(|| absolute(path)).flatten() else {
+    let Some(absolute) = mounts.risky.then(|| absolute(path)).flatten() else {
         return Ok(Box::new(LinuxDirectory::open(path, None)?));
     };
     match mounts::locate(&mounts, &absolute) {
@@ -56,7 +55,7 @@ pub(super) fn open_directory(path: &Path) -> io::Result<Box<dyn Directory>> {
 /// Whether the directory answers, for those who are about to touch it directly. It may fall silent right afterwards.
 pub(super) fn ask_for_an_answer(path: &Path) -> io::Result<()> {
     let mounts = mounts::read();
-    let located = mounts.iter().any(Mount::may_not_answer).then(|| mounts::locate(&mounts, &absolute(path)?).into());
+    let located = mounts.risky.then(|| mounts::locate(&mounts, &absolute(path)?).into());
     match located.flatten() {
         Some(Located::Guarded(mount, way)) => {
             Guarded::open(&Arc::default(), path.to_owned(), way, Arc::new(mount), None).map(drop)

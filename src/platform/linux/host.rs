@@ -6,8 +6,8 @@ use crate::model::time::Wall;
 use crate::platform::Host;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 use rustix::time::{ClockId, clock_gettime};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// `PROC_PID_INIT_INO` (include/linux/proc_ns.h): the inode of the host's first PID namespace, on every Linux.
@@ -45,11 +45,11 @@ static BOOT: OnceLock<Option<u128>> = OnceLock::new();
 pub(super) fn host() -> Host {
     let computed = computed_boot();
     let devtmpfs = devtmpfs_birth();
-    let pid_ns = rustix::fs::stat("/proc/self/ns/pid").ok().map(|stat| stat.st_ino);
+    let pid_ns = pid_namespace();
     let uid = rustix::process::geteuid().as_raw();
     Host {
         name: rustix::system::uname().nodename().to_string_lossy().into(),
-        machine_id: read_id("/etc/machine-id"),
+        machine_id: machine_id(),
         boot_id: *BOOT.get_or_init(|| read_id("/proc/sys/kernel/random/boot_id")),
         boot_floor: devtmpfs.map(|born| born.min(computed)),
         clock_step: devtmpfs.map(|born| computed.since(born).or_else(|| born.since(computed)).unwrap_or_default()),
@@ -66,8 +66,36 @@ fn devtmpfs_birth() -> Option<Wall> {
     let stat =
         rustix::fs::statx(CWD, "/dev/null", AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME | StatxFlags::MNT_ID).ok()?;
     let has_birth = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
-    let on_devtmpfs = mounts::find(stat.stx_mnt_id).is_some_and(|mount| mount.kind == "devtmpfs");
+    let on_devtmpfs = mounts::read().iter().any(|mount| mount.id == stat.stx_mnt_id && mount.kind == "devtmpfs");
     (has_birth && on_devtmpfs).then(|| Wall::from_parts(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec))
+}
+
+/// No process leaves its PID namespace: `unshare` and `setns` are about its children.
+fn pid_namespace() -> Option<u64> {
+    static KNOWN: OnceLock<u64> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Some(*known);
+    }
+    let number = rustix::fs::stat("/proc/self/ns/pid").ok()?.st_ino;
+    Some(*KNOWN.get_or_init(|| number))
+}
+
+/// Read again when the file is another, or was written.
+fn machine_id() -> Option<u128> {
+    type Stamp = (u64, u64, i64, i64, u64);
+    static KNOWN: Mutex<Option<(Stamp, Option<u128>)>> = Mutex::new(None);
+    const PATH: &str = "/etc/machine-id";
+    let stat = rustix::fs::stat(PATH).ok()?;
+    let stamp = (stat.st_dev, stat.st_ino, stat.st_ctime, stat.st_ctime_nsec as i64, stat.st_size as u64);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match *known {
+        Some((of, id)) if of == stamp => id,
+        _ => {
+            let id = read_id(PATH);
+            *known = Some((stamp, id));
+            id
+        }
+    }
 }
 
 fn read_id(path: &str) -> Option<u128> {

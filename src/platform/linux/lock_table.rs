@@ -8,9 +8,11 @@
 //! Owns: [`read`], [`read_table`]. Never: says what a lock means.
 
 use crate::model::kernel::{KernelLock, TableLine, parse_proc_locks, parse_table};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 /// A table that keeps changing is read so often, and what any of the readings has shown counts as held: an entry too many
 /// is gone at the next look, a missing one could be called free.
@@ -30,20 +32,49 @@ pub(super) fn read() -> io::Result<Vec<KernelLock>> {
     gather(read_once)
 }
 
+/// The table, open, and what it is read into.
+struct Kept {
+    file: File,
+    chunk: Box<[u8]>,
+}
+
+thread_local! {
+    /// To open it and to make room each time takes longer than to read it. Each thread has its own: who reads between two
+    /// pieces of another would make those two tables.
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
 fn read_once() -> io::Result<Reading> {
-    let mut file = File::open("/proc/locks")?;
-    let mut text = Vec::new();
-    let mut pieces = 0;
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok(Reading { text, whole: pieces <= 1 }),
-            Ok(count) => {
-                pieces += 1;
-                text.extend_from_slice(&chunk[..count]);
+    KEPT.with_borrow_mut(|kept| {
+        if let Some(known) = kept
+            && let Ok(reading) = known.read()
+        {
+            return Ok(reading);
+        }
+        // The first time; or there is another `/proc` by now.
+        *kept = None;
+        let mut fresh = Kept { file: File::open("/proc/locks")?, chunk: vec![0; CHUNK].into() };
+        let reading = fresh.read()?;
+        *kept = Some(fresh);
+        Ok(reading)
+    })
+}
+
+impl Kept {
+    /// At the offset 0 the kernel makes the table anew.
+    fn read(&mut self) -> io::Result<Reading> {
+        let mut text = Vec::new();
+        let mut pieces = 0;
+        loop {
+            match self.file.read_at(&mut self.chunk, text.len() as u64) {
+                Ok(0) => return Ok(Reading { text, whole: pieces <= 1 }),
+                Ok(count) => {
+                    pieces += 1;
+                    text.extend_from_slice(&self.chunk[..count]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
     }
 }
@@ -207,6 +238,20 @@ mod tests {
         };
         assert_eq!(read(false), [7, 3, 7, 7], "shared locks of one process may be two");
         assert_eq!(read(true), [7, 3, 7, 7, 3, 7], "what is whole is as it is");
+    }
+
+    #[test]
+    fn the_table_that_is_kept_open_is_made_anew_at_each_reading() {
+        use std::os::unix::fs::MetadataExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::create(directory.path().join("x.lock")).unwrap();
+        let ino = file.metadata().unwrap().ino();
+        let ours = || read().unwrap().iter().filter(|lock| lock.file.ino == ino).count();
+        assert_eq!(ours(), 0);
+        file.lock().unwrap();
+        assert_eq!(ours(), 1);
+        file.unlock().unwrap();
+        assert_eq!(ours(), 0);
     }
 
     #[test]

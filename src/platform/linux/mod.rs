@@ -48,14 +48,15 @@ impl System for Linux {
     }
 
     fn file_system(&self, mount: u64) -> FileSystem {
-        mounts::find(mount).map_or_else(
+        mounts::read().iter().find(|known| known.id == mount).map_or_else(
             || FileSystem { name: "an unknown file system".into(), network: true, shows_locks: false },
-            |mount| mount.file_system(),
+            mounts::Mount::file_system,
         )
     }
 
     fn lock_device(&self, mount: u64) -> Option<(u32, u32, bool)> {
-        mounts::find(mount).map(|mount| (mount.major, mount.minor, mount.kind == "btrfs"))
+        let mounts = mounts::read();
+        mounts.iter().find(|known| known.id == mount).map(|mount| (mount.major, mount.minor, mount.kind == "btrfs"))
     }
 
     fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {

@@ -88,11 +88,6 @@ impl Mount {
     }
 }
 
-/// The mount with this id, as it is now.
-pub(super) fn find(id: u64) -> Option<Mount> {
-    read().iter().find(|mount| mount.id == id).cloned()
-}
-
 /// Whether `/proc` was mounted with `hidepid`, so that processes of others are not shown to us.
 pub(super) fn proc_hides_processes() -> bool {
     // Another option for what is mounted already makes no event.
@@ -107,22 +102,44 @@ pub(super) fn proc_hides_processes() -> bool {
     })
 }
 
+/// All mounts.
+#[derive(Clone, Debug)]
+pub(super) struct Mounts {
+    all: Arc<[Mount]>,
+    /// One of them at least may not answer. To find that out takes longer than to open a directory.
+    pub(super) risky: bool,
+}
+
+impl From<Vec<Mount>> for Mounts {
+    fn from(all: Vec<Mount>) -> Self {
+        Self { risky: all.iter().any(Mount::may_not_answer), all: all.into() }
+    }
+}
+
+impl std::ops::Deref for Mounts {
+    type Target = [Mount];
+
+    fn deref(&self) -> &[Mount] {
+        &self.all
+    }
+}
+
 /// All mounts, as they are now. The kernel makes the file's content anew at each read, which takes longer than all else in
 /// a look at one lock; whether anything was mounted or unmounted since, it tells by an event (proc_pid_mountinfo(5)).
-pub(super) fn read() -> Arc<[Mount]> {
-    static KNOWN: Mutex<Option<(File, Arc<[Mount]>)>> = Mutex::new(None);
+pub(super) fn read() -> Mounts {
+    static KNOWN: Mutex<Option<(File, Mounts)>> = Mutex::new(None);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((file, mounts)) = &*known
         && !has_changed(file)
     {
-        return Arc::clone(mounts);
+        return mounts.clone();
     }
     // Opened before it is read, so that what changes meanwhile is an event of this file. By bytes: a mount point may have
     // any name.
     let mut text = Vec::new();
     let file = File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut text).map(|_| file));
-    let mounts: Arc<[Mount]> = parse(&text).into();
-    *known = file.ok().map(|file| (file, Arc::clone(&mounts)));
+    let mounts = Mounts::from(parse(&text));
+    *known = file.ok().map(|file| (file, mounts.clone()));
     mounts
 }
 
