@@ -128,6 +128,39 @@ fn a_watched_directory_is_shown_at_once_with_its_own_listing_and_without_a_new_l
     watched.until_verdict("a2.lock", "stale");
 }
 
+/// Who looks is held up until the kernel has thrown events away; what they told of is found all the same. The slow pass is a
+/// day away.
+#[test]
+fn more_events_than_the_kernel_keeps_hide_no_change() {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").expect("readable");
+    let limit: usize = limit.trim().parse().expect("a number");
+    if limit > 100_000 {
+        println!("not run: a queue of {limit} events is too long to be filled here");
+        return;
+    }
+    let (a, elsewhere, state) = (directory(), directory(), directory());
+    stale(a.path(), "a.lock");
+    let gate = Arc::new(Gate { real: this_machine(), closed: Mutex::default(), opened: Condvar::new() });
+    let watched = Watched::start_on(Arc::clone(&gate) as _, a.path(), state.path(), Settings::default());
+    watched.until_verdict("a.lock", "stale");
+    gate.set(true);
+    let (here, there) = (a.path().join("noise"), elsewhere.path().join("noise"));
+    fs::write(&there, "").expect("written");
+    // A look that was under way when the gate closed may take some of them: so twice as many.
+    for _ in 0..=limit {
+        fs::rename(&there, &here).expect("moved in");
+        fs::rename(&here, &there).expect("moved out");
+    }
+    fs::remove_file(a.path().join("a.lock")).expect("removed");
+    stale(a.path(), "late.lock");
+    gate.set(false);
+    watched.until_verdict("late.lock", "stale");
+    watched.until_gone("a.lock");
+    // And then events are heard as before.
+    stale(a.path(), "later.lock");
+    watched.until_verdict("later.lock", "stale");
+}
+
 #[test]
 fn two_files_of_one_directory_are_one_directory_and_a_lost_one_stays() {
     let (a, b, state) = (directory(), directory(), directory());

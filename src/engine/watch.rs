@@ -102,3 +102,77 @@ fn reason(why: NoEvents) -> PollingReason {
         NoEvents::Failed(why) => PollingReason::Failed(why),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Waited;
+    use std::ffi::OsStr;
+
+    fn hints(happened: &[Happened<'_>]) -> Hints {
+        let mut hints = Hints::default();
+        happened.iter().for_each(|happened| hints.add(*happened));
+        hints
+    }
+
+    #[test]
+    fn names_stand_below_the_root() {
+        let (root, below) = (Path::new(""), Path::new("x/y"));
+        let name = OsStr::new("a.lock");
+        let told = hints(&[Happened::To(root, name), Happened::To(below, name), Happened::ToAll(below)]);
+        let mut paths: Vec<_> = told.paths.iter().map(|path| path.to_string_lossy()).collect();
+        paths.sort();
+        assert_eq!(paths, ["a.lock", "x/y", "x/y/a.lock"]);
+        assert_eq!((told.root, told.rescan), (false, false));
+        assert!(hints(&[Happened::ToAll(root)]).root);
+        assert!(hints(&[Happened::Lost]).rescan);
+    }
+
+    #[test]
+    fn very_many_names_are_one_look_at_everything() {
+        let names: Vec<String> = (0..=MOST_NAMES).map(|number| number.to_string()).collect();
+        let all: Vec<_> = names.iter().map(|name| Happened::To(Path::new(""), OsStr::new(name))).collect();
+        let most = hints(&all[..MOST_NAMES]);
+        assert_eq!((most.paths.len(), most.rescan), (MOST_NAMES, false));
+        let more = hints(&all);
+        assert_eq!((more.paths.len(), more.rescan), (0, true));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_subfolder_that_was_replaced_is_watched_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let below = place.path().join("x/y");
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::create_dir(place.path().join("z")).unwrap();
+        let door = Door::new().unwrap();
+        let mut watch = Watch::start(place.path(), &door).unwrap();
+        let take = |watch: &mut Watch| {
+            // Elsewhere events come by another thread.
+            assert_eq!(door.wait(Some(watch.events()), std::time::Duration::from_mins(1)), Waited::Happened);
+            watch.take()
+        };
+        for path in ["x", "x/y", "z"] {
+            watch.add(Path::new(path)).unwrap();
+        }
+        std::fs::write(below.join("a.lock"), "").unwrap();
+        assert!(!take(&mut watch).rescan, "what happens in it is no news of itself");
+        std::fs::rename(place.path().join("x"), place.path().join("away")).unwrap();
+        let mut hints = take(&mut watch);
+        while !hints.rescan {
+            hints = take(&mut watch);
+        }
+        assert_eq!(watch.below, HashSet::from(["z".into()]), "with what is below it");
+        // It has gone, and is not missed until it is there again.
+        watch.add(Path::new("x/y")).unwrap();
+        assert_eq!(watch.below.len(), 1);
+        std::fs::create_dir_all(&below).unwrap();
+        watch.add(Path::new("x/y")).unwrap();
+        std::fs::write(below.join("b.lock"), "").unwrap();
+        let told = |hints: &Hints| hints.paths.contains(OsStr::new("x/y/b.lock"));
+        let mut hints = take(&mut watch);
+        while !told(&hints) {
+            hints = take(&mut watch);
+        }
+    }
+}

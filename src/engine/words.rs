@@ -105,3 +105,54 @@ impl Inbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(10);
+
+    #[test]
+    fn words_come_in_their_order_and_each_once() {
+        let (words, inbox) = Inbox::open().unwrap();
+        words.send(Word::Rescan);
+        words.clone().send(Word::Shown);
+        assert!(matches!(inbox.wait(None, LONG), Wake::Word(Word::Rescan)));
+        assert!(matches!(inbox.wait(None, LONG), Wake::Word(Word::Shown)));
+        // They have rung as well, and so did the clone that went.
+        while let Wake::Nothing = inbox.wait(None, Duration::ZERO) {}
+        assert!(matches!(inbox.wait(None, Duration::ZERO), Wake::Tick));
+        let speaks = std::thread::spawn(move || {
+            words.send(Word::Rescan);
+            words
+        });
+        assert!(matches!(inbox.wait(None, LONG), Wake::Word(Word::Rescan)), "by another thread");
+        drop(speaks.join().unwrap());
+    }
+
+    #[test]
+    fn when_nobody_speaks_any_more_it_ends() {
+        let (words, inbox) = Inbox::open().unwrap();
+        let other = words.clone();
+        drop(words);
+        while let Wake::Nothing = inbox.wait(None, Duration::ZERO) {}
+        assert!(matches!(inbox.wait(None, Duration::ZERO), Wake::Tick), "one is left");
+        let last = std::thread::spawn(move || drop(other));
+        assert!(matches!(inbox.wait(None, LONG), Wake::Word(Word::End)));
+        last.join().unwrap();
+    }
+
+    #[test]
+    fn a_word_and_events_are_both_heard() {
+        let place = tempfile::tempdir().unwrap();
+        let (words, inbox) = Inbox::open().unwrap();
+        let events = Events::of(place.path(), inbox.door()).unwrap();
+        std::fs::write(place.path().join("a.lock"), "").unwrap();
+        assert!(matches!(inbox.wait(Some(&events), LONG), Wake::Hints));
+        words.send(Word::Rescan);
+        assert!(matches!(inbox.wait(Some(&events), LONG), Wake::Word(Word::Rescan)));
+        let wake = inbox.wait(Some(&events), LONG);
+        let wake = if let Wake::Nothing = wake { inbox.wait(Some(&events), LONG) } else { wake };
+        assert!(matches!(wake, Wake::Hints), "nobody has taken them: {wake:?}");
+    }
+}
