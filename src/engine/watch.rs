@@ -111,7 +111,9 @@ mod tests {
 
     fn hints(happened: &[Happened<'_>]) -> Hints {
         let mut hints = Hints::default();
-        happened.iter().for_each(|happened| hints.add(*happened));
+        for one in happened {
+            hints.add(*one);
+        }
         hints
     }
 
