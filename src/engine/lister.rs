@@ -74,8 +74,7 @@ impl Lister {
     }
 
     fn run(&self) {
-        // What was listed last, to make the next from it.
-        let mut last: Option<(Arc<Snapshot>, Arc<Listing>)> = None;
+        let mut lately = Lately::default();
         loop {
             let query = {
                 let mut wish = self.wish();
@@ -89,14 +88,13 @@ impl Lister {
                 wish.query.clone()
             };
             let Some(picture) = self.shared.snapshot.load_full() else { continue };
-            let renewed = last.as_ref().and_then(|(before, listing)| listing.renewed(before, &picture, &query));
-            let listing = renewed.unwrap_or_else(|| {
+            let listing = lately.renewed(&picture, &query).unwrap_or_else(|| {
                 let mut first = |listing| self.publish(&picture, &Arc::new(listing));
                 Listing::in_steps(&picture, &query, &mut first)
             });
             let listing = Arc::new(listing);
             self.publish(&picture, &listing);
-            last = Some((picture, listing));
+            lately.add(picture, listing);
         }
     }
 
@@ -109,5 +107,33 @@ impl Lister {
         }
         drop(wish);
         (self.wake)();
+    }
+}
+
+type Listed = (Arc<Snapshot>, Arc<Listing>);
+
+/// What was listed last, to make the next from it; and what was listed before that: once nobody looks at it any more, its
+/// rows become the next ones. To copy a million for each change would take longer than all else.
+#[derive(Default)]
+struct Lately {
+    last: Option<Listed>,
+    before: Option<Listed>,
+}
+
+impl Lately {
+    fn renewed(&mut self, picture: &Snapshot, query: &Query) -> Option<Listing> {
+        if let Some((was, listing)) = self.before.take()
+            && listing.can_be_renewed(&was, picture, query)
+            && let Ok(unseen) = Arc::try_unwrap(listing)
+            && let Some(renewed) = unseen.renewed(&was, picture)
+        {
+            return Some(renewed);
+        }
+        let (was, listing) = self.last.as_ref().filter(|(was, listing)| listing.can_be_renewed(was, picture, query))?;
+        Listing::clone(listing).renewed(was, picture)
+    }
+
+    fn add(&mut self, picture: Arc<Snapshot>, listing: Arc<Listing>) {
+        self.before = self.last.replace((picture, listing));
     }
 }

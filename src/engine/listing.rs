@@ -127,16 +127,20 @@ impl Listing {
         made(rows, ranked.len() as u32, true)
     }
 
-    /// The listing of a later picture of the same directory, made from this one where few locks have changed since;
-    /// `None` = it is to be made anew. A search may hang on the time, and groups on their first locks.
-    pub(super) fn renewed(&self, before: &Snapshot, after: &Snapshot, query: &Query) -> Option<Self> {
+    /// Whether the listing of a later picture of the same directory can be made from this one. A search may hang on the time,
+    /// and groups on their first locks.
+    pub(super) fn can_be_renewed(&self, before: &Snapshot, after: &Snapshot, query: &Query) -> bool {
         let same = self.complete && self.query == *query && self.generation == before.generation;
-        if !same || query.grouped || !query.text.trim().is_empty() || before.directory != after.directory {
-            return None;
-        }
-        let rows = renew(before, &self.rows, after, &|lock| shown(lock, query), Order::of(query))?;
+        same && !query.grouped && query.text.trim().is_empty() && before.directory == after.directory
+    }
+
+    /// The listing of a later picture of the same directory, out of this one where few locks have changed since; `None` = it
+    /// is to be made anew.
+    pub(super) fn renewed(self, before: &Snapshot, after: &Snapshot) -> Option<Self> {
+        let query = self.query;
+        let rows = renew(before, self.rows, after, &|lock| shown(lock, &query), Order::of(&query))?;
         let matching = rows.len() as u32;
-        Some(Self { generation: after.generation, query: query.clone(), rows, matching, complete: true })
+        Some(Self { generation: after.generation, query, rows, matching, complete: true })
     }
 }
 

@@ -103,10 +103,10 @@ fn beside<A, B: Send>(ours: impl FnOnce() -> A, theirs: impl FnOnce() -> B + Sen
 /// More changes than these are sorted anew.
 const FEW: usize = 512;
 
-/// The rows of `before` as they are after what has changed since, and by how many locks more or less; `None` where that
-/// cannot be told, or is no less work than to begin anew.
+/// The rows of `before` as they are after what has changed since; `None` where that cannot be told, or is no less work than
+/// to begin anew. Where no row moves, none is touched.
 pub(super) fn renew(
-    before: &Snapshot, rows: &[Row], after: &Snapshot, fits: &dyn Fn(&Lock) -> bool, order: Order,
+    before: &Snapshot, mut rows: Vec<Row>, after: &Snapshot, fits: &dyn Fn(&Lock) -> bool, order: Order,
 ) -> Option<Vec<Row>> {
     let (mut gone, mut new): (Vec<&Lock>, Vec<&Lock>) = (Vec::new(), Vec::new());
     after.changes_since(before, &mut |was, is| {
@@ -118,7 +118,14 @@ pub(super) fn renew(
     if gone.len() + new.len() > FEW {
         return None;
     }
-    let mut rows = rows.to_vec();
+    if let ([was], [is]) = (&gone[..], &new[..])
+        && was.id == is.id
+    {
+        let at = place(&rows, before, was, order)?.ok()?;
+        if stays(&rows, at, after, is, order)? {
+            return Some(rows);
+        }
+    }
     for lock in gone {
         let at = place(&rows, before, lock, order)?.ok()?;
         (rows.get(at) == Some(&Row::Lock(lock.id))).then(|| rows.remove(at))?;
@@ -128,6 +135,19 @@ pub(super) fn renew(
         rows.insert(at, Row::Lock(lock.id));
     }
     Some(rows)
+}
+
+/// Whether the only lock that has changed still stands between its neighbours.
+fn stays(rows: &[Row], at: usize, after: &Snapshot, is: &Lock, order: Order) -> Option<bool> {
+    (rows.get(at) == Some(&Row::Lock(is.id))).then_some(())?;
+    let is = Ranked::of(is, order);
+    let beside = |at: usize| match rows.get(at) {
+        Some(Row::Lock(id)) => after.lock(*id).map(|lock| Some(Ranked::of(lock, order))),
+        Some(Row::Group(_)) => None,
+        None => Some(None),
+    };
+    let (first, next) = (at.checked_sub(1).map_or(Some(None), beside)?, beside(at + 1)?);
+    Some(first.is_none_or(|first| first.compare(&is).is_lt()) && next.is_none_or(|next| is.compare(&next).is_lt()))
 }
 
 /// Where a lock stands among rows, or would.
