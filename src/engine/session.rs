@@ -41,6 +41,8 @@ const BACKGROUND_GATHER: Duration = Duration::from_millis(200);
 /// The slow full pass takes never more than half a hundredth of our time (a tenth where there are no events).
 const SLOW_SHARE: u32 = 200;
 const POLL_SHARE: u32 = 10;
+/// About what one lock takes in a full pass.
+const LOOK: Duration = Duration::from_micros(20);
 /// While the first pass runs, the picture so far is shown this often.
 const PROGRESS: Duration = Duration::from_millis(200);
 /// Who has a file open is asked this often where a verdict hangs on it.
@@ -90,6 +92,8 @@ struct Live {
     scanned_at: Wall,
     scanned_monotonic: Duration,
     scan_took: Duration,
+    /// How many locks there were then.
+    scanned: u32,
     clock_offset: i128,
     ticks: u32,
     /// When the last tick was, on the monotonic clock.
@@ -102,6 +106,13 @@ struct Live {
     heard: Option<Duration>,
     /// When there were no watches for all subfolders, on the monotonic clock.
     below_failed: Option<Duration>,
+}
+
+impl Live {
+    /// How long a full pass would take now: there may be many more locks than at the last one.
+    fn next_scan(&self) -> Duration {
+        self.scan_took + LOOK * self.store.counts.all().saturating_sub(self.scanned)
+    }
 }
 
 /// What a look has seen of the machine.
@@ -227,6 +238,7 @@ impl Session<'_> {
             scanned_at: looker.now,
             scanned_monotonic: looker.monotonic,
             scan_took: Duration::ZERO,
+            scanned: 0,
             clock_offset: 0,
             ticks: 0,
             ticked: looker.monotonic,
@@ -537,6 +549,7 @@ impl Session<'_> {
         let end = self.system.monotonic();
         live.scan_took = end.saturating_sub(looker.monotonic);
         live.scanned_monotonic = end;
+        live.scanned = live.store.counts.all();
         None
     }
 
@@ -575,7 +588,7 @@ impl Session<'_> {
             (false, true) => self.slow_pass,
             (false, false) => self.slow_pass.max(BACKGROUND_PASS),
         };
-        if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.scan_took * share) {
+        if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.next_scan() * share) {
             self.try_events_again(live);
             return self.full_pass(live, at, &looker, false);
         }
