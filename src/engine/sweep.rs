@@ -92,6 +92,11 @@ struct PutOff {
     until: Duration,
 }
 
+/// By what a lock is known again: another one at its path is another lock.
+fn known(lock: &Lock) -> (OsString, Option<Fingerprint>) {
+    (lock.path.to_os_string(), Fingerprint::of(lock))
+}
+
 /// One directory being swept.
 #[derive(Debug)]
 pub struct Sweep {
@@ -99,12 +104,14 @@ pub struct Sweep {
     misses: u32,
     put_off: HashMap<OsString, PutOff>,
     spared: Vec<(OsString, Option<Fingerprint>)>,
+    /// What went, for as long as the picture still shows it: a picture may be older than the last round.
+    gone: Vec<(OsString, Option<Fingerprint>)>,
 }
 
 impl Sweep {
     /// Rounds this far apart.
     pub fn new(every: Duration) -> Self {
-        Self { every, misses: 0, put_off: HashMap::new(), spared: Vec::new() }
+        Self { every, misses: 0, put_off: HashMap::new(), spared: Vec::new(), gone: Vec::new() }
     }
 
     /// How long until the next round: doubled with each that could not be done.
@@ -129,7 +136,9 @@ impl Sweep {
         let mut stale: Vec<_> = snapshot.locks().filter(|lock| lock.is_bulk_clearable(&snapshot.sight)).collect();
         stale.sort_by(|a, b| a.path.cmp(&b.path));
         self.put_off.retain(|path, _| stale.iter().any(|lock| *lock.path == **path));
-        self.spared.retain(|(path, _)| stale.iter().any(|lock| *lock.path == **path));
+        for known in [&mut self.spared, &mut self.gone] {
+            known.retain(|(path, _)| stale.iter().any(|lock| *lock.path == **path));
+        }
         stale.retain(|lock| {
             let put_off = self.put_off.get(&*lock.path);
             put_off.is_none_or(|put_off| put_off.until <= now || put_off.seen != Fingerprint::of(lock))
@@ -142,12 +151,11 @@ impl Sweep {
             };
             stale.retain(|lock| {
                 let spared = put_back.has(lock);
-                let known = (lock.path.to_os_string(), Fingerprint::of(lock));
-                if spared && !self.spared.contains(&known) {
-                    tell(Act::Spared { path: known.0.clone() });
-                    self.spared.push(known);
+                if spared && !self.spared.contains(&known(lock)) {
+                    tell(Act::Spared { path: lock.path.to_os_string() });
+                    self.spared.push(known(lock));
                 }
-                !spared
+                !spared && !self.gone.contains(&known(lock))
             });
         }
         if std::mem::take(&mut self.misses) > 0 {
@@ -170,6 +178,7 @@ impl Sweep {
         let act = match came.clone() {
             Came::Cleared(id) => {
                 self.put_off.remove(&path);
+                self.gone.push(known(lock));
                 return tell(Act::Cleared { path, id, why: lock.why(&snapshot.moment()) });
             }
             Came::Refused { verdict, why } => Act::Refused { path: path.clone(), verdict, why },
@@ -180,5 +189,62 @@ impl Sweep {
         let tries = earlier.map_or(0, |earlier| earlier.tries) + 1;
         self.put_off.insert(path, PutOff { seen, tries, until: now + self.doubled(tries) });
         tell(act);
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(feature = "portable")))]
+mod tests {
+    use super::*;
+    use crate::inspect::{LookOptions, look};
+    use crate::platform::this_machine;
+    use std::cell::RefCell;
+    use std::time::SystemTime;
+
+    /// Takes nothing away, and writes down what it was asked to.
+    #[derive(Default)]
+    struct Asked(RefCell<Vec<OsString>>);
+
+    impl Hands for Asked {
+        fn is_stopped(&self) -> bool {
+            false
+        }
+
+        fn put_back(&self) -> Result<PutBack, String> {
+            Ok(PutBack::default())
+        }
+
+        fn clear(&self, seen: &Arc<Lock>) -> Came {
+            self.0.borrow_mut().push(seen.path.to_os_string());
+            Came::Cleared("an entry".to_owned())
+        }
+    }
+
+    /// A lock of a process that no machine has, an hour old.
+    fn stale(path: &Path, pid: u64) {
+        std::fs::write(path, format!("{pid}\n")).unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_hours(1);
+        std::fs::File::open(path).unwrap().set_modified(hour_ago).unwrap();
+    }
+
+    #[test]
+    fn a_picture_from_before_the_last_round_makes_nobody_try_again() {
+        let base = tempfile::tempdir().unwrap();
+        let options = LookOptions { threshold: Duration::ZERO, ..LookOptions::default() };
+        let picture = || look(&this_machine(), base.path(), &options).unwrap();
+        stale(&base.path().join("a.pid"), 4_194_305);
+        let (mut sweep, hands, mut told) = (Sweep::new(Duration::from_secs(1)), Asked::default(), Vec::new());
+        let before = picture();
+        for _ in 0..3 {
+            sweep.round(&before, Duration::ZERO, &hands, &mut |act| told.push(act));
+        }
+        assert_eq!((hands.0.borrow().len(), told.len()), (1, 1), "{told:?}");
+        // Another one at its path is another lock; and one that was gone is not known for ever.
+        std::fs::remove_file(base.path().join("a.pid")).unwrap();
+        stale(&base.path().join("a.pid"), 4_194_306);
+        sweep.round(&picture(), Duration::ZERO, &hands, &mut |act| told.push(act));
+        assert_eq!((hands.0.borrow().len(), told.len()), (2, 2), "{told:?}");
+        std::fs::remove_file(base.path().join("a.pid")).unwrap();
+        sweep.round(&picture(), Duration::ZERO, &hands, &mut |act| told.push(act));
+        assert!(sweep.gone.is_empty());
     }
 }
