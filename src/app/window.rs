@@ -114,6 +114,8 @@ pub struct Window {
     pub(super) middle: Option<egui::Rect>,
     /// Minimised, or behind others: as the engine was told.
     pub(super) hidden: bool,
+    /// The search whose result was announced last.
+    found_by: String,
 }
 
 impl Window {
@@ -183,6 +185,7 @@ impl Window {
             show_details: false,
             middle: None,
             hidden: false,
+            found_by: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
         window.apply_zoom(&cc.egui_ctx);
@@ -293,7 +296,8 @@ impl Window {
             if let Some(picture) = &newest {
                 self.rows.listing_changes(&self.listing, &listing, picture);
             }
-            if listing.query.text != self.listing.query.text {
+            if listing.complete && listing.query.text != self.found_by {
+                self.found_by.clone_from(&listing.query.text);
                 self.announce(format!("{} found.", super::widgets::count(listing.matching as usize, "lock")));
             }
             self.listing = listing;
