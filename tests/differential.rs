@@ -244,7 +244,7 @@ fn a_question_that_is_void_is_not_answered() {
     let asked = AtomicUsize::new(0);
     let void = || asked.fetch_add(1, Ordering::AcqRel) >= 4;
     let query = Query { text: "7f".to_owned(), ..Query::default() };
-    let steps = Steps { first: &mut |_| panic!("too early"), first_by: Duration::from_secs(60), void: &void };
+    let steps = Steps { first: &mut |_| panic!("too early"), first_by: Duration::from_mins(1), void: &void };
     assert!(Listing::in_steps(&snapshot, &query, steps).is_none());
     assert!(asked.into_inner() <= 6, "both threads end with the chunk that they are at");
 }

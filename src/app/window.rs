@@ -124,12 +124,7 @@ impl Window {
         egui_extras::install_image_loaders(&cc.egui_ctx);
         super::fonts::install(&cc.egui_ctx);
         tokens::install(&cc.egui_ctx);
-        let query = Query {
-            sort: settings.sort,
-            descending: settings.sort_descending,
-            grouped: settings.grouped,
-            ..Query::default()
-        };
+        let query = first_query(&settings);
         let now = clock();
         let mut window = Self {
             engine,
@@ -665,6 +660,11 @@ fn percent_decoded(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+/// What a window lists at first.
+pub(super) fn first_query(settings: &Settings) -> Query {
+    Query { sort: settings.sort, descending: settings.sort_descending, grouped: settings.grouped, ..Query::default() }
 }
 
 /// Whether nobody can see the window. Where the desktop does not say, somebody can.
