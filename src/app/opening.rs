@@ -48,14 +48,21 @@ impl Opening {
     /// Gives the engine to the window that `make` makes, and waits a moment for its first table.
     pub(super) fn finish(self, ctx: &egui::Context, make: impl FnOnce(Engine) -> Window) -> Window {
         let Self { engine, window: woken, news, waits } = self;
+        tracing::debug!("there is something to draw on");
         let window = make(engine);
         let began = Instant::now();
+        tracing::debug!(has_table = has_table(&window.engine), "the window is made");
         while waits && !has_table(&window.engine) {
             let left = FIRST_TABLE.saturating_sub(began.elapsed());
             if news.recv_timeout(left).is_err() {
                 break;
             }
         }
+        tracing::debug!(
+            has_table = has_table(&window.engine),
+            waited_ms = began.elapsed().as_millis() as u64,
+            "the first frame"
+        );
         // What comes from here on finds the window; what came before is found by the first frame.
         let _ = woken.set(ctx.clone());
         window
