@@ -259,6 +259,21 @@ fn what_a_kernel_lock_has_taught_is_known_after_a_restart_too() {
     assert_eq!(fs::read_dir(fresh.path()).expect("readable").count(), 0);
 }
 
+/// Its name alone says nothing: it is listed for the lock on it, each time anew. Locking makes no event, and the slow pass is
+/// a day away.
+#[test]
+fn a_file_that_is_listed_for_its_kernel_lock_is_listed_again_when_it_is_locked_again() {
+    let (directory, _state, watched) = watched();
+    write(directory.path(), "somebody@host.4194305", "12 34\n", 3600);
+    for _ in 0..2 {
+        let command = "exec 9<somebody@host.4194305; flock 9; echo ready; exec sleep 1000";
+        let mut holder = Process::shell(directory.path(), command);
+        watched.until_verdict("somebody@host.4194305", "held");
+        holder.kill();
+        watched.until_gone("somebody@host.4194305");
+    }
+}
+
 /// Events are answered first, but what makes none is asked for all the same, twice a second.
 #[test]
 fn a_flood_of_events_does_not_hide_what_makes_none() {

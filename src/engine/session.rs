@@ -455,7 +455,12 @@ impl Session<'_> {
                 live.store.put(lock)
             } else {
                 live.names.all.remove(path.as_encoded_bytes());
-                live.store.remove(&path).is_some()
+                let gone = live.store.remove(&path);
+                if let Some(stat) = gone.as_ref().and_then(|lock| lock.facts.stat) {
+                    // The next lock on its inode, or on another file of that number, is news.
+                    live.strangers.remove(&stat.ino);
+                }
+                gone.is_some()
             };
         }
         self.learn(looker);
@@ -603,6 +608,7 @@ impl Session<'_> {
         // Kernel locks: what had one, and what has one now.
         again.extend(&live.store.kernel_locked);
         let mut stranger = false;
+        live.strangers.retain(|ino| looker.may_be_locked(*ino));
         for file in looker.locked_inodes() {
             match live.store.by_ino(file) {
                 Some(id) => drop(again.insert(id)),
