@@ -19,7 +19,7 @@ use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
 use crossbeam_channel::{Receiver, never, select};
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -97,6 +97,7 @@ struct Live {
     store: Store,
     splits: SplitsByDirectory,
     counts: Option<(u32, u32)>,
+    /// Those of the last pass and since; the store has the names of its locks itself.
     names: Names,
     sight: Arc<Sight>,
     scanned_at: Wall,
@@ -114,6 +115,13 @@ struct Live {
     heard: Option<Duration>,
     /// When there were no watches for all subfolders, on the monotonic clock.
     below_failed: Option<Duration>,
+}
+
+impl Live {
+    /// Whether there is such a name.
+    fn knows(&self, name: &[u8]) -> bool {
+        self.names.all.contains(name) || self.store.id_named(name).is_some()
+    }
 }
 
 impl Session {
@@ -401,10 +409,10 @@ impl Session {
         let mut openings = Openings::below(at);
         for path in paths {
             let id = live.store.id_for(&path);
-            let all = &live.names.all;
             let earlier = live.store.get(id).cloned();
             let earlier = earlier.as_deref().filter(|lock| *lock.path == *path).map(|lock| &lock.facts);
-            let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options, earlier);
+            let exists = |sibling: &[u8]| live.knows(sibling);
+            let lock = looker.lock(&mut openings, &exists, &path, id, &self.options, earlier);
             // What was listed for the kernel lock on it alone is not, once that is released.
             let lock = lock.filter(|lock| self.is_listed(at, lock));
             live.dirty |= if let Some(lock) = lock {
@@ -459,8 +467,8 @@ impl Session {
             live.polling = Some(PollingReason::FileSystem(self.system.file_system(below.mount).name));
         }
         // What stood below a directory that cannot be listed now has not vanished: it cannot be seen.
-        let unseen = |path: &&OsString| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
-        let unseen: Vec<OsString> = live.store.paths().filter(unseen).cloned().collect();
+        let unseen = |path: &&OsStr| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
+        let unseen: Vec<OsString> = live.store.paths().filter(unseen).map(OsStr::to_owned).collect();
         names.listed.extend(unseen);
         let learned_before = looker.learned().len();
         let mut openings = Openings::below(at);
@@ -487,12 +495,17 @@ impl Session {
                 }
             }
         }
-        let listed: HashSet<&OsString> = names.listed.iter().collect();
-        let vanished: Vec<OsString> = live.store.paths().filter(|path| !listed.contains(path)).cloned().collect();
+        let listed: HashSet<&OsStr> = names.listed.iter().map(OsString::as_os_str).collect();
+        let vanished = live.store.paths().filter(|path| !listed.contains(path)).map(OsStr::to_owned);
+        let vanished: Vec<OsString> = vanished.collect();
+        drop(listed);
+        // What has an id has its name there.
+        (names.listed, names.kinds) = (Vec::new(), Vec::new());
         live.names = names;
         for path in vanished {
             live.dirty |= live.store.remove(&path).is_some();
         }
+        live.names.all = live.names.all.without(|name| live.store.id_named(name).is_some());
         if looker.learned().len() > learned_before {
             // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
             let empties: Vec<OsString> =
