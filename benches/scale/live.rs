@@ -85,9 +85,9 @@ fn changes(directory: &Path, times: usize) -> Result<Runs, String> {
                 .and_then(|s| s.chunks.last().cloned())
                 .and_then(|chunk| chunk.iter().flatten().find(|lock| &*lock.path == OsStr::new(name)).cloned());
             let lock = lock.or_else(|| snapshot.find(OsStr::new(name)).cloned());
-            let pid = lock.as_ref().and_then(|lock| lock.facts.reading.record()?.pid).map(|pid| pid.get() as usize);
+            let pid = lock.as_ref().and_then(|lock| lock.facts.reading().record()?.pid).map(|pid| pid.get() as usize);
             let there =
-                pid == Some(4_194_305 + turn) && lock.and_then(|l| l.facts.stat).is_some_and(|s| s.size == size);
+                pid == Some(4_194_305 + turn) && lock.and_then(|l| l.facts.stat()).is_some_and(|s| s.size == size);
             there && listing.generation == snapshot.generation
         })?;
         if turn > 4 {

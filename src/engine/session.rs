@@ -10,7 +10,7 @@ use super::watch::Watch;
 use super::watched::Life;
 use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, list_names_entering, sight_of};
 use crate::inspect::{Openings, SplitsByDirectory};
-use crate::model::facts::Sight;
+use crate::model::facts::{Seen, Sight};
 use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
 use crate::model::ignore::IgnoreRules;
@@ -400,7 +400,7 @@ impl Session {
 
     fn is_listed(&self, at: &dyn Directory, lock: &Lock) -> bool {
         let name = Path::new(&lock.path).file_name().unwrap_or_default();
-        lock.facts.kernel.is_some() || lock.facts.trouble.is_some() || self.may_be_listed(at, &lock.path, name)
+        lock.facts.kernel().is_some() || lock.facts.trouble().is_some() || self.may_be_listed(at, &lock.path, name)
     }
 
     fn look_at_paths(
@@ -540,7 +540,7 @@ impl Session {
         let all: Vec<Lock> =
             live.store.chunks.iter().flat_map(|c| c.iter().flatten()).map(|l| Lock::clone(l)).collect();
         for mut lock in all {
-            lock.facts.hear_nothing();
+            lock.facts.change(Seen::hear_nothing);
             lock.rejudge(&moment);
             live.store.put(lock);
         }

@@ -3,7 +3,7 @@
 //! Owns: ids, chunks, counts, and what hangs on what (processes, inodes, times), so that a change costs as much as it
 //! changes. Never: looks at a file itself.
 
-use crate::model::facts::{OwnerState, ProcessRef, Users};
+use crate::model::facts::{Alike, OwnerState, ProcessRef, Users};
 use crate::model::holder::{Pid, ProcessLook};
 use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, Moment};
 use crate::model::time::Wall;
@@ -43,11 +43,11 @@ struct ByInode;
 
 impl Key for ByInode {
     fn hash(hasher: &DefaultHashBuilder, lock: &Lock) -> Option<u64> {
-        lock.facts.stat.as_ref().map(|stat| hasher.hash_one(stat.ino))
+        lock.facts.ino().map(|ino| hasher.hash_one(ino))
     }
 
     fn same(one: &Lock, other: &Lock) -> bool {
-        one.facts.stat.as_ref().map(|stat| stat.ino) == other.facts.stat.as_ref().map(|stat| stat.ino)
+        one.facts.ino() == other.facts.ino()
     }
 }
 
@@ -128,6 +128,7 @@ pub(super) struct Store {
     pub(super) kernel_locked: HashSet<LockId>,
     /// Locks whose verdict hangs on who has the file open.
     pub(super) asks_users: HashSet<LockId>,
+    alike: Alike,
     /// When time alone may change a verdict.
     due: BTreeSet<Due>,
 }
@@ -158,7 +159,7 @@ impl Store {
     }
 
     pub(super) fn by_ino(&self, ino: u64) -> Option<LockId> {
-        let has_it = |lock: &Arc<Lock>| lock.facts.stat.as_ref().is_some_and(|stat| stat.ino == ino);
+        let has_it = |lock: &Arc<Lock>| lock.facts.ino() == Some(ino);
         self.by_ino.find(self.by_ino.hasher.hash_one(ino), |id| self.get(id).is_some_and(has_it))
     }
 
@@ -185,7 +186,7 @@ impl Store {
     }
 
     /// Puts a lock in its place; tells whether anything changed that a person could see.
-    pub(super) fn put(&mut self, lock: Lock) -> bool {
+    pub(super) fn put(&mut self, mut lock: Lock) -> bool {
         let id = lock.id;
         let old = self.get(id).cloned();
         if let Some(old) = &old {
@@ -200,6 +201,7 @@ impl Store {
             same.judgement.due = lock.judgement.due;
             same != lock
         });
+        self.alike.share(&mut lock.facts);
         let lock = Arc::new(lock);
         *self.slot(id) = Some(Arc::clone(&lock));
         self.link(&lock);
@@ -237,7 +239,7 @@ impl Store {
     /// Heartbeat locks whose next beat was due by `now`.
     pub(super) fn beats_due(&self, now: Wall) -> impl Iterator<Item = LockId> {
         let due = self.due.iter().take_while(move |due| due.at() <= now).map(|due| due.id);
-        due.filter(|id| self.get(*id).is_some_and(|lock| lock.facts.beat.is_some()))
+        due.filter(|id| self.get(*id).is_some_and(|lock| lock.facts.beat().is_some()))
     }
 
     /// When time alone may next change a verdict.
@@ -277,10 +279,10 @@ impl Store {
             ids.insert(lock.id);
         }
         self.by_ino.insert(&self.chunks, lock);
-        if lock.facts.kernel.is_some() || lock.facts.danger.is_some() {
+        if lock.facts.kernel().is_some() || lock.facts.danger().is_some() {
             self.kernel_locked.insert(lock.id);
         }
-        if matches!(lock.facts.users, Users::Looked { .. }) {
+        if matches!(lock.facts.users(), Users::Looked { .. }) {
             self.asks_users.insert(lock.id);
         }
         if let Some(due) = lock.judgement.due {
@@ -312,8 +314,8 @@ impl Store {
 /// that the slow pass sees.
 fn depends_on(lock: &Lock) -> Vec<(Pid, Option<u64>)> {
     let mut processes = Vec::new();
-    if let OwnerState::Looked(look) = &lock.facts.owner
-        && let Some(pid) = lock.facts.reading.record().and_then(|record| record.pid)
+    if let OwnerState::Looked(look) = lock.facts.owner()
+        && let Some(pid) = lock.facts.reading().record().and_then(|record| record.pid)
     {
         match look.as_ref() {
             ProcessLook::Running(facts) => processes.push((pid, Some(facts.incarnation()))),
@@ -324,12 +326,12 @@ fn depends_on(lock: &Lock) -> Vec<(Pid, Option<u64>)> {
     let mut add = |seen: &[ProcessRef]| {
         processes.extend(seen.iter().map(|p| (p.pid, p.facts.as_ref().map(|facts| facts.incarnation()))));
     };
-    if let Some(kernel) = &lock.facts.kernel {
+    if let Some(kernel) = lock.facts.kernel() {
         add(&kernel.holders);
         add(&kernel.waiters);
     }
-    add(&lock.facts.split_holders);
-    if let Users::Looked { open, works, .. } = &lock.facts.users {
+    add(lock.facts.split_holders());
+    if let Users::Looked { open, works, .. } = lock.facts.users() {
         add(open);
         add(works.as_slice());
     }
