@@ -404,7 +404,7 @@ impl Case {
             compare("no fact", format!("{found:?}"), "None".to_owned());
         }
         if let Some(due) = &self.due {
-            let found = judgement.due.and_then(|due| due.since(NOW));
+            let found = judgement.due.at().and_then(|due| due.since(NOW));
             compare("due", format!("{found:?}"), format!("{:?}", Some(span(due))));
         }
         wrong

@@ -91,13 +91,13 @@ fn slot(chunks: &Chunks, id: LockId) -> Option<&Arc<Lock>> {
 
 /// A lock, and when time alone may change its verdict; in the order of that time, and in twelve bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
+struct DueLock {
     seconds: i32,
     nanos: u32,
     id: LockId,
 }
 
-impl Due {
+impl DueLock {
     /// Beyond what 32 bits of seconds reach the times are not told apart: no clock gets there while we run.
     fn new(at: Wall, id: LockId) -> Self {
         let (seconds, nanos) = (at.secs(), at.0.rem_euclid(1_000_000_000) as u32);
@@ -130,7 +130,7 @@ pub(super) struct Store {
     pub(super) asks_users: HashSet<LockId>,
     alike: Alike,
     /// When time alone may change a verdict.
-    due: BTreeSet<Due>,
+    due: BTreeSet<DueLock>,
 }
 
 impl Store {
@@ -285,8 +285,8 @@ impl Store {
         if matches!(lock.facts.users(), Users::Looked { .. }) {
             self.asks_users.insert(lock.id);
         }
-        if let Some(due) = lock.judgement.due {
-            self.due.insert(Due::new(due, lock.id));
+        if let Some(due) = lock.judgement.due.at() {
+            self.due.insert(DueLock::new(due, lock.id));
         }
     }
 
@@ -304,8 +304,8 @@ impl Store {
         self.by_ino.remove(lock);
         self.kernel_locked.remove(&lock.id);
         self.asks_users.remove(&lock.id);
-        if let Some(due) = lock.judgement.due {
-            self.due.remove(&Due::new(due, lock.id));
+        if let Some(due) = lock.judgement.due.at() {
+            self.due.remove(&DueLock::new(due, lock.id));
         }
     }
 }

@@ -250,7 +250,7 @@ const PENDING: crate::model::verdict::Judgement = crate::model::verdict::Judgeme
     certainty: None,
     liveness: crate::model::holder::Liveness::Unknown,
     gone: None,
-    due: None,
+    due: crate::model::verdict::Due::NEVER,
 };
 
 /// One full pass over a directory.

@@ -166,7 +166,26 @@ pub struct Judgement {
     /// How the owner is known to be gone, where it is.
     pub gone: Option<Gone>,
     /// When time alone may change the conclusion, if nothing else does.
-    pub due: Option<Wall>,
+    pub due: Due,
+}
+
+/// When time alone may change a conclusion, if ever: an `Option<Wall>` in half its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due(Wall);
+
+impl Due {
+    /// Time alone changes nothing.
+    pub const NEVER: Self = Self(Wall(i64::MAX));
+
+    /// At this time.
+    pub const fn on(at: Wall) -> Self {
+        Self(at)
+    }
+
+    /// When; `None` = never.
+    pub fn at(self) -> Option<Wall> {
+        (self != Self::NEVER).then_some(self.0)
+    }
 }
 
 /// Everything that a judgement rests on.
@@ -209,8 +228,8 @@ impl Evidence<'_> {
         self.age().unwrap_or_else(|| self.monotonic.saturating_sub(self.facts.first_seen()))
     }
 
-    fn due_in(&self, span: Duration) -> Wall {
-        self.now.plus(span)
+    fn due_in(&self, span: Duration) -> Due {
+        Due::on(self.now.plus(span))
     }
 }
 
@@ -224,7 +243,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         certainty: Some(certainty),
         liveness,
         gone: None,
-        due: None,
+        due: Due::NEVER,
     };
     let held = |row, certainty| stated(row, Verdict::Held, certainty, Liveness::Alive);
     let unknown = |row| Judgement {
@@ -233,7 +252,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         certainty: None,
         liveness: Liveness::Unknown,
         gone: None,
-        due: None,
+        due: Due::NEVER,
     };
     use Certainty::{Certain, Likely, Strong};
 
@@ -279,10 +298,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     // 8: may be in the middle of being written.
     let age = evidence.age();
     if is_cut_short(evidence, owner) && age.is_none_or(|age| age < BEING_CREATED) && someone_has_it(facts).is_none() {
-        return Judgement {
-            due: Some(evidence.due_in(BEING_CREATED.saturating_sub(age.unwrap_or_default()))),
-            ..unknown(8)
-        };
+        return Judgement { due: evidence.due_in(BEING_CREATED.saturating_sub(age.unwrap_or_default())), ..unknown(8) };
     }
     // 9, 10: elsewhere.
     if record.is_some_and(|record| elsewhere(record, evidence.sight)) {
@@ -311,7 +327,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         let fresh = age.is_some_and(|age| age <= beat.stale_after);
         let alive = beat.moved && beat.unchanged_for.is_none_or(|span| span <= beat.stale_after);
         if alive || fresh {
-            return Judgement { due: Some(evidence.due_in(beat.interval)), ..held(23, Strong) };
+            return Judgement { due: evidence.due_in(beat.interval), ..held(23, Strong) };
         }
         let watched = beat.unchanged_for.is_some_and(|span| span >= beat.interval * 2);
         let judgement = if watched {
@@ -319,7 +335,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         } else {
             stated(25, Verdict::Suspect, Likely, Liveness::Unknown)
         };
-        return Judgement { due: Some(evidence.due_in(beat.interval)), ..judgement };
+        return Judgement { due: evidence.due_in(beat.interval), ..judgement };
     }
     // 29, before the rows that lead to a clear: an administrator's sign, to stay.
     if reading.format.standing == Standing::Administrative {
@@ -342,10 +358,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
             if untouched >= evidence.threshold {
                 return stated(28, Verdict::Suspect, Likely, Liveness::Unknown);
             }
-            return Judgement {
-                due: Some(evidence.due_in(evidence.threshold.saturating_sub(untouched))),
-                ..unknown(29)
-            };
+            return Judgement { due: evidence.due_in(evidence.threshold.saturating_sub(untouched)), ..unknown(29) };
         }
     }
     // 29: anything else.
@@ -360,7 +373,7 @@ fn gone(evidence: &Evidence<'_>, how: Gone, certainty: Certainty) -> Judgement {
         certainty: Some(Certainty::Likely),
         liveness: Liveness::Alive,
         gone: Some(how),
-        due: None,
+        due: Due::NEVER,
     };
     // Whoever has it open as well does not outweigh the one that works under it.
     if matches!(evidence.facts.users(), Users::Looked { works: Some(_), .. }) {
@@ -378,7 +391,7 @@ fn gone(evidence: &Evidence<'_>, how: Gone, certainty: Certainty) -> Judgement {
     if untouched >= evidence.threshold {
         Judgement { row: 21, verdict: Verdict::Stale, ..base }
     } else {
-        let due = Some(evidence.due_in(evidence.threshold.saturating_sub(untouched)));
+        let due = evidence.due_in(evidence.threshold.saturating_sub(untouched));
         Judgement { row: 22, verdict: Verdict::Orphaned, due, ..base }
     }
 }

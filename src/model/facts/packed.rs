@@ -16,7 +16,6 @@ use std::time::Duration;
 pub struct Facts {
     /// `None` = `lstat` failed.
     place: Option<Arc<Place>>,
-    size: u64,
     ino: u64,
     modified: Wall,
     changed: Wall,
@@ -44,6 +43,8 @@ struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Said {
     reading: Reading,
+    /// Of the file.
+    size: u64,
     content: u64,
     bytes: Box<[u8]>,
     owner: OwnerState,
@@ -78,7 +79,7 @@ impl Rare {
 
 impl Hash for Said {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.content.hash(state);
+        (self.content, self.size).hash(state);
         self.reading.format.id.hash(state);
         // Where it stands in another file than the lock.
         self.reading.record().and_then(|record| record.pid).hash(state);
@@ -91,19 +92,19 @@ impl From<Seen> for Facts {
         let Seen { users, beat, danger, split_holders, first_seen, .. } = seen;
         let rare = Rare { trouble, kernel, leases, users, beat, danger, split_holders };
         let rare = (rare != Rare::default()).then(|| Box::new(rare));
+        let size = stat.map_or(0, |stat| stat.size);
         let place = stat.map(|stat| {
             let FileStat { kind, mode, uid, links, dev, mount, mount_root, .. } = stat;
             Arc::new(Place { dev, mount, uid, links, mode, kind, mount_root })
         });
         Self {
             place,
-            size: stat.map_or(0, |stat| stat.size),
             ino: stat.map_or(0, |stat| stat.ino),
             modified: stat.map_or(UNBORN, |stat| stat.modified),
             changed: stat.map_or(UNBORN, |stat| stat.changed),
             born: stat.and_then(|stat| stat.born).unwrap_or(UNBORN),
             first_seen_nanos: u64::try_from(first_seen.as_nanos()).unwrap_or(u64::MAX),
-            said: Arc::new(Said { reading, content, bytes, owner, kernel_rule, rare }),
+            said: Arc::new(Said { reading, size, content, bytes, owner, kernel_rule, rare }),
         }
     }
 }
@@ -111,7 +112,7 @@ impl From<Seen> for Facts {
 impl Facts {
     /// As it was gathered.
     pub fn seen(&self) -> Seen {
-        let Said { reading, content, bytes, owner, kernel_rule, rare } = Said::clone(&self.said);
+        let Said { reading, size: _, content, bytes, owner, kernel_rule, rare } = Said::clone(&self.said);
         let rare = rare.map(|rare| *rare).unwrap_or_default();
         let Rare { trouble, kernel, leases, users, beat, danger, split_holders } = rare;
         Seen {
@@ -142,7 +143,8 @@ impl Facts {
     /// `None` = `lstat` failed.
     pub fn stat(&self) -> Option<FileStat> {
         let Place { dev, mount, uid, links, mode, kind, mount_root } = **self.place.as_ref()?;
-        let Self { size, ino, modified, changed, born, .. } = *self;
+        let Self { ino, modified, changed, born, .. } = *self;
+        let size = self.said.size;
         let born = Some(born).filter(|born| *born != UNBORN);
         Some(FileStat { kind, mode, uid, links, size, dev, ino, mount, modified, changed, born, mount_root })
     }
