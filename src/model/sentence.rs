@@ -32,7 +32,7 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             Some(Trouble::Failed(why)) => format!("Could not be read: {why}."),
             None => "Could not be looked at.".into(),
         },
-        4 => facts.kernel().map_or_else(String::new, |kernel| kernel_hold(kernel)),
+        4 => facts.kernel().map_or_else(String::new, kernel_hold),
         5 if facts.stat().is_some_and(|stat| stat.kind == FileKind::Directory) => {
             "This is a directory, and no lock format that is known fits it.".into()
         }

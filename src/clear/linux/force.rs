@@ -91,7 +91,7 @@ pub(super) fn forbids(fresh: &Lock, full: &Path, why: &str) -> Option<Refusal> {
     if facts.reading().format.standing == Standing::Data {
         return Some(not_clearable("it is data that programs lock, not a lock file: never delete it".to_owned()));
     }
-    if facts.kernel().is_some_and(|kernel| kernel.is_granted()) {
+    if facts.is_kernel_locked() {
         return Some(Refusal::HeldByKernel { path: full.to_owned(), why: why.to_owned() });
     }
     if matches!(facts.users(), Users::Looked { open, .. } if !open.is_empty()) {

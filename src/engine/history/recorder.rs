@@ -251,7 +251,7 @@ fn take(lock: &mut LockHistory, seen: &Lock, takers: &[Taker], at: (Wall, bool, 
     let (now, first, own_time) = at;
     let (verdict, certainty) = (seen.judgement.verdict, seen.judgement.certainty);
     // The file's birth tells when an existence lock was taken, and another file at its path that it was taken anew.
-    let by_kernel = seen.facts.kernel().is_some_and(|kernel| kernel.is_granted());
+    let by_kernel = seen.facts.is_kernel_locked();
     let born = seen.facts.stat().and_then(|stat| stat.born);
     let born = born.filter(|born| own_time && !by_kernel && *born <= now && verdict == Verdict::Held);
     let heartless = seen.facts.beat().is_none();

@@ -184,6 +184,11 @@ impl Facts {
         self.rare()?.kernel.as_deref()
     }
 
+    /// Whether a kernel lock on it is granted.
+    pub fn is_kernel_locked(&self) -> bool {
+        self.kernel().is_some_and(KernelState::is_granted)
+    }
+
     /// Who has a lease on it: that is no hold, but it has the file open.
     pub fn leases(&self) -> &[ProcessRef] {
         self.rare().map_or(&[], |rare| &rare.leases)
