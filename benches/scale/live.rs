@@ -265,6 +265,7 @@ pub(crate) fn rows(_place: &Place) -> Rows {
     let (_base, directory, names) = passes::in_memory(1_000_000)?;
     let before = heap::held();
     let watched = Watched::start(&directory)?;
+    watched.until("all rows", |_, listing| listing.complete)?;
     let listing = watched.engine.listing();
     let rows = listing.rows.capacity() * size_of_val(&listing.rows[0]);
     drop(listing);
