@@ -117,15 +117,15 @@ impl Drop for World {
 fn told(lock: &Lock) -> String {
     let facts = &lock.facts;
     let pids = |all: &[lockscope::model::facts::ProcessRef]| all.iter().map(|p| p.pid.get()).collect::<Vec<_>>();
-    let kernel = facts.kernel.as_ref().map(|k| (k.kind, pids(&k.holders), pids(&k.waiters), k.ranges.clone()));
+    let kernel = facts.kernel().map(|k| (k.kind, pids(&k.holders), pids(&k.waiters), k.ranges.clone()));
     let judgement = (lock.judgement.verdict, lock.judgement.row, lock.judgement.certainty, lock.judgement.liveness);
-    let split = (facts.danger, pids(&facts.split_holders));
+    let split = (facts.danger(), pids(facts.split_holders()));
     format!(
         "{judgement:?} {:?} {:?} {:?} {kernel:?} {split:?} {:?}",
-        facts.stat,
-        facts.reading.record,
-        facts.trouble,
-        { (facts.reading.format.id, facts.content, lock.group(), lock.key(), &lock.bytes) }
+        facts.stat(),
+        facts.reading().record,
+        facts.trouble(),
+        { (facts.reading().format.id, facts.content(), lock.group(), lock.key(), lock.facts.bytes()) }
     )
 }
 
@@ -166,7 +166,7 @@ fn the_picture_that_is_kept_is_the_one_that_would_be_made_anew() {
             fs::write(directory.join("marker.pid"), format!("{}\n", u64::from(DEAD) + operation)).expect("written");
             watched.until("the marker is seen", |snapshot| {
                 let marker = snapshot.find(OsStr::new("marker.pid"));
-                let pid = marker.and_then(|lock| lock.facts.reading.record()?.pid);
+                let pid = marker.and_then(|lock| lock.facts.reading().record()?.pid);
                 pid.is_some_and(|pid| u64::from(pid.get()) == u64::from(DEAD) + operation)
             });
         }
@@ -206,8 +206,8 @@ fn very_many() -> (Vec<Arc<Lock>>, Snapshot) {
         .map(|number| {
             let mut lock = Lock { id: LockId(number), ..one.clone() };
             lock.path = OsStr::new(&format!("shared-beginning-{:x}.lock", dice.below(1 << 40))).into();
-            let stat = lock.facts.stat.as_mut().expect("it was looked at");
-            stat.modified.0 -= dice.below(500) as i64 * 1_000_000_000;
+            let ago = dice.below(500) as i64 * 1_000_000_000;
+            lock.facts.change(|seen| seen.stat.as_mut().expect("it was looked at").modified.0 -= ago);
             Arc::new(lock)
         })
         .collect();

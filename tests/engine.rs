@@ -65,7 +65,7 @@ fn who_opens_a_file_that_names_nobody_is_seen_though_it_makes_no_event() {
     let openers = |count| {
         watched.until(&format!("{count} openers"), |snapshot| {
             let lock = snapshot.find(OsStr::new("a.lock")).expect("listed");
-            matches!(&lock.facts.users, lockscope::model::facts::Users::Looked { open, .. } if open.len() == count)
+            matches!(lock.facts.users(), lockscope::model::facts::Users::Looked { open, .. } if open.len() == count)
         });
     };
     openers(2);

@@ -45,7 +45,7 @@ fn a_posix_lock_tells_its_bytes_and_its_waiter() {
     let queued = (0..2000).map(|_| look_at(directory.path())).find(|s| !lock(s, "db").facts.waiters().is_empty());
     let snapshot = queued.expect("the waiter is queued");
     let lock = lock(&snapshot, "db");
-    assert_eq!((lock.judgement.row, lock.facts.reading.mechanism.id()), (4, "posix"));
+    assert_eq!((lock.judgement.row, lock.facts.reading().mechanism.id()), (4, "posix"));
     assert_eq!(lock.holder().expect("named").0.pid.get(), holder.pid());
     assert_eq!(lock.facts.waiters().iter().map(|w| w.pid.get()).collect::<Vec<_>>(), [waiter.pid()]);
     let facts: Vec<String> = lock.checklist(&snapshot.moment()).into_iter().map(|fact| fact.text).collect();
@@ -330,14 +330,14 @@ fn a_lock_on_a_deleted_file_of_the_same_name_is_a_danger() {
     let new = Process::shell(directory.path(), "exec 9>a.lock; flock 9; echo ready; exec sleep 1000");
     let snapshot = look_at(directory.path());
     let lock_now = lock(&snapshot, "a.lock");
-    assert_eq!(lock_now.facts.danger, Some(Danger::SplitLock));
+    assert_eq!(lock_now.facts.danger(), Some(Danger::SplitLock));
     assert_eq!(lock_now.holder().expect("named").0.pid.get(), new.pid());
-    assert_eq!(lock_now.facts.split_holders.iter().map(|p| p.pid.get()).collect::<Vec<_>>(), [old.pid()]);
+    assert_eq!(lock_now.facts.split_holders().iter().map(|p| p.pid.get()).collect::<Vec<_>>(), [old.pid()]);
     let why = lock_now.why(&snapshot.moment());
     assert!(why.contains(&format!("Danger: sleep (PID {})", old.pid())), "{why}");
     // A hold that a child inherited is found as well.
     old.kill();
-    assert_eq!(lock(&look_at(directory.path()), "a.lock").facts.danger, None, "it has let go");
+    assert_eq!(lock(&look_at(directory.path()), "a.lock").facts.danger(), None, "it has let go");
 }
 
 /// The same lock, watched: the danger comes and goes without an event on the file that stands there.
@@ -348,7 +348,7 @@ fn a_split_lock_is_noticed_while_watching() {
     let watched =
         support::Watched::start(directory.path(), state.path(), lockscope::engine::settings::Settings::default());
     let danger = |snapshot: &lockscope::model::snapshot::Snapshot| {
-        snapshot.find("a.lock".as_ref()).and_then(|lock| lock.facts.danger)
+        snapshot.find("a.lock".as_ref()).and_then(|lock| lock.facts.danger())
     };
     watched.until_verdict("a.lock", "held");
     std::fs::remove_file(directory.path().join("a.lock")).expect("the wrong rm");
@@ -393,7 +393,7 @@ fn a_heartbeat_is_followed_and_its_stop_is_seen() {
     let interval = format.heartbeat.expect("it has a heart").interval;
     beat(Duration::from_hours(1));
     watched.until("it was seen to move, whatever its time says", |snapshot| {
-        snapshot.find("res.lock".as_ref()).is_some_and(|lock| lock.facts.beat.is_some_and(|beat| beat.moved))
+        snapshot.find("res.lock".as_ref()).is_some_and(|lock| lock.facts.beat().is_some_and(|beat| beat.moved))
     });
     assert!(interval >= Duration::from_secs(1));
 }
@@ -408,7 +408,7 @@ fn a_directory_lock_of_a_script_is_never_stale_for_want_of_a_beat() {
     std::fs::File::open(&path).and_then(|file| file.set_modified(hour_ago)).expect("set");
     let snapshot = look_at(directory.path());
     let lock = lock(&snapshot, "job.lock");
-    assert!(lock.facts.beat.is_none());
+    assert!(lock.facts.beat().is_none());
     assert!(!lock.is_stale() && lock.judgement.verdict.id() != "held", "{}", lock.why(&snapshot.moment()));
 }
 
@@ -620,7 +620,7 @@ fn a_number_that_two_subvolumes_share_is_ambiguous_until_an_open_file_tells() {
     };
     // The lock is on a file of another subvolume with the same number, as far as the table tells.
     let stat = std::fs::metadata(directory.path().join("a.lock")).expect("there");
-    let own = lock(&look_with(None), "a.lock").facts.stat.expect("seen");
+    let own = lock(&look_with(None), "a.lock").facts.stat().expect("seen");
     let (major, minor, _) = machine().lock_device(own.mount).expect("known");
     let file = KernelFile { major, minor, ino: stat.ino() };
     let elsewhere = KernelLock {

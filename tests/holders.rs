@@ -41,7 +41,7 @@ fn pythons_filelock_holds_by_flock_and_leaves_an_idle_file() {
         let (process, by) = held.holder().expect("it is named");
         assert_eq!((process.pid.get(), by), (holder.pid(), HeldBy::Kernel), "filelock {version}");
         assert_eq!((held.group().as_str(), held.key().as_str()), ("chat", "memory"));
-        assert_eq!(held.facts.reading.mechanism.id(), "flock");
+        assert_eq!(held.facts.reading().mechanism.id(), "flock");
         holder.kill();
         let snapshot = look_at(directory.path());
         let (verdict, why) = verdict(&snapshot, "chat_memory.lock");
@@ -126,7 +126,7 @@ fn an_ofd_lock_names_its_holder_though_the_kernel_gives_none() {
                   fcntl.fcntl(fd, 37, struct.pack('hhqqi', fcntl.F_WRLCK, 0, 0, 0, 0))\nprint('ready', flush=True)\ntime.sleep(1000)";
     let holder = Process::start(Command::new("python3").arg("-c").arg(script).current_dir(directory.path()));
     let lock = lock(&look_at(directory.path()), "a.lock");
-    assert_eq!((lock.judgement.row, lock.facts.reading.mechanism.id()), (4, "ofd"));
+    assert_eq!((lock.judgement.row, lock.facts.reading().mechanism.id()), (4, "ofd"));
     assert_eq!(lock.holder().expect("named").0.pid.get(), holder.pid());
 }
 

@@ -211,16 +211,18 @@ fn incident(secrets: &Secrets, include: Include) -> (Incident, tempfile::TempDir
     let locks = seen.locks().map(|lock| {
         let mut lock = Lock::clone(lock);
         if &*lock.path == OsStr::new("held.lock") {
-            lock.facts.users = Users::Looked { open: vec![someone(71)], works: Some(someone(72)), unseen: 0 };
-            lock.facts.leases = [someone(73)].into();
-            lock.facts.split_holders = vec![someone(74)];
-            lock.facts.kernel = Some(Box::new(lockscope::model::facts::KernelState {
-                kind: Some(lockscope::model::kernel::LockKind::Flock),
-                holders: vec![someone(75)],
-                waiters: vec![someone(76)],
-                ..Default::default()
-            }));
-            lock.facts.owner = OwnerState::Looked(Arc::new(ProcessLook::Running(Box::new(process(77, secrets)))));
+            lock.facts.change(|seen| {
+                seen.users = Users::Looked { open: vec![someone(71)], works: Some(someone(72)), unseen: 0 };
+                seen.leases = [someone(73)].into();
+                seen.split_holders = vec![someone(74)];
+                seen.kernel = Some(Box::new(lockscope::model::facts::KernelState {
+                    kind: Some(lockscope::model::kernel::LockKind::Flock),
+                    holders: vec![someone(75)],
+                    waiters: vec![someone(76)],
+                    ..Default::default()
+                }));
+                seen.owner = OwnerState::Looked(Arc::new(ProcessLook::Running(Box::new(process(77, secrets)))));
+            });
         }
         lock
     });

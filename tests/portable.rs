@@ -83,7 +83,7 @@ fn a_start_token_that_cannot_be_compared_is_no_other_process() {
     for numbering in ALL {
         let snapshot = seen_by(numbering, base.path());
         let lock = lock(&snapshot, "marker.lock");
-        assert_eq!(lock.facts.reading.format.id, "lockscope");
+        assert_eq!(lock.facts.reading().format.id, "lockscope");
         let verdict = lock.judgement.verdict.id();
         assert!(["held", "unknown"].contains(&verdict), "{numbering:?}: {verdict}");
         assert_eq!(lock.judgement.gone, None, "{numbering:?}");

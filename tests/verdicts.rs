@@ -321,12 +321,13 @@ impl Case {
             moved: says.moved,
             unchanged_for: says.unchanged_for.as_deref().map(span),
         });
-        Facts {
+        Seen {
             stat: (!file.missing).then_some(stat),
             trouble,
             kernel_rule: reading.mechanism.is_kernel(),
             reading,
             content: 0,
+            bytes: Box::default(),
             kernel,
             owner,
             users,
@@ -336,6 +337,7 @@ impl Case {
             split_holders: processes(&self.split_holders),
             first_seen: MONOTONIC.saturating_sub(span(file.seen_for.as_deref().unwrap_or("0s"))),
         }
+        .into()
     }
 
     fn sight(&self) -> Sight {
@@ -402,7 +404,7 @@ impl Case {
             compare("no fact", format!("{found:?}"), "None".to_owned());
         }
         if let Some(due) = &self.due {
-            let found = judgement.due.and_then(|due| due.since(NOW));
+            let found = judgement.due.at().and_then(|due| due.since(NOW));
             compare("due", format!("{found:?}"), format!("{:?}", Some(span(due))));
         }
         wrong
@@ -483,15 +485,15 @@ proptest! {
         let judgement = judge(&evidence);
         let clearable = matches!(judgement.verdict.clearing(), Clearing::Bulk | Clearing::ByName);
         prop_assert!(!why(&evidence, &judgement).is_empty());
-        prop_assert!(!checklist(&evidence, &judgement).is_empty() || facts.stat.is_none());
+        prop_assert!(!checklist(&evidence, &judgement).is_empty() || facts.stat().is_none());
         if granted {
             prop_assert!(!clearable, "{:?}", judgement);
         }
-        let names_ours = facts.reading.record().is_some_and(|record| record.pid_ns == Some(OUR_NS));
+        let names_ours = facts.reading().record().is_some_and(|record| record.pid_ns == Some(OUR_NS));
         if case.sight.container && !names_ours {
             prop_assert!(!clearable, "{:?}", judgement);
         }
-        if judgement.verdict.clearing() == Clearing::Bulk && facts.beat.is_none() {
+        if judgement.verdict.clearing() == Clearing::Bulk && facts.beat().is_none() {
             prop_assert!(evidence.untouched() >= threshold);
         }
     }

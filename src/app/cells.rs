@@ -36,7 +36,7 @@ pub(super) fn lock_cell(ui: &mut Ui, lock: &Lock, column: Column, moment: &Momen
         Column::Verdict => {
             let color = palette.verdict(verdict);
             Icon::of(verdict).show(ui, color);
-            if let Some(danger) = lock.facts.danger {
+            if let Some(danger) = lock.facts.danger() {
                 let (rect, response) = ui.allocate_exact_size(Vec2::splat(tokens::ICON), Sense::hover());
                 Icon::Warning.image(palette.verdict(Verdict::Stale)).paint_at(ui, rect);
                 response.on_hover_text(format!("Danger: {}", danger.title()));
@@ -46,7 +46,7 @@ pub(super) fn lock_cell(ui: &mut Ui, lock: &Lock, column: Column, moment: &Momen
         Column::Lock => name_cell(ui, lock),
         Column::Holder => holder_cell(ui, lock),
         Column::Format => {
-            cut(ui, RichText::new(lock.facts.reading.format.title).color(palette.muted));
+            cut(ui, RichText::new(lock.facts.reading().format.title).color(palette.muted));
         }
         Column::Age => return age_cell(ui, lock, moment),
         Column::Liveness => {
@@ -104,7 +104,7 @@ fn holder_cell(ui: &mut Ui, lock: &Lock) {
         if let Some(command) = command {
             response.on_hover_text(command);
         }
-    } else if let Some(record) = lock.facts.reading.record()
+    } else if let Some(record) = lock.facts.reading().record()
         && let Some(pid) = record.pid
     {
         let mut text = pid.to_string();

@@ -96,7 +96,7 @@ pub(super) fn dropped_out(seen: &Lock, snapshot: &Snapshot) -> Option<String> {
     let Some(now) = snapshot.lock(seen.id).filter(|now| now.path == seen.path) else {
         return Some("it is not there any more.".to_owned());
     };
-    if now.facts.stat != seen.facts.stat || now.facts.content != seen.facts.content {
+    if now.facts.stat() != seen.facts.stat() || now.facts.content() != seen.facts.content() {
         return Some("the file has changed since you looked.".to_owned());
     }
     if !seen.judgement.verdict.is_still(now.judgement.verdict) {

@@ -110,7 +110,7 @@ impl Window {
     pub(super) fn chosen_pid(&self) -> Option<u32> {
         let lock = self.chosen()?;
         let holder = lock.holder().map(|(process, _)| process.pid);
-        holder.or_else(|| lock.facts.reading.record()?.pid).map(crate::model::holder::Pid::get)
+        holder.or_else(|| lock.facts.reading().record()?.pid).map(crate::model::holder::Pid::get)
     }
 
     pub(super) fn copy_pid(&mut self, ctx: &egui::Context) {

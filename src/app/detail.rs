@@ -112,7 +112,7 @@ impl Window {
             if let Some(certainty) = lock.judgement.certainty {
                 ui.label(muted(ui, format!("· {}", certainty.id())));
             }
-            if let Some(danger) = lock.facts.danger {
+            if let Some(danger) = lock.facts.danger() {
                 ui.add_space(6.0);
                 danger_badge(ui, danger);
             }
@@ -131,7 +131,7 @@ impl Window {
         self.processes(ui, snapshot, lock, &moment);
         self.record(ui, lock);
         if verdict != Verdict::NotALock {
-            tool(ui, lock.facts.reading.format);
+            tool(ui, lock.facts.reading().format);
         }
         ui.add_space(10.0);
         ui.horizontal(|ui| {
@@ -169,24 +169,24 @@ impl Window {
     }
 
     fn record(&mut self, ui: &mut Ui, lock: &Lock) {
-        let size = lock.facts.stat.as_ref().map_or(0, |stat| stat.size);
-        let title = format!("Record · {}, {size} bytes", lock.facts.reading.format.title);
+        let size = lock.facts.stat().map_or(0, |stat| stat.size);
+        let title = format!("Record · {}, {size} bytes", lock.facts.reading().format.title);
         ui.add_space(14.0);
         ui.horizontal(|ui| {
             ui.label(muted(ui, title).font(tokens::small()));
-            if !lock.bytes.is_empty() {
+            if !lock.facts.bytes().is_empty() {
                 let word = if self.record_as_hex { "Show text" } else { "Show hex" };
                 if widgets::quiet_button(ui, word).clicked() {
                     self.record_as_hex = !self.record_as_hex;
                 }
             }
         });
-        if lock.bytes.is_empty() {
+        if lock.facts.bytes().is_empty() {
             ui.label(muted(ui, "Empty: it says nothing about an owner.").font(tokens::small()));
         } else if self.record_as_hex {
-            mono_box(ui, &hex_dump(&lock.bytes));
+            mono_box(ui, &hex_dump(lock.facts.bytes()));
         } else {
-            mono_box(ui, &record_text(&lock.bytes));
+            mono_box(ui, &record_text(lock.facts.bytes()));
         }
     }
 }
@@ -212,7 +212,7 @@ fn subtitle(lock: &Lock) -> String {
     if !key.is_empty() {
         parts.push(format!("key {}", visible(&key)));
     }
-    parts.push(format!("{} lock", lock.facts.reading.mechanism.id()));
+    parts.push(format!("{} lock", lock.facts.reading().mechanism.id()));
     parts.join(" · ")
 }
 

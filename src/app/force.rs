@@ -101,7 +101,7 @@ impl Window {
             Clearing::Never => Some("it is no lock.".to_owned()),
             Clearing::Bulk | Clearing::ByName | Clearing::Repair => Some("it needs none: Clear is enough.".to_owned()),
             Clearing::ForceOnly | Clearing::ByItsTool => {
-                let by_kernel = lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted());
+                let by_kernel = lock.facts.is_kernel_locked();
                 by_kernel
                     .then(|| "A process holds it through the kernel: not even force takes that away.".to_owned())
                     .or_else(|| self.why_nothing_here())

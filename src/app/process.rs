@@ -68,7 +68,7 @@ struct View<'a> {
 
 /// Whom to show, and as what.
 fn shown(lock: &Lock) -> (String, Vec<ProcessRef>) {
-    let holders = lock.facts.kernel.as_ref().filter(|kernel| kernel.is_granted()).map(|kernel| &kernel.holders);
+    let holders = lock.facts.kernel().filter(|kernel| kernel.is_granted()).map(|kernel| &kernel.holders);
     match holders.map(Vec::as_slice) {
         Some([one]) => ("Holder".to_owned(), vec![one.clone()]),
         Some([first, rest @ ..]) if lock.judgement.verdict == Verdict::Held => {
@@ -345,7 +345,7 @@ impl View<'_> {
 
     /// The chosen file as the kernel's table calls it.
     fn file(&self, picture: &MachinePicture) -> Option<KernelFile> {
-        let stat = self.lock.facts.stat.as_ref()?;
+        let stat = self.lock.facts.stat()?;
         let path = self.snapshot.full_path(self.lock);
         let known: Vec<Pid> = self.lock.facts.waiters().iter().chain(&shown(self.lock).1).map(|p| p.pid).collect();
         let is_it = |lock: &&crate::model::machine::MachineLock| {

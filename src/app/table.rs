@@ -520,11 +520,11 @@ pub(super) fn place(node: &mut egui::accesskit::Node, rect: Rect, at: usize) {
 
 fn row_label(lock: &Lock, moment: &Moment<'_>) -> String {
     let mut parts = vec![lock.judgement.verdict.title().to_owned(), visible_name(&lock.display_path())];
-    if let Some(pid) = lock.holder().map(|(p, _)| p.pid).or_else(|| lock.facts.reading.record()?.pid) {
+    if let Some(pid) = lock.holder().map(|(p, _)| p.pid).or_else(|| lock.facts.reading().record()?.pid) {
         parts.push(format!("PID {pid}"));
     }
     parts.extend(lock.age(moment).map(say_duration));
-    parts.extend(lock.facts.danger.map(|danger| format!("danger: {}", danger.title())));
+    parts.extend(lock.facts.danger().map(|danger| format!("danger: {}", danger.title())));
     match lock.facts.waiters().len() {
         0 => {}
         waiting => parts.push(format!("{} waiting", widgets::number(waiting))),

@@ -23,7 +23,7 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Of a lock that was looked at; `None` where its `lstat` failed, so that nothing is known to compare.
     pub fn of(lock: &Lock) -> Option<Self> {
-        let stat = lock.facts.stat.as_ref()?;
+        let stat = lock.facts.stat()?;
         Some(Self {
             dev: stat.dev,
             ino: stat.ino,
@@ -32,7 +32,7 @@ impl Fingerprint {
             changed: stat.changed,
             born: stat.born,
             kind: stat.kind,
-            content: lock.facts.content,
+            content: lock.facts.content(),
         })
     }
 

@@ -313,7 +313,7 @@ impl Memory {
     }
 
     fn note(&mut self, path: &OsStr, lock: &Lock) {
-        if lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted()) {
+        if lock.facts.is_kernel_locked() {
             self.kernel_locked.insert(path.to_owned());
         }
     }

@@ -166,7 +166,7 @@ fn ask(
 /// Everybody who is known to hold it.
 fn holders(facts: &Facts, lock: &Lock) -> Vec<Pid> {
     let mut holders: Vec<Pid> =
-        facts.kernel.iter().flat_map(|kernel| &kernel.holders).map(|holder| holder.pid).collect();
+        facts.kernel().into_iter().flat_map(|kernel| &kernel.holders).map(|holder| holder.pid).collect();
     holders.extend(lock.holder().map(|(process, _)| process.pid).filter(|pid| !holders.contains(pid)).as_slice());
     holders
 }

@@ -63,11 +63,15 @@ fn system_wide(world: &dyn World, args: &Status, io: &mut Io<'_>) -> Result<Exit
 fn state(lock: &Lock) -> impl PartialEq + use<> {
     let holder = lock.holder().map(|(process, by)| (process.pid, by.id()));
     let waiters: Vec<_> = lock.facts.waiters().iter().map(|process| process.pid).collect();
-    let inode = lock.facts.stat.map(|stat| (stat.dev, stat.ino, stat.kind));
+    let inode = lock.facts.stat().map(|stat| (stat.dev, stat.ino, stat.kind));
     let judgement = &lock.judgement;
-    let said =
-        (judgement.verdict, judgement.row, judgement.liveness, lock.facts.danger.map(crate::model::facts::Danger::id));
-    (said, holder, waiters, inode, lock.facts.content)
+    let said = (
+        judgement.verdict,
+        judgement.row,
+        judgement.liveness,
+        lock.facts.danger().map(crate::model::facts::Danger::id),
+    );
+    (said, holder, waiters, inode, lock.facts.content())
 }
 
 /// What happened between two pictures, in the order of the paths.

@@ -137,7 +137,7 @@ impl Made {
                 let running = || ProcessLook::Running(Box::new(process(u64::from(pid.get()), "make")));
                 OwnerState::Looked(Arc::new(if file.alive { running() } else { ProcessLook::NoSuchProcess }))
             });
-            let facts = Facts {
+            let facts: Facts = Seen {
                 stat: Some(FileStat {
                     kind: FileKind::Regular,
                     mode: 0o644,
@@ -156,6 +156,7 @@ impl Made {
                 kernel_rule: reading.mechanism.is_kernel(),
                 reading,
                 content: 0,
+                bytes: file.text.as_bytes().into(),
                 kernel: file.kernel.clone().filter(|_| !released).map(Box::new),
                 owner,
                 users: Users::NotLooked,
@@ -164,7 +165,8 @@ impl Made {
                 leases: Box::default(),
                 split_holders: Vec::new(),
                 first_seen: Duration::ZERO,
-            };
+            }
+            .into();
             let judgement = judge(&Evidence {
                 facts: &facts,
                 sight: &sight,
@@ -175,14 +177,12 @@ impl Made {
             });
             counts.add(judgement.verdict);
             let path = file.path.clone().into_boxed_os_str();
-            let bytes = file.text.as_bytes().into();
             locks.push(Some(Arc::new(Lock {
                 id: LockId(id as u32),
                 path,
                 naming,
                 facts,
                 judgement,
-                bytes,
                 looked_at: LookedAt(NOW),
             })));
         }
@@ -241,7 +241,7 @@ impl World for Made {
 
     fn force(&self, seen: &Arc<Lock>, snapshot: &Snapshot, options: &LookOptions, reason: &Reason) -> Came {
         assert_eq!(reason.as_str(), "because");
-        match &seen.facts.kernel {
+        match seen.facts.kernel() {
             Some(_) => Came::Refused { verdict: Verdict::Held, why: "Held by the kernel.".into() },
             None => self.clear(seen, snapshot, options),
         }

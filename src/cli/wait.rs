@@ -41,7 +41,7 @@ fn taken(
     world: &dyn World, directory: &Path, name: &OsStr, options: &mut LookOptions,
 ) -> Result<Option<String>, Failure> {
     let Some((lock, snapshot)) = world.look_at_one(directory, name, options)? else { return Ok(None) };
-    if lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted()) {
+    if lock.facts.is_kernel_locked() {
         options.empty_files = EmptyFiles::KernelLocks;
     }
     let at: Moment<'_> = snapshot.moment();

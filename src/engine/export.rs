@@ -315,11 +315,11 @@ fn evidence_of(text: &mut String, snapshot: &Snapshot, lock: &Lock, zone: &Zone)
     writeln!(text, "- Folder: {}", one_line(&snapshot.directory.to_string_lossy()))?;
     writeln!(text, "- Host: {}", one_line(&snapshot.sight.host))?;
     writeln!(text, "- Seen: {}", say(snapshot.taken_at))?;
-    if let Some(stat) = &lock.facts.stat {
+    if let Some(stat) = lock.facts.stat() {
         writeln!(text, "- Last touched: {}", say(stat.modified))?;
     }
     writeln!(text, "- Age: {}", lock.age(&at).map_or_else(|| "not known".to_owned(), say_duration))?;
-    writeln!(text, "- Format: {}, {}", lock.facts.reading.format.title, lock.facts.reading.mechanism.id())?;
+    writeln!(text, "- Format: {}, {}", lock.facts.reading().format.title, lock.facts.reading().mechanism.id())?;
     processes_of(text, lock, &at, zone)?;
     writeln!(text, "\n## Evidence\n")?;
     for fact in lock.checklist(&at) {
@@ -334,13 +334,13 @@ fn evidence_of(text: &mut String, snapshot: &Snapshot, lock: &Lock, zone: &Zone)
         let more = fact.to_see_more.map_or_else(String::new, |more| format!(" To see more: {more}"));
         writeln!(text, "- {}{more} [{bearing}; {}, {certainty}, {seen}]", one_line(&fact.text), fact.source)?;
     }
-    let size = lock.facts.stat.as_ref().map_or(0, |stat| stat.size);
+    let size = lock.facts.stat().map_or(0, |stat| stat.size);
     writeln!(text, "\n## Record ({size} bytes)\n")?;
-    if let RecordState::Malformed(why) = lock.facts.reading.record {
+    if let RecordState::Malformed(why) = &lock.facts.reading().record {
         writeln!(text, "Not understood: {why}.\n")?;
     }
     // Four spaces: whatever stands in it stays as it is, in Markdown too.
-    for line in String::from_utf8_lossy(&lock.bytes).lines() {
+    for line in String::from_utf8_lossy(lock.facts.bytes()).lines() {
         writeln!(text, "    {}", one_line(line))?;
     }
     writeln!(text)

@@ -184,9 +184,9 @@ impl Order {
             SortKey::Verdict => urgency(lock.judgement.verdict).into(),
             SortKey::Lock => begins(lock.path.as_encoded_bytes()),
             SortKey::Holder => holder_pid(lock).into(),
-            SortKey::Format => format_rank(lock.facts.reading.format),
+            SortKey::Format => format_rank(lock.facts.reading().format),
             // What was touched last is the youngest.
-            SortKey::Age => lock.facts.stat.map_or(0, |stat| {
+            SortKey::Age => lock.facts.stat().map_or(0, |stat| {
                 let modified = stat.modified.0.cast_unsigned() ^ (1 << 63);
                 u64::MAX - modified
             }),
@@ -235,7 +235,7 @@ fn urgency(verdict: Verdict) -> u8 {
 fn holder_pid(lock: &Lock) -> u32 {
     lock.holder()
         .map(|(p, _)| p.pid)
-        .or_else(|| lock.facts.reading.record()?.pid)
+        .or_else(|| lock.facts.reading().record()?.pid)
         .map_or(u32::MAX, super::super::model::holder::Pid::get)
 }
 

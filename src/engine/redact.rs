@@ -157,7 +157,7 @@ impl Redaction {
         if let Some(parent) = snapshot.full_path(lock).parent() {
             self.meet_path(&text_of(parent));
         }
-        if let Some(record) = lock.facts.reading.record() {
+        if let Some(record) = lock.facts.reading().record() {
             record.host.iter().for_each(|host| self.meet_host(host));
             record.user.iter().for_each(|user| self.meet_user(user));
             record.command.iter().for_each(|command| self.meet_command(command));
@@ -324,7 +324,7 @@ impl Redaction {
     }
 
     fn facts(&self, facts: &Facts) -> Facts {
-        let mut facts = facts.clone();
+        let mut facts = facts.seen();
         if let RecordState::Parsed(record) = &facts.reading.record {
             facts.reading.record = RecordState::Parsed(Box::new(self.record(record)));
         }
@@ -346,7 +346,8 @@ impl Redaction {
             *open = self.process_refs(open);
             *works = works.as_ref().map(|process| self.process_ref(process));
         }
-        facts
+        facts.bytes = self.masked(&String::from_utf8_lossy(&facts.bytes)).into_bytes().into();
+        facts.into()
     }
 
     fn lock(&self, lock: &Lock) -> Lock {
@@ -359,13 +360,7 @@ impl Redaction {
             naming.group_end = shift(naming.group_end);
             naming.key = shift(naming.key.start)..shift(naming.key.end);
         }
-        Lock {
-            path: path.into_boxed_os_str(),
-            naming,
-            facts: self.facts(&lock.facts),
-            bytes: self.masked(&String::from_utf8_lossy(&lock.bytes)).into_bytes().into(),
-            ..lock.clone()
-        }
+        Lock { path: path.into_boxed_os_str(), naming, facts: self.facts(&lock.facts), ..lock.clone() }
     }
 
     /// The picture as it may be shown, with these of its locks.
@@ -412,13 +407,13 @@ fn text_of(path: &Path) -> String {
 
 /// All processes that evidence speaks of.
 fn processes(facts: &Facts) -> Vec<&ProcessFacts> {
-    let mut refs: Vec<&ProcessRef> = facts.leases.iter().chain(&facts.split_holders).collect();
-    refs.extend(facts.kernel.iter().flat_map(|kernel| kernel.holders.iter().chain(&kernel.waiters)));
-    if let Users::Looked { open, works, .. } = &facts.users {
+    let mut refs: Vec<&ProcessRef> = facts.leases().iter().chain(facts.split_holders()).collect();
+    refs.extend(facts.kernel().into_iter().flat_map(|kernel| kernel.holders.iter().chain(&kernel.waiters)));
+    if let Users::Looked { open, works, .. } = facts.users() {
         refs.extend(open.iter().chain(works));
     }
     let mut seen: Vec<&ProcessFacts> = refs.into_iter().filter_map(|process| process.facts.as_deref()).collect();
-    if let OwnerState::Looked(look) = &facts.owner
+    if let OwnerState::Looked(look) = facts.owner()
         && let ProcessLook::Running(process) | ProcessLook::Exited(process) = look.as_ref()
     {
         seen.push(process);

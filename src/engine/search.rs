@@ -206,7 +206,7 @@ impl What {
                 verdict.id().starts_with(text.as_str()) || verdict.title().to_lowercase().starts_with(text.as_str())
             }
             Self::Format(text) => {
-                let format = lock.facts.reading.format;
+                let format = lock.facts.reading().format;
                 holds(format.id, text) || holds(format.title, text)
             }
             Self::Group(text) => holds(&lock.group(), text),
@@ -221,7 +221,7 @@ impl What {
             Self::Anywhere(text) => {
                 holds(&lock.display_path(), text)
                     || holds(verdict.title(), text)
-                    || holds(lock.facts.reading.format.title, text)
+                    || holds(lock.facts.reading().format.title, text)
                     || pids(lock).any(|pid| pid.to_string().contains(text.as_str()))
                     || commands(lock).any(|command| holds(&command, text))
             }
@@ -230,7 +230,7 @@ impl What {
 }
 
 fn pids(lock: &Lock) -> impl Iterator<Item = u32> {
-    let owner = lock.facts.reading.record().and_then(|record| record.pid);
+    let owner = lock.facts.reading().record().and_then(|record| record.pid);
     let holder = lock.holder().map(|(process, _)| process.pid);
     owner.into_iter().chain(holder).chain(lock.facts.waiters().iter().map(|waiter| waiter.pid)).map(Pid::get)
 }
@@ -238,7 +238,7 @@ fn pids(lock: &Lock) -> impl Iterator<Item = u32> {
 fn commands(lock: &Lock) -> impl Iterator<Item = String> {
     let process = lock.holder().map(|(p, _)| p).or_else(|| lock.owner_process());
     let seen = process.and_then(|p| p.facts).map(|facts| format!("{} {}", facts.comm, facts.command));
-    let recorded = lock.facts.reading.record().and_then(|record| record.command.as_deref().map(str::to_owned));
+    let recorded = lock.facts.reading().record().and_then(|record| record.command.as_deref().map(str::to_owned));
     seen.into_iter().chain(recorded)
 }
 

@@ -11,7 +11,7 @@ use super::watched::Life;
 use super::words::{Inbox, Wake, Word};
 use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, list_names_entering, sight_of};
 use crate::inspect::{Openings, SplitsByDirectory};
-use crate::model::facts::Sight;
+use crate::model::facts::{Seen, Sight};
 use crate::model::format::{Listed, listed};
 use crate::model::holder::ProcessLook;
 use crate::model::ignore::IgnoreRules;
@@ -19,7 +19,7 @@ use crate::model::snapshot::{CHUNK, Lock, LockId, LostReason, Moment, PollingRea
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -87,6 +87,7 @@ struct Live {
     store: Store,
     splits: Arc<SplitsByDirectory>,
     counts: Option<(u32, u32)>,
+    /// Those of the last pass and since; the store has the names of its locks itself.
     names: Names,
     sight: Arc<Sight>,
     /// What was seen of the machine last, and when.
@@ -114,6 +115,11 @@ impl Live {
     /// How long a full pass would take now: there may be many more locks than at the last one.
     fn next_scan(&self) -> Duration {
         self.scan_took + LOOK * self.store.counts.all().saturating_sub(self.scanned)
+    }
+
+    /// Whether there is such a name.
+    fn knows(&self, name: &[u8]) -> bool {
+        self.names.all.contains(name) || self.store.id_named(name).is_some()
     }
 }
 
@@ -436,7 +442,7 @@ impl Session<'_> {
 
     fn is_listed(&self, at: &dyn Directory, lock: &Lock) -> bool {
         let name = Path::new(&lock.path).file_name().unwrap_or_default();
-        lock.facts.kernel.is_some() || lock.facts.trouble.is_some() || self.may_be_listed(at, &lock.path, name)
+        lock.facts.kernel().is_some() || lock.facts.trouble().is_some() || self.may_be_listed(at, &lock.path, name)
     }
 
     fn look_at_paths(
@@ -445,10 +451,10 @@ impl Session<'_> {
         let mut openings = Openings::below(at);
         for path in paths {
             let id = live.store.id_for(&path);
-            let all = &live.names.all;
             let earlier = live.store.get(id).cloned();
             let earlier = earlier.as_deref().filter(|lock| *lock.path == *path).map(|lock| &lock.facts);
-            let lock = looker.lock(&mut openings, &|sibling| all.contains(sibling), &path, id, &self.options, earlier);
+            let exists = |sibling: &[u8]| live.knows(sibling);
+            let lock = looker.lock(&mut openings, &exists, &path, id, &self.options, earlier);
             // What was listed for the kernel lock on it alone is not, once that is released.
             let lock = lock.filter(|lock| self.is_listed(at, lock));
             live.dirty |= if let Some(lock) = lock {
@@ -456,7 +462,7 @@ impl Session<'_> {
             } else {
                 live.names.all.remove(path.as_encoded_bytes());
                 let gone = live.store.remove(&path);
-                if let Some(stat) = gone.as_ref().and_then(|lock| lock.facts.stat) {
+                if let Some(stat) = gone.as_ref().and_then(|lock| lock.facts.stat()) {
                     // The next lock on its inode, or on another file of that number, is news.
                     live.strangers.remove(&stat.ino);
                 }
@@ -507,8 +513,8 @@ impl Session<'_> {
             live.polling = Some(PollingReason::FileSystem(self.system.file_system(below.mount).name));
         }
         // What stood below a directory that cannot be listed now has not vanished: it cannot be seen.
-        let unseen = |path: &&OsString| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
-        let unseen: Vec<OsString> = live.store.paths().filter(unseen).cloned().collect();
+        let unseen = |path: &&OsStr| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
+        let unseen: Vec<OsString> = live.store.paths().filter(unseen).map(OsStr::to_owned).collect();
         names.listed.extend(unseen);
         let learned_before = looker.learned_count();
         let mut openings = Openings::below(at);
@@ -535,12 +541,17 @@ impl Session<'_> {
                 }
             }
         }
-        let listed: HashSet<&OsString> = names.listed.iter().collect();
-        let vanished: Vec<OsString> = live.store.paths().filter(|path| !listed.contains(path)).cloned().collect();
+        let listed: HashSet<&OsStr> = names.listed.iter().map(OsString::as_os_str).collect();
+        let vanished = live.store.paths().filter(|path| !listed.contains(path)).map(OsStr::to_owned);
+        let vanished: Vec<OsString> = vanished.collect();
+        drop(listed);
+        // What has an id has its name there.
+        (names.listed, names.kinds) = (Vec::new(), Vec::new());
         live.names = names;
         for path in vanished {
             live.dirty |= live.store.remove(&path).is_some();
         }
+        live.names.all = live.names.all.without(|name| live.store.id_named(name).is_some());
         if looker.learned_count() > learned_before {
             // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
             let empties: Vec<OsString> =
@@ -576,7 +587,7 @@ impl Session<'_> {
         let all: Vec<Lock> =
             live.store.chunks.iter().flat_map(|c| c.iter().flatten()).map(|l| Lock::clone(l)).collect();
         for mut lock in all {
-            lock.facts.hear_nothing();
+            lock.facts.change(Seen::hear_nothing);
             lock.rejudge(&moment);
             live.store.put(lock);
         }

@@ -179,24 +179,24 @@ struct ProblemObject<'a> {
 /// One lock, in the light of a moment.
 pub fn lock_object<'a>(lock: &'a Lock, at: &Moment<'_>) -> LockObject<'a> {
     let facts = &lock.facts;
-    let kernel = facts.kernel.as_ref().and_then(|kernel| kernel.kind);
+    let kernel = facts.kernel().and_then(|kernel| kernel.kind);
     LockObject {
         path: PathText::of(&lock.path),
         group: lock.group(),
         key: lock.key(),
-        format: facts.reading.format.id,
-        mechanism: kernel.map_or(facts.reading.mechanism.id(), crate::model::kernel::LockKind::id),
+        format: facts.reading().format.id,
+        mechanism: kernel.map_or(facts.reading().mechanism.id(), crate::model::kernel::LockKind::id),
         verdict: lock.judgement.verdict.id(),
         certainty: lock.judgement.certainty.map(crate::model::verdict::Certainty::id),
         stale: lock.is_stale(),
         clearable: lock.is_clearable() && at.sight.can_clear(),
         liveness: lock.liveness().id(),
         age_secs: lock.age(at).map(|age| (age.as_secs_f64() * 1000.0).round() / 1000.0),
-        modified_at: facts.stat.as_ref().map(|stat| stat.modified.rfc3339()),
+        modified_at: facts.stat().map(|stat| stat.modified.rfc3339()),
         holder: holder_object(lock),
         owner: owner_object(lock),
         waiters: facts.waiters().iter().map(|process| process.pid.get()).collect(),
-        danger: facts.danger.map(crate::model::facts::Danger::id),
+        danger: facts.danger().map(crate::model::facts::Danger::id),
         why: lock.why(at),
         evidence: lock
             .checklist(at)
@@ -231,7 +231,7 @@ fn holder_object(lock: &Lock) -> Option<HolderObject> {
 
 /// The record's own words first; a process that carries its PID speaks for it only if it is the very same.
 fn owner_object(lock: &Lock) -> Option<OwnerObject> {
-    let record = lock.facts.reading.record()?;
+    let record = lock.facts.reading().record()?;
     let pid = record.pid?;
     let same = lock.judgement.gone.is_none() && lock.liveness() == Liveness::Alive;
     let process = lock.owner_process().and_then(|process| process.facts).filter(|_| same);

@@ -68,8 +68,8 @@ impl PutBack {
 
     /// Whether this is one of them, and nobody has written to it since.
     fn has(&self, lock: &Lock) -> bool {
-        let (Some(stat), Some(name)) = (&lock.facts.stat, Path::new(&lock.path).file_name()) else { return false };
-        self.0.iter().any(|(at, identity)| at.as_os_str() == name && identity.is_untouched_but_for_device(stat))
+        let (Some(stat), Some(name)) = (lock.facts.stat(), Path::new(&lock.path).file_name()) else { return false };
+        self.0.iter().any(|(at, identity)| at.as_os_str() == name && identity.is_untouched_but_for_device(&stat))
     }
 }
 

@@ -79,7 +79,7 @@ impl Entry {
         let listed = |picture: &Arc<Snapshot>| {
             let below = path.strip_prefix(&picture.directory).ok().filter(|below| !below.as_os_str().is_empty());
             // A lock that is a directory can be looked into itself.
-            let file = |lock: &Arc<Lock>| lock.facts.stat.as_ref().is_some_and(|stat| stat.kind == FileKind::Regular);
+            let file = |lock: &Arc<Lock>| lock.facts.stat().is_some_and(|stat| stat.kind == FileKind::Regular);
             below.is_some_and(|below| picture.find(below.as_os_str()).is_some_and(file))
         };
         self.is_of(path) || self.picture.as_ref().is_some_and(listed)

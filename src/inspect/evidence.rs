@@ -9,7 +9,7 @@ use super::split::SplitsByDirectory;
 use super::users::UserIndex;
 use super::{EmptyFiles, LookError, LookOptions};
 use crate::model::facts::{
-    Beat, Danger, Facts, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Sight, Trouble, Users,
+    Beat, Danger, FileKind, FileStat, FileSystem, OwnerState, ProcessRef, Seen, Sight, Trouble, Users,
 };
 use crate::model::format::{
     Heartbeat, Mechanism, Reading, Record, RecordState, Standing, recognise, recognise_with, unrecognised,
@@ -41,9 +41,7 @@ const CLOCK_GRAIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Look {
     /// The facts.
-    pub facts: Facts,
-    /// The first bytes.
-    pub bytes: Box<[u8]>,
+    pub facts: Seen,
     /// Its owner had been looked at before the file was read.
     owner_was_known: bool,
 }
@@ -288,10 +286,11 @@ impl Looker {
         } else {
             Users::NotLooked
         };
-        let mut facts = Facts {
+        let mut facts = Seen {
             stat: Some(stat),
             trouble: None,
             content: digest(&bytes),
+            bytes: bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into(),
             reading,
             kernel,
             kernel_rule,
@@ -306,9 +305,8 @@ impl Looker {
         facts.beat = beat(&facts.reading, &stat);
         facts.split_holders = self.split_holders(directory, name, &stat);
         facts.danger = (!facts.split_holders.is_empty()).then_some(Danger::SplitLock);
-        let shown = bytes.get(..SHOWN_LIMIT).unwrap_or(&bytes).into();
         self.buffer.replace(bytes);
-        Some(Look { facts, bytes: shown, owner_was_known })
+        Some(Look { facts, owner_was_known })
     }
 
     pub(super) fn unseen(&self, stat: Option<FileStat>, trouble: Trouble) -> Look {
@@ -317,11 +315,12 @@ impl Looker {
             mechanism: Mechanism::Unknown,
             record: RecordState::Malformed("it could not be read"),
         };
-        let facts = Facts {
+        let facts = Seen {
             stat,
             trouble: Some(trouble),
             reading,
             content: 0,
+            bytes: Box::default(),
             kernel: None,
             kernel_rule: false,
             owner: OwnerState::NotNamed,
@@ -332,7 +331,7 @@ impl Looker {
             split_holders: Vec::new(),
             first_seen: self.monotonic,
         };
-        Look { facts, bytes: Box::default(), owner_was_known: false }
+        Look { facts, owner_was_known: false }
     }
 
     /// An empty file is a kernel-lock file where its name, the kernel, a sibling of the same pattern, or the person says so.

@@ -45,6 +45,19 @@ impl NameSet {
         true
     }
 
+    /// The others, and room for no more.
+    #[must_use]
+    pub fn without(&self, out: impl Fn(&[u8]) -> bool) -> Self {
+        let mut others = Self::default();
+        for at in &self.table {
+            let name = name_at(&self.bytes, *at);
+            if !out(name) {
+                others.insert(name);
+            }
+        }
+        others
+    }
+
     /// Takes it out; tells whether it was there.
     pub fn remove(&mut self, name: &[u8]) -> bool {
         let bytes = &self.bytes;

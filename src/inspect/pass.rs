@@ -205,7 +205,7 @@ impl Looker {
         &self, openings: &mut Openings<'_>, exists: &dyn Fn(&[u8]) -> bool, path: &OsStr, kind: Option<FileKind>,
         id: LockId, options: &LookOptions, earlier: Option<&Facts>,
     ) -> Option<Lock> {
-        let was_empty = earlier.and_then(|facts| facts.stat).map(|stat| stat.size == 0);
+        let was_empty = earlier.and_then(Facts::stat).map(|stat| stat.size == 0);
         let hint = Hint { kind, was_empty };
         let naming = split(path.as_encoded_bytes(), &options.patterns, exists);
         let pattern = pattern(path, &naming, exists);
@@ -235,8 +235,7 @@ impl Looker {
             path: path.into(),
             naming,
             judgement: PENDING,
-            facts: look.facts,
-            bytes: look.bytes,
+            facts: look.facts.into(),
             looked_at: LookedAt(self.now),
         };
         lock.judgement = judge(&lock.evidence(&self.moment()));
@@ -251,7 +250,7 @@ const PENDING: crate::model::verdict::Judgement = crate::model::verdict::Judgeme
     certainty: None,
     liveness: crate::model::holder::Liveness::Unknown,
     gone: None,
-    due: None,
+    due: crate::model::verdict::Due::NEVER,
 };
 
 /// One full pass over a directory.
@@ -358,7 +357,7 @@ impl Work<'_> {
                 let kind = self.names.kind(number);
                 let lock = looker.listed_lock(&mut openings, &exists, path, kind, LockId(0), self.options, earlier);
                 if let Some(lock) = lock {
-                    share.empties |= lock.facts.reading.format.id == "empty";
+                    share.empties |= lock.facts.reading().format.id == "empty";
                     put(&mut part, lock);
                 }
             }

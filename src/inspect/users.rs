@@ -58,10 +58,10 @@ impl Looker {
     /// Whether others have the file open than it was when these facts were gathered. Asks nothing of the file itself; where
     /// a program's work in the directory counts, the answer is to look.
     pub fn may_have_other_users(&self, facts: &Facts) -> bool {
-        let (Some(stat), Users::Looked { open, works: None, unseen }) = (&facts.stat, &facts.users) else {
+        let (Some(stat), Users::Looked { open, works: None, unseen }) = (facts.stat(), facts.users()) else {
             return true;
         };
-        !facts.reading.format.programs.is_empty() || self.openers(stat) != (open.clone(), *unseen)
+        !facts.reading().format.programs.is_empty() || self.openers(&stat) != (open.clone(), *unseen)
     }
 
     /// Who has the file open, and how many processes could have it open unseen.

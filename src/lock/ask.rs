@@ -59,7 +59,7 @@ pub fn wait_for_release(path: impl AsRef<Path>, empty_files: EmptyFiles, timeout
         let found =
             looked.map_err(|error| LockError::failed(path, "looking at the lock")(std::io::Error::other(error)))?;
         let Some((lock, snapshot)) = found else { return Ok(()) };
-        if lock.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted()) {
+        if lock.facts.is_kernel_locked() {
             empty_files = EmptyFiles::KernelLocks;
         }
         match lock.judgement.verdict {

@@ -331,7 +331,7 @@ mod tests {
             let (seen, _) = crate::lock::ask::look(&this_machine(), &path, &crate::inspect::LookOptions::default())
                 .unwrap()
                 .unwrap();
-            assert_eq!((seen.facts.reading.format.id, seen.judgement.verdict.id()), (id, "held"));
+            assert_eq!((seen.facts.reading().format.id, seen.judgement.verdict.id()), (id, "held"));
             drop(lock);
             assert!(!path.exists());
         }

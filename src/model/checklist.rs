@@ -131,7 +131,7 @@ pub fn checklist(evidence: &Evidence<'_>, judgement: &Judgement) -> Vec<Fact> {
     user_facts(evidence, &mut list);
     beat_facts(evidence, &mut list);
     time_facts(evidence, judgement, &mut list);
-    match &evidence.facts.trouble {
+    match evidence.facts.trouble() {
         Some(Trouble::Denied) => list.could_not_look("file", "The file may not be read: permission denied", AS_OWNER),
         Some(Trouble::NoAnswer) => list.could_not_look("file", "The file system did not answer", CHECK_MOUNT),
         Some(Trouble::Failed(why)) => list.could_not_look("file", format!("The file could not be read: {why}"), ""),
@@ -142,9 +142,9 @@ pub fn checklist(evidence: &Evidence<'_>, judgement: &Judgement) -> Vec<Fact> {
 
 fn record_facts(evidence: &Evidence<'_>, list: &mut List) {
     let (facts, sight) = (evidence.facts, evidence.sight);
-    let format = facts.reading.format;
+    let format = facts.reading().format;
     let mut neutral = |text: String| list.add(RECORD, Weighs::Neither, Certain, text);
-    match &facts.reading.record {
+    match &facts.reading().record {
         RecordState::None => neutral(match format.id {
             "git-lock" => "git's lock; it holds the next content and names no owner".to_owned(),
             "filelock-unix" => "Empty, as Python's filelock leaves it; only the kernel knows a holder".to_owned(),
@@ -154,7 +154,7 @@ fn record_facts(evidence: &Evidence<'_>, list: &mut List) {
         RecordState::Malformed(why) => list.could_not_look(RECORD, format!("Not understood: {why}"), OWN_PATTERN),
         RecordState::Parsed(record) => {
             let mut text = match record.pid {
-                Some(pid) if facts.reading.mechanism.is_kernel() => {
+                Some(pid) if facts.reading().mechanism.is_kernel() => {
                     format!("{} record names PID {pid}, its last taker; only the kernel knows a holder", format.title)
                 }
                 Some(pid) => format!("{} record names PID {pid}", format.title),
@@ -204,15 +204,15 @@ fn say_rule(rule: &str) -> String {
 
 fn owner_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
     let facts = evidence.facts;
-    let Some(record) = facts.reading.record() else { return };
+    let Some(record) = facts.reading().record() else { return };
     let Some(pid) = record.pid else { return };
-    let OwnerState::Looked(look) = &facts.owner else {
+    let OwnerState::Looked(look) = facts.owner() else {
         let why = "a number from elsewhere means nothing here";
         list.could_not_look(PROCESS_TABLE, format!("PID {pid} was not looked for: {why}"), WHERE_IT_WAS_MADE);
         return;
     };
     // Of a kernel lock the record's process is the last taker at best: whether it lives says nothing.
-    let says = |weighs| if facts.reading.mechanism.is_kernel() { Weighs::Neither } else { weighs };
+    let says = |weighs| if facts.reading().mechanism.is_kernel() { Weighs::Neither } else { weighs };
     match look.as_ref() {
         ProcessLook::NoSuchProcess => {
             list.add(PROCESS_TABLE, says(Weighs::Stale), Certain, format!("PID {pid} does not exist on this computer"));
@@ -274,7 +274,7 @@ fn identity_facts(judgement: &Judgement, has_token: bool, held: Weighs, list: &m
 
 fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
     let (facts, sight) = (evidence.facts, evidence.sight);
-    for taker in facts.leases.iter().take(SHOWN) {
+    for taker in facts.leases().iter().take(SHOWN) {
         let text = format!(
             "{} (PID {}) has a lease on it: no lock, but it is told before another program opens the file",
             taker.name(),
@@ -282,7 +282,7 @@ fn kernel_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List)
         );
         list.add(KERNEL_TABLE, Weighs::Neither, Certain, text);
     }
-    match &facts.kernel {
+    match facts.kernel() {
         Some(kernel) if kernel.is_granted() => {
             let kind = kernel.kinds();
             let certainty = if kernel.ambiguous { Likely } else { Certain };
@@ -350,7 +350,7 @@ fn say_ranges(ranges: &[LockedRange]) -> String {
 }
 
 fn danger_facts(evidence: &Evidence<'_>, list: &mut List) {
-    for holder in evidence.facts.split_holders.iter().take(SHOWN) {
+    for holder in evidence.facts.split_holders().iter().take(SHOWN) {
         let text = format!(
             "{} (PID {}) holds a kernel lock on a deleted file of this name: two holders are possible",
             holder.name(),
@@ -361,7 +361,7 @@ fn danger_facts(evidence: &Evidence<'_>, list: &mut List) {
 }
 
 fn user_facts(evidence: &Evidence<'_>, list: &mut List) {
-    let Users::Looked { open, works, unseen } = &evidence.facts.users else { return };
+    let Users::Looked { open, works, unseen } = evidence.facts.users() else { return };
     if let Some(process) = open.first() {
         let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
         let text = format!("{} (PID {}){more} has it open", process.name(), process.pid);
@@ -385,7 +385,7 @@ fn user_facts(evidence: &Evidence<'_>, list: &mut List) {
 
 fn beat_facts(evidence: &Evidence<'_>, list: &mut List) {
     const BEAT: &str = "heartbeat";
-    let Some(beat) = &evidence.facts.beat else { return };
+    let Some(beat) = evidence.facts.beat() else { return };
     let every = format!("every {}", say_duration(beat.interval));
     match beat.unchanged_for {
         _ if beat.moved => list.add(BEAT, Weighs::Held, Strong, format!("Seen to move; due {every}")),
@@ -399,9 +399,9 @@ fn beat_facts(evidence: &Evidence<'_>, list: &mut List) {
 
 fn time_facts(evidence: &Evidence<'_>, judgement: &Judgement, list: &mut List) {
     let facts = evidence.facts;
-    let Some(stat) = &facts.stat else { return };
+    let Some(stat) = facts.stat() else { return };
     if let Some(age) = evidence.age() {
-        let runs = matches!(&facts.owner, OwnerState::Looked(look) if matches!(**look, ProcessLook::Running(_)));
+        let runs = matches!(facts.owner(), OwnerState::Looked(look) if matches!(**look, ProcessLook::Running(_)));
         let mut text = format!("Untouched for {}", say_duration(age));
         // Of a lock whose holder or owner lives the threshold says nothing.
         if judgement.verdict != Verdict::Held && (!runs || judgement.gone.is_some()) {

@@ -1,7 +1,9 @@
-//! Facts: what was seen of one lock file ([`Facts`]) and of the machine around it ([`Sight`]).
+//! Facts: what was seen of one lock file ([`Seen`], and [`Facts`] as it is kept) and of the machine around it ([`Sight`]).
 //!
 //! Owns: the shape of evidence, three-valued where the world is. Never: gathers it (`inspect` does), and never
 //! concludes from it ([`super::verdict`] does).
+
+mod packed;
 
 use super::format::Reading;
 use super::holder::{Pid, ProcessFacts, ProcessLook};
@@ -9,6 +11,8 @@ use super::kernel::LockKind;
 use super::time::Wall;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use packed::{Alike, Facts};
 
 /// The kind of a directory entry, by `lstat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -234,9 +238,9 @@ impl Danger {
     }
 }
 
-/// All that was seen of one lock file.
+/// All that was seen of one lock file, as it is gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct Seen {
     /// `None` = `lstat` failed.
     pub stat: Option<FileStat>,
     /// Why it could not be read, where it could not.
@@ -245,6 +249,8 @@ pub struct Facts {
     pub reading: Reading,
     /// A digest of the first 64 KiB, to tell that the content changed.
     pub content: u64,
+    /// The first bytes, for showing (at most 4 KiB).
+    pub bytes: Box<[u8]>,
     /// The kernel's locks on it; `None` = there are none that we can see.
     pub kernel: Option<Box<KernelState>>,
     /// Who has a lease on it: that is no hold, but it has the file open.
@@ -272,24 +278,24 @@ impl OwnerState {
     }
 }
 
-impl Facts {
+impl Seen {
     /// Takes over what only time shows, from an earlier look at the same path: since when it is as it is, and whether its
     /// heart beats. `self` must be fresh: seen once.
-    pub fn follow(&mut self, earlier: &Self) {
+    pub fn follow(&mut self, earlier: &Facts) {
         let looked = self.first_seen;
         if self.stat.is_none() && self.trouble == Some(Trouble::NoAnswer) {
             // Its age goes on by what the file was like.
-            self.stat = earlier.stat;
+            self.stat = earlier.stat();
         }
-        let same = self.stat == earlier.stat && self.content == earlier.content;
+        let same = self.stat == earlier.stat() && self.content == earlier.content();
         if same {
             // We have watched it since then, as it is now.
-            self.first_seen = earlier.first_seen;
+            self.first_seen = earlier.first_seen();
         }
         if let Some(beat) = &mut self.beat {
-            let was_there = earlier.stat.is_some();
-            beat.moved = if same { earlier.beat.is_some_and(|beat| beat.moved) } else { was_there };
-            beat.unchanged_for = same.then(|| looked.saturating_sub(earlier.first_seen));
+            let was_there = earlier.stat().is_some();
+            beat.moved = if same { earlier.beat().is_some_and(|beat| beat.moved) } else { was_there };
+            beat.unchanged_for = same.then(|| looked.saturating_sub(earlier.first_seen()));
         }
     }
 
@@ -301,11 +307,6 @@ impl Facts {
         self.users = Users::NotLooked;
         self.danger = None;
         self.split_holders = Vec::new();
-    }
-
-    /// Processes queued for it, by the kernel's table.
-    pub fn waiters(&self) -> &[ProcessRef] {
-        self.kernel.as_ref().map_or(&[], |kernel| &kernel.waiters)
     }
 }
 

@@ -18,13 +18,13 @@ pub fn why(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
 fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let facts = evidence.facts;
     let sight = evidence.sight;
-    let record = facts.reading.record();
+    let record = facts.reading().record();
     let owner_pid = record.and_then(|r| r.pid);
-    let process = running(&facts.owner);
+    let process = running(facts.owner());
     match judgement.row {
         1 => "Lockscope was interrupted here while clearing; repair now to finish or put back.".into(),
         2 => not_a_lock(evidence),
-        3 => match &facts.trouble {
+        3 => match facts.trouble() {
             Some(Trouble::Denied) => "May not be read: permission denied.".into(),
             Some(Trouble::NoAnswer) => {
                 "The file system did not answer within 2 s. Check its server or its mount, then look again.".into()
@@ -32,15 +32,15 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             Some(Trouble::Failed(why)) => format!("Could not be read: {why}."),
             None => "Could not be looked at.".into(),
         },
-        4 => facts.kernel.as_ref().map_or_else(String::new, |kernel| kernel_hold(kernel)),
-        5 if facts.stat.is_some_and(|stat| stat.kind == FileKind::Directory) => {
+        4 => facts.kernel().map_or_else(String::new, kernel_hold),
+        5 if facts.stat().is_some_and(|stat| stat.kind == FileKind::Directory) => {
             "This is a directory, and no lock format that is known fits it.".into()
         }
-        5 => match &facts.reading.record {
+        5 => match &facts.reading().record {
             RecordState::Malformed(why) => format!("The contents are not understood: {why}."),
             _ => "The contents are not understood.".into(),
         },
-        6 if facts.reading.format.standing == Standing::Data => {
+        6 if facts.reading().format.standing == Standing::Data => {
             "Nobody holds a lock on it. It is data, not a lock file: never delete it.".into()
         }
         6 => "Nobody holds it. The file is only a meeting point: it blocks nothing; leave it.".into(),
@@ -63,7 +63,7 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             format!("Made on {place}{pid}. Processes there cannot be checked from here.")
         }
         10 => "On a shared disk and without a host name: it may belong to another computer.".into(),
-        11 if sight.host_pid_ns && facts.owner.is_gone() => {
+        11 if sight.host_pid_ns && facts.owner().is_gone() => {
             format!(
                 "There is no process with PID {} any more, but this system hides other users' processes (hidepid): look \
                  as root to be sure that nobody works on.",
@@ -103,12 +103,12 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
                 "PID {} is alive but is {}, not {}. The number may have been reused.",
                 p.pid,
                 p.name(),
-                record.and_then(|r| r.program.as_deref()).unwrap_or(facts.reading.format.title)
+                record.and_then(|r| r.program.as_deref()).unwrap_or(facts.reading().format.title)
             )
         }),
         18 => with_process(process, owner_pid, |p| format!("{} (PID {}) is running and wrote this.", p.name(), p.pid)),
         20 => {
-            let child = works(&facts.users);
+            let child = works(facts.users());
             let child = child.map_or_else(|| "a child".to_owned(), |c| format!("{} (PID {})", c.name(), c.pid));
             format!("The writer is gone, but {child} still works here.")
         }
@@ -125,7 +125,7 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         ),
         23 => format!("Refreshed {} ago by its owner.", say_duration(evidence.age().unwrap_or_default())),
         24 => {
-            let beat = facts.beat.unwrap_or(NO_BEAT);
+            let beat = facts.beat().unwrap_or(NO_BEAT);
             format!(
                 "Its owner refreshes it every {}; unchanged for {}.",
                 say_duration(beat.interval),
@@ -133,13 +133,13 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             )
         }
         25 => {
-            let beat = facts.beat.unwrap_or(NO_BEAT);
+            let beat = facts.beat().unwrap_or(NO_BEAT);
             let late = evidence.untouched().saturating_sub(beat.stale_after);
             format!("Should have been refreshed {} ago; watching for the next beat.", say_duration(late))
         }
-        26 => opener(&facts.users).map_or_else(String::new, |p| format!("{} (PID {}) has it open.", p.name(), p.pid)),
-        27 => works(&facts.users).map_or_else(String::new, |p| {
-            let place = match (facts.reading.format.id, facts.reading.format.scope) {
+        26 => opener(facts.users()).map_or_else(String::new, |p| format!("{} (PID {}) has it open.", p.name(), p.pid)),
+        27 => works(facts.users()).map_or_else(String::new, |p| {
+            let place = match (facts.reading().format.id, facts.reading().format.scope) {
                 ("git-lock", _) => "in this repository, perhaps with an editor open",
                 (_, Scope::Machine) => "on this computer, and may be using it",
                 _ => "in the place that this protects",
@@ -147,7 +147,7 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             format!("{} (PID {}) runs {place}.", p.name(), p.pid)
         }),
         28 => {
-            let format = facts.reading.format;
+            let format = facts.reading().format;
             let who = match (format.programs.first(), format.scope) {
                 (None, _) => "Nobody has it open".to_owned(),
                 (Some(program), Scope::Machine) => format!("No {program} process runs"),
@@ -161,14 +161,14 @@ fn verdict(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
 
 /// A danger is said whatever the verdict.
 fn danger(evidence: &Evidence<'_>) -> Option<String> {
-    evidence.facts.danger?;
-    let holders = &evidence.facts.split_holders;
+    evidence.facts.danger()?;
+    let holders = evidence.facts.split_holders();
     let first = holders.first()?;
     let more = match holders.len() - 1 {
         0 => " still holds".to_owned(),
         more => format!(" and {more} more still hold"),
     };
-    let present = evidence.facts.kernel.as_ref().filter(|kernel| kernel.is_granted());
+    let present = evidence.facts.kernel().filter(|kernel| kernel.is_granted());
     let pid = first.pid;
     let next = match (present.map(|kernel| &kernel.holders[..]), holders.len()) {
         (Some([other]), 1) if other.pid != pid => {
@@ -193,7 +193,7 @@ const NO_BEAT: super::facts::Beat = super::facts::Beat {
 
 fn not_a_lock(evidence: &Evidence<'_>) -> String {
     let facts = evidence.facts;
-    match &facts.stat {
+    match facts.stat() {
         Some(stat) if stat.mount_root => "This is a mount point, not a lock.".into(),
         Some(stat) if matches!(stat.kind, FileKind::Fifo | FileKind::Socket | FileKind::Device) => {
             format!("This is a {}, not a lock file; it was not opened.", stat.kind.name())
@@ -201,7 +201,7 @@ fn not_a_lock(evidence: &Evidence<'_>) -> String {
         Some(stat) if stat.kind == FileKind::Symlink => {
             "This is a symbolic link that no lock format fits; it was not followed.".into()
         }
-        _ => format!("{}.", facts.reading.format.caution.unwrap_or("This is no lock")),
+        _ => format!("{}.", facts.reading().format.caution.unwrap_or("This is no lock")),
     }
 }
 
@@ -253,8 +253,8 @@ fn capital(name: &str) -> String {
 
 fn owner_gone(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let facts = evidence.facts;
-    let pid = facts.reading.record().and_then(|r| r.pid).map_or(0, Pid::get);
-    let process = running(&facts.owner);
+    let pid = facts.reading().record().and_then(|r| r.pid).map_or(0, Pid::get);
+    let process = running(facts.owner());
     let now = process.map_or("another program", |p| p.name());
     match judgement.gone {
         Some(Gone::Exited) => format!("Owner PID {pid} has exited."),
@@ -272,7 +272,7 @@ fn owner_gone(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
             }
         }
         Some(Gone::StartedLater) => {
-            let touched = facts.stat.as_ref().map(super::facts::FileStat::proof_time);
+            let touched = facts.stat().map(|stat| stat.proof_time());
             let later = process.zip(touched).and_then(|(p, t)| p.started_at.since(t));
             match later {
                 Some(span) => {
@@ -283,7 +283,7 @@ fn owner_gone(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
         }
         Some(Gone::OlderThanBoot) => format!("Owner PID {pid} is gone: the file is older than this boot."),
         Some(Gone::NoSuchProcess) | None => {
-            let command = facts.reading.record().and_then(|r| r.command.as_deref());
+            let command = facts.reading().record().and_then(|r| r.command.as_deref());
             match command {
                 Some(command) => format!("Owner PID {pid} is gone: no such process ({}).", shorten(command)),
                 None => format!("Owner PID {pid} is gone: no such process."),
@@ -302,23 +302,23 @@ fn shorten(command: &str) -> String {
 
 fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
     let facts = evidence.facts;
-    let format = facts.reading.format;
+    let format = facts.reading().format;
     if format.standing == Standing::Administrative {
         let ends = format.unlocker.map_or_else(String::new, |command| format!(" {command} ends it."));
         let whom = format.programs.first().copied().unwrap_or("an administrator");
         return format!("Put there by {whom}, to stay until it is lifted.{ends}");
     }
-    if let Some(precious) = facts.reading.record().and_then(|record| record.precious) {
+    if let Some(precious) = facts.reading().record().and_then(|record| record.precious) {
         let gone =
             if judgement.gone.is_some() { format!("{} ", owner_gone(evidence, judgement)) } else { String::new() };
         return format!("{gone}It holds {precious}.");
     }
-    if let OwnerState::Looked(look) = &facts.owner
+    if let OwnerState::Looked(look) = facts.owner()
         && let ProcessLook::Unknown(why) = look.as_ref()
     {
         return format!("Its owner could not be looked at: {why}.");
     }
-    if facts.reading.format.id == "empty" && facts.reading.mechanism == Mechanism::Unknown {
+    if facts.reading().format.id == "empty" && facts.reading().mechanism == Mechanism::Unknown {
         if !evidence.sight.kernel_table {
             return "Empty, and names no owner; whether a program holds it through the kernel cannot be seen here."
                 .into();
@@ -327,8 +327,8 @@ fn anything_else(evidence: &Evidence<'_>, judgement: &Judgement) -> String {
                 there is the lock, somebody may."
             .into();
     }
-    match &facts.users {
-        Users::Looked { unseen: 0, .. } if facts.reading.mechanism.is_existence() => format!(
+    match facts.users() {
+        Users::Looked { unseen: 0, .. } if facts.reading().mechanism.is_existence() => format!(
             "Names no owner, and nobody has it open; unchanged for {} only.",
             say_duration(evidence.untouched())
         ),

@@ -33,8 +33,6 @@ pub struct Lock {
     pub facts: Facts,
     /// What follows from it.
     pub judgement: Judgement,
-    /// The first bytes, for showing (at most 4 KiB).
-    pub bytes: Box<[u8]>,
     /// When its evidence was gathered.
     pub looked_at: LookedAt,
 }
@@ -73,7 +71,7 @@ impl Lock {
     /// What may be done about it. The one place that says so: window, command line, sweep and the clear itself go by it.
     pub fn clearing(&self) -> Clearing {
         match self.judgement.verdict.clearing() {
-            Clearing::Bulk | Clearing::ByName if self.facts.reading.format.unlocker.is_some() => Clearing::ByItsTool,
+            Clearing::Bulk | Clearing::ByName if self.facts.reading().format.unlocker.is_some() => Clearing::ByItsTool,
             other => other,
         }
     }
@@ -85,12 +83,12 @@ impl Lock {
 
     /// Which command clears it instead of us; `None` where its tool has none, or it is not to be cleared at all.
     pub fn own_way(&self) -> Option<String> {
-        (self.clearing() == Clearing::ByItsTool).then(|| self.facts.reading.format.own_way()).flatten()
+        (self.clearing() == Clearing::ByItsTool).then(|| self.facts.reading().format.own_way()).flatten()
     }
 
     /// Whether it may be cleared together with others: stale, and ours to take a lease on (its owner's, or root's).
     pub fn is_bulk_clearable(&self, sight: &Sight) -> bool {
-        let ours = self.facts.stat.as_ref().is_some_and(|stat| sight.uid == 0 || stat.uid == sight.uid);
+        let ours = self.facts.stat().is_some_and(|stat| sight.uid == 0 || stat.uid == sight.uid);
         sight.can_clear() && self.clearing() == Clearing::Bulk && ours
     }
 
@@ -99,13 +97,13 @@ impl Lock {
         if self.judgement.verdict != Verdict::Held {
             return None;
         }
-        if let Some(kernel) = self.facts.kernel.as_ref().filter(|k| k.is_granted()) {
+        if let Some(kernel) = self.facts.kernel().filter(|k| k.is_granted()) {
             return kernel.holders.first().cloned().map(|process| (process, HeldBy::Kernel));
         }
         if matches!(self.judgement.row, 12 | 17 | 18 | 23) {
             return self.owner_process().map(|process| (process, HeldBy::Record));
         }
-        match &self.facts.users {
+        match self.facts.users() {
             Users::Looked { open, works, .. } => {
                 open.first().or(works.as_ref()).cloned().map(|process| (process, HeldBy::OpenFile))
             }
@@ -117,8 +115,8 @@ impl Lock {
     pub fn owner_process(&self) -> Option<ProcessRef> {
         use super::facts::OwnerState;
         use super::holder::ProcessLook;
-        let pid = self.facts.reading.record()?.pid?;
-        let facts = match &self.facts.owner {
+        let pid = self.facts.reading().record()?.pid?;
+        let facts = match self.facts.owner() {
             OwnerState::Looked(look) => match look.as_ref() {
                 ProcessLook::Running(process) => Some(Arc::new((**process).clone())),
                 _ => None,

@@ -166,7 +166,26 @@ pub struct Judgement {
     /// How the owner is known to be gone, where it is.
     pub gone: Option<Gone>,
     /// When time alone may change the conclusion, if nothing else does.
-    pub due: Option<Wall>,
+    pub due: Due,
+}
+
+/// When time alone may change a conclusion, if ever: an `Option<Wall>` in half its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due(Wall);
+
+impl Due {
+    /// Time alone changes nothing.
+    pub const NEVER: Self = Self(Wall(i64::MAX));
+
+    /// At this time.
+    pub const fn on(at: Wall) -> Self {
+        Self(at)
+    }
+
+    /// When; `None` = never.
+    pub fn at(self) -> Option<Wall> {
+        (self != Self::NEVER).then_some(self.0)
+    }
 }
 
 /// Everything that a judgement rests on.
@@ -196,7 +215,7 @@ const MARGIN: Duration = Duration::from_secs(12);
 impl Evidence<'_> {
     /// Now minus the last modification; `None` where that lies more than 10 s ahead (or the file cannot be looked at).
     pub fn age(&self) -> Option<Duration> {
-        let modified = self.facts.stat.as_ref()?.modified;
+        let modified = self.facts.stat()?.modified;
         match self.now.since(modified) {
             Some(age) => Some(age),
             None if modified.since(self.now)? <= AHEAD => Some(Duration::ZERO),
@@ -206,25 +225,25 @@ impl Evidence<'_> {
 
     /// For how long the threshold has been running: the age, or our own watching where the file's time lies ahead.
     pub fn untouched(&self) -> Duration {
-        self.age().unwrap_or_else(|| self.monotonic.saturating_sub(self.facts.first_seen))
+        self.age().unwrap_or_else(|| self.monotonic.saturating_sub(self.facts.first_seen()))
     }
 
-    fn due_in(&self, span: Duration) -> Wall {
-        self.now.plus(span)
+    fn due_in(&self, span: Duration) -> Due {
+        Due::on(self.now.plus(span))
     }
 }
 
 /// Evaluates the decision table.
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     let facts = evidence.facts;
-    let reading = &facts.reading;
+    let reading = facts.reading();
     let stated = |row, verdict, certainty, liveness| Judgement {
         row,
         verdict,
         certainty: Some(certainty),
         liveness,
         gone: None,
-        due: None,
+        due: Due::NEVER,
     };
     let held = |row, certainty| stated(row, Verdict::Held, certainty, Liveness::Alive);
     let unknown = |row| Judgement {
@@ -233,7 +252,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         certainty: None,
         liveness: Liveness::Unknown,
         gone: None,
-        due: None,
+        due: Due::NEVER,
     };
     use Certainty::{Certain, Likely, Strong};
 
@@ -246,7 +265,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         return stated(1, Verdict::Interrupted, Certain, Liveness::Gone);
     }
     // 2: no lock at all.
-    if let Some(stat) = &facts.stat {
+    if let Some(stat) = facts.stat() {
         let special = matches!(stat.kind, FileKind::Fifo | FileKind::Socket | FileKind::Device);
         let plain_link = stat.kind == FileKind::Symlink && matches!(reading.record, RecordState::Malformed(_));
         if special || stat.mount_root || plain_link || reading.format.standing == Standing::NotALock {
@@ -254,14 +273,14 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         }
     }
     // 3: could not look.
-    if facts.stat.is_none() {
+    if facts.stat().is_none() {
         return unknown(3);
     }
     // 4: a granted kernel lock. The kernel's table needs no right to read the file, so it counts where row 3 would.
     if let Some(certainty) = granted(facts) {
         return held(4, certainty);
     }
-    if facts.trouble.is_some() {
+    if facts.trouble().is_some() {
         return unknown(3);
     }
     // 5: not understood.
@@ -269,7 +288,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         return unknown(5);
     }
     // 6, 7: a kernel-lock file that nobody holds.
-    if facts.kernel_rule {
+    if facts.kernel_rule() {
         return if evidence.sight.full_view() {
             stated(6, Verdict::Idle, Certain, Liveness::Unknown)
         } else {
@@ -279,10 +298,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     // 8: may be in the middle of being written.
     let age = evidence.age();
     if is_cut_short(evidence, owner) && age.is_none_or(|age| age < BEING_CREATED) && someone_has_it(facts).is_none() {
-        return Judgement {
-            due: Some(evidence.due_in(BEING_CREATED.saturating_sub(age.unwrap_or_default()))),
-            ..unknown(8)
-        };
+        return Judgement { due: evidence.due_in(BEING_CREATED.saturating_sub(age.unwrap_or_default())), ..unknown(8) };
     }
     // 9, 10: elsewhere.
     if record.is_some_and(|record| elsewhere(record, evidence.sight)) {
@@ -307,11 +323,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         Owner::Nobody | Owner::Unknown => {}
     }
     // 23, 24, 25: heartbeats. Each leads to a new look when the next beat is due.
-    if let Some(beat) = &facts.beat {
+    if let Some(beat) = facts.beat() {
         let fresh = age.is_some_and(|age| age <= beat.stale_after);
         let alive = beat.moved && beat.unchanged_for.is_none_or(|span| span <= beat.stale_after);
         if alive || fresh {
-            return Judgement { due: Some(evidence.due_in(beat.interval)), ..held(23, Strong) };
+            return Judgement { due: evidence.due_in(beat.interval), ..held(23, Strong) };
         }
         let watched = beat.unchanged_for.is_some_and(|span| span >= beat.interval * 2);
         let judgement = if watched {
@@ -319,7 +335,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         } else {
             stated(25, Verdict::Suspect, Likely, Liveness::Unknown)
         };
-        return Judgement { due: Some(evidence.due_in(beat.interval)), ..judgement };
+        return Judgement { due: evidence.due_in(beat.interval), ..judgement };
     }
     // 29, before the rows that lead to a clear: an administrator's sign, to stay.
     if reading.format.standing == Standing::Administrative {
@@ -334,7 +350,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
             Some(Use::WorksUnder) => return held(27, Likely),
             None => {}
         }
-        let seen = matches!(facts.users, Users::Looked { unseen: 0, .. });
+        let seen = matches!(facts.users(), Users::Looked { unseen: 0, .. });
         let known_existence = reading.mechanism.is_existence() && !reading.format.is_generic();
         let precious = record.is_some_and(|record| record.precious.is_some());
         if known_existence && seen && !precious {
@@ -342,10 +358,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
             if untouched >= evidence.threshold {
                 return stated(28, Verdict::Suspect, Likely, Liveness::Unknown);
             }
-            return Judgement {
-                due: Some(evidence.due_in(evidence.threshold.saturating_sub(untouched))),
-                ..unknown(29)
-            };
+            return Judgement { due: evidence.due_in(evidence.threshold.saturating_sub(untouched)), ..unknown(29) };
         }
     }
     // 29: anything else.
@@ -360,25 +373,25 @@ fn gone(evidence: &Evidence<'_>, how: Gone, certainty: Certainty) -> Judgement {
         certainty: Some(Certainty::Likely),
         liveness: Liveness::Alive,
         gone: Some(how),
-        due: None,
+        due: Due::NEVER,
     };
     // Whoever has it open as well does not outweigh the one that works under it.
-    if matches!(evidence.facts.users, Users::Looked { works: Some(_), .. }) {
+    if matches!(evidence.facts.users(), Users::Looked { works: Some(_), .. }) {
         return base;
     }
     // It holds what would be lost with it: that is for a person to decide, not for a threshold.
-    if evidence.facts.reading.record().is_some_and(|record| record.precious.is_some()) {
+    if evidence.facts.reading().record().is_some_and(|record| record.precious.is_some()) {
         return Judgement { row: 29, verdict: Verdict::Unknown, certainty: None, liveness: Liveness::Gone, ..base };
     }
     // A bare PID could also be a kernel-lock file that somebody is about to open.
-    let hand_made = evidence.facts.reading.format.id == "hand-pid";
+    let hand_made = evidence.facts.reading().format.id == "hand-pid";
     let certainty = if hand_made { certainty.min(Certainty::Strong) } else { certainty };
     let untouched = evidence.untouched();
     let base = Judgement { certainty: Some(certainty), liveness: Liveness::Gone, ..base };
     if untouched >= evidence.threshold {
         Judgement { row: 21, verdict: Verdict::Stale, ..base }
     } else {
-        let due = Some(evidence.due_in(evidence.threshold.saturating_sub(untouched)));
+        let due = evidence.due_in(evidence.threshold.saturating_sub(untouched));
         Judgement { row: 22, verdict: Verdict::Orphaned, due, ..base }
     }
 }
@@ -394,7 +407,7 @@ enum Owner {
 }
 
 fn owner_state(evidence: &Evidence<'_>, record: Option<&Record>) -> Owner {
-    let look = match (&evidence.facts.owner, record) {
+    let look = match (evidence.facts.owner(), record) {
         (OwnerState::NotNamed, _) | (_, None) => return Owner::Nobody,
         (OwnerState::NotLooked, _) => return Owner::Unknown,
         (OwnerState::Looked(look), Some(record)) => (look.as_ref(), record),
@@ -407,7 +420,7 @@ fn owner_state(evidence: &Evidence<'_>, record: Option<&Record>) -> Owner {
         (ProcessLook::Hidden, _) => Owner::Held(18, Certainty::Strong),
         (ProcessLook::Unknown(_), _) => {
             let ours = evidence.sight.fs.keeps_our_time();
-            let times = evidence.sight.boot_floor.zip(evidence.facts.stat.as_ref()).filter(|_| ours);
+            let times = evidence.sight.boot_floor.zip(evidence.facts.stat()).filter(|_| ours);
             if times.is_some_and(|(floor, stat)| stat.proof_time() < floor.minus(AHEAD)) {
                 Owner::Gone(Gone::OlderThanBoot, Certainty::Strong)
             } else {
@@ -442,7 +455,7 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
         return Owner::Gone(Gone::OlderThanBoot, Certainty::Strong);
     }
     // 14: none of its uids is the file's owner, and it is not root's.
-    if let Some(stat) = &facts.stat {
+    if let Some(stat) = facts.stat() {
         let could_have_made_it = process.uids.is_none_or(|uids| uids.iter().any(|uid| *uid == stat.uid || *uid == 0));
         if process.kernel_thread || !could_have_made_it {
             return Owner::Gone(Gone::OtherUser, Certainty::Strong);
@@ -460,7 +473,7 @@ fn living_owner(evidence: &Evidence<'_>, record: &Record, process: &ProcessFacts
         return Owner::Held(17, Certainty::Likely);
     }
     let named = record.program.as_deref().map(|program| is_program(program, &process.comm));
-    if named.or(facts.reading.format.fits_program(&process.comm)) == Some(false) {
+    if named.or(facts.reading().format.fits_program(&process.comm)) == Some(false) {
         Owner::Held(17, Certainty::Likely)
     } else {
         Owner::Held(18, Certainty::Strong)
@@ -474,13 +487,13 @@ fn is_program(program: &str, comm: &str) -> bool {
 }
 
 fn granted(facts: &Facts) -> Option<Certainty> {
-    let kernel = facts.kernel.as_ref().filter(|kernel| kernel.is_granted())?;
+    let kernel = facts.kernel().filter(|kernel| kernel.is_granted())?;
     Some(if kernel.ambiguous { Certainty::Likely } else { Certainty::Certain })
 }
 
 /// Empty or cut short; a bare PID without a newline is whole if its owner lives, or the file is a second old.
 fn is_cut_short(evidence: &Evidence<'_>, owner: Owner) -> bool {
-    match &evidence.facts.reading.record {
+    match &evidence.facts.reading().record {
         RecordState::CutShort => true,
         RecordState::Parsed(record) => {
             let settled = evidence.age().is_some_and(|age| age >= Duration::from_secs(1));
@@ -497,7 +510,7 @@ enum Use {
 }
 
 fn someone_has_it(facts: &Facts) -> Option<Use> {
-    match &facts.users {
+    match facts.users() {
         Users::Looked { open, .. } if !open.is_empty() => Some(Use::Open),
         Users::Looked { works, .. } => works.is_some().then_some(Use::WorksUnder),
         Users::NotLooked => None,

@@ -88,13 +88,13 @@ pub(super) fn forbids(fresh: &Lock, full: &Path, why: &str) -> Option<Refusal> {
     if verdict == Verdict::Interrupted {
         return Some(not_clearable("Lockscope was interrupted here: clear it by its name, without force".to_owned()));
     }
-    if facts.reading.format.standing == Standing::Data {
+    if facts.reading().format.standing == Standing::Data {
         return Some(not_clearable("it is data that programs lock, not a lock file: never delete it".to_owned()));
     }
-    if facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted()) {
+    if facts.is_kernel_locked() {
         return Some(Refusal::HeldByKernel { path: full.to_owned(), why: why.to_owned() });
     }
-    if matches!(&facts.users, Users::Looked { open, .. } if !open.is_empty()) {
+    if matches!(facts.users(), Users::Looked { open, .. } if !open.is_empty()) {
         return Some(Refusal::InUse(full.to_owned()));
     }
     None

@@ -276,7 +276,7 @@ fn grounds<'w>(
         }
         (Clearing::Repair | Clearing::ForceOnly | Clearing::Never, _) => return not_clearable(false, why),
     }
-    if fresh.facts.trouble.is_some() || !snapshot.sight.can_clear() {
+    if fresh.facts.trouble().is_some() || !snapshot.sight.can_clear() {
         return unsupported("evidence is missing: it, or the kernel's lock table, could not be read");
     }
     // Bulk rests on the lease, and a lease is for the owner and root.
@@ -284,20 +284,20 @@ fn grounds<'w>(
     if in_bulk && !fresh.is_bulk_clearable(&snapshot.sight) {
         return not_clearable(true, format!("{why} It belongs to another user"));
     }
-    if matches!(&fresh.facts.users, Users::Looked { open, .. } if !open.is_empty()) {
+    if matches!(fresh.facts.users(), Users::Looked { open, .. } if !open.is_empty()) {
         return Err(Refusal::InUse(full));
     }
     // What was judged is what is held: the same inode, and not touched from before the look until after it.
     let after = pinned.pin.seen().map_err(|error| failed("looking again", error))?;
-    let judged = fresh.facts.stat.as_ref().is_some_and(|stat| pinned.is_as_pinned(stat));
+    let judged = fresh.facts.stat().is_some_and(|stat| pinned.is_as_pinned(&stat));
     // Of a directory the bytes are those of files in it, which are compared one by one.
-    let same_bytes = pinned.inside.is_some() || pinned.content.starts_with(fresh.bytes.as_ref());
+    let same_bytes = pinned.inside.is_some() || pinned.content.starts_with(fresh.facts.bytes());
     let same_inside = pinned.is_inside_as_pinned().map_err(|error| failed("looking into it again", error))?;
     if !judged || after.stat.changed != pinned.seen.stat.changed || !same_bytes || !same_inside {
         return changed("it changed while it was looked at");
     }
 
-    let witness = match &fresh.facts.owner {
+    let witness = match fresh.facts.owner() {
         OwnerState::Looked(look) => match look.as_ref() {
             ProcessLook::Running(process) => {
                 let pinned = workplace.system.pin_process(process);
@@ -307,7 +307,7 @@ fn grounds<'w>(
         },
         _ => None,
     };
-    let reading = &fresh.facts.reading;
+    let reading = fresh.facts.reading();
     let form = Form::for_lock(pinned.seen.stat.kind, reading);
     supported(&full, &place, &pinned, &snapshot, reading.format, form)?;
     let (what, why) = match agreed {
@@ -322,7 +322,7 @@ fn grounds<'w>(
         verdict: now,
         why,
         // Of a kernel-lock file the lease is what shows that no process has it open, wherever that process is.
-        needs_lease: in_bulk || fresh.facts.kernel_rule,
+        needs_lease: in_bulk || fresh.facts.kernel_rule(),
         what,
         form,
         format: reading.format,

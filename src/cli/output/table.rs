@@ -66,7 +66,7 @@ fn row(lock: &Lock, at: &Moment<'_>) -> Row {
 /// Where nobody is proved to hold it, whom the record names.
 fn owner(lock: &Lock) -> String {
     use crate::model::holder::Liveness;
-    let Some(record) = lock.facts.reading.record() else { return "-".into() };
+    let Some(record) = lock.facts.reading().record() else { return "-".into() };
     let Some(pid) = record.pid else { return "-".into() };
     match (lock.liveness(), lock.judgement.verdict, &record.host) {
         (_, Verdict::Foreign, Some(host)) => format!("({pid} on {host})"),

@@ -214,7 +214,7 @@ fn takers(lock: &Lock) -> Vec<Taker> {
     match lock.judgement.verdict {
         Verdict::Idle | Verdict::NotALock => Vec::new(),
         Verdict::Held => {
-            if let Some(kernel) = lock.facts.kernel.as_ref().filter(|kernel| kernel.is_granted()) {
+            if let Some(kernel) = lock.facts.kernel().filter(|kernel| kernel.is_granted()) {
                 let whole = kernel.ranges.iter().all(|range| range.exclusive && range.is_whole());
                 let exclusive = whole && kernel.holders.len() <= 1;
                 let holders = kernel.holders.iter().take(MOST_TAKERS);
@@ -231,7 +231,7 @@ fn takers(lock: &Lock) -> Vec<Taker> {
         | Verdict::Foreign
         | Verdict::Unknown
         | Verdict::Interrupted => {
-            let record = lock.facts.reading.record();
+            let record = lock.facts.reading().record();
             let word = record.and_then(|record| match (&record.host, lock.judgement.verdict) {
                 (Some(host), Verdict::Foreign) => Some(format!("on {host}")),
                 _ => record.command.as_deref().and_then(|c| c.split_whitespace().next()).map(str::to_owned),
@@ -251,10 +251,10 @@ fn take(lock: &mut LockHistory, seen: &Lock, takers: &[Taker], at: (Wall, bool, 
     let (now, first, own_time) = at;
     let (verdict, certainty) = (seen.judgement.verdict, seen.judgement.certainty);
     // The file's birth tells when an existence lock was taken, and another file at its path that it was taken anew.
-    let by_kernel = seen.facts.kernel.as_ref().is_some_and(|kernel| kernel.is_granted());
-    let born = seen.facts.stat.as_ref().and_then(|stat| stat.born);
+    let by_kernel = seen.facts.is_kernel_locked();
+    let born = seen.facts.stat().and_then(|stat| stat.born);
     let born = born.filter(|born| own_time && !by_kernel && *born <= now && verdict == Verdict::Held);
-    let heartless = seen.facts.beat.is_none();
+    let heartless = seen.facts.beat().is_none();
     let stays = |hold: &Hold, taker: &Taker| {
         let anew = heartless && born.is_some_and(|born| born > hold.began);
         hold.verdict == verdict && hold.who.is(&taker.who) && !anew

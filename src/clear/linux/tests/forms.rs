@@ -366,7 +366,7 @@ fn the_other_name_of_each_tools_hard_link_is_intact() {
         let before = Look::at(&other);
         assert_eq!(before.links, 2);
         let seen = world.seen();
-        assert_eq!(seen.judgement.verdict.id(), verdict, "{name}: {}", seen.facts.reading.format.id);
+        assert_eq!(seen.judgement.verdict.id(), verdict, "{name}: {}", seen.facts.reading().format.id);
         let cleared = if seen.is_clearable() {
             world.clear(&Straight).unwrap()
         } else {

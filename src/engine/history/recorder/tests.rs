@@ -39,7 +39,7 @@ impl Film {
         lock.judgement.verdict = verdict;
         let range = LockedRange { kind: LockKind::Flock, exclusive: holders.len() <= 1, start: 0, end: None };
         let held = verdict == Verdict::Held;
-        lock.facts.kernel = (held || !waiters.is_empty()).then(|| {
+        let kernel = (held || !waiters.is_empty()).then(|| {
             Box::new(KernelState {
                 kind: held.then_some(LockKind::Flock),
                 holders: holders.iter().copied().map(process).collect(),
@@ -48,6 +48,7 @@ impl Film {
                 ..KernelState::default()
             })
         });
+        lock.facts.change(|seen| seen.kernel = kernel);
         self.slot(id, Some(Arc::new(lock)))
     }
 
@@ -56,12 +57,12 @@ impl Film {
         self.put(id, name, Verdict::Held, &[], &[]);
         let chunk = Arc::make_mut(&mut self.snapshot.chunks[id as usize / CHUNK]);
         let lock = Arc::make_mut(chunk[id as usize % CHUNK].as_mut().unwrap());
-        lock.facts.kernel = None;
         lock.judgement.row = 26;
-        lock.facts.users = crate::model::facts::Users::Looked { open: vec![process(pid)], works: None, unseen: 0 };
-        let mut stat = sample_stat();
-        stat.born = Some(time(born));
-        lock.facts.stat = Some(stat);
+        lock.facts.change(|seen| {
+            seen.kernel = None;
+            seen.users = crate::model::facts::Users::Looked { open: vec![process(pid)], works: None, unseen: 0 };
+            seen.stat = Some(crate::model::facts::FileStat { born: Some(time(born)), ..sample_stat() });
+        });
         self
     }
 
@@ -85,7 +86,7 @@ fn sample() -> (Lock, Snapshot) {
     let options = crate::inspect::LookOptions::default();
     let mut snapshot = crate::inspect::look(&crate::platform::this_machine(), directory.path(), &options).unwrap();
     let mut base = Lock::clone(snapshot.locks().next().unwrap());
-    base.facts.stat = None;
+    base.facts.change(|seen| seen.stat = None);
     snapshot.chunks = Vec::new();
     snapshot.directory = Path::new("/srv/locks").into();
     snapshot.watching = Watching::Live;

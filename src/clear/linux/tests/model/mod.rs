@@ -192,12 +192,12 @@ impl System for Still {
 
 /// The stale lock as the person saw it.
 fn epoch() -> FileStat {
-    wardrobe().file.stale.facts.stat.expect("it was looked at")
+    wardrobe().file.stale.facts.stat().expect("it was looked at")
 }
 
 fn dressed(template: &Lock, stat: FileStat) -> Arc<Lock> {
     let mut lock = template.clone();
-    lock.facts.stat = Some(stat);
+    lock.facts.change(|seen| seen.stat = Some(stat));
     // Of whatever shape, it stands under one name there.
     lock.path = OsStr::new(NAME).into();
     Arc::new(lock)
