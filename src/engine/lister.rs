@@ -140,3 +140,62 @@ impl Lately {
         self.before = self.last.replace((picture, listing));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::history::recorder::tests::Film;
+    use crate::engine::listing::SortKey;
+    use crate::model::verdict::Verdict;
+    use proptest::prelude::*;
+
+    /// One to three locks become another, appear or go.
+    type Step = Vec<(u32, Option<(u8, usize)>)>;
+
+    fn steps() -> impl Strategy<Value = Vec<(Step, bool)>> {
+        let change = (0..40_u32, proptest::option::weighted(0.8, (0..20_u8, 0..3_usize)));
+        let one = proptest::collection::vec(change.clone(), 1);
+        let some = proptest::collection::vec(change, 2..4);
+        proptest::collection::vec((prop_oneof![4 => one, 1 => some], any::<bool>()), 1..40)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_made_from_earlier_listings_is_what_would_be_made_anew(steps in steps(), descending: bool, by_name: bool) {
+            let sort = if by_name { SortKey::Lock } else { SortKey::Verdict };
+            let query = Query { sort, descending, ..Query::default() };
+            let verdicts = [Verdict::Stale, Verdict::Unknown, Verdict::NotALock];
+            let mut film = Film::new();
+            let mut lately = Lately::default();
+            // Somebody still looks at it, now and then.
+            let mut looked_at = None;
+            let mut renewed = 0;
+            for (number, (step, looks)) in steps.iter().enumerate() {
+                for (id, to) in step {
+                    match to {
+                        Some((name, verdict)) => {
+                            film.put(*id, &format!("{name:02}-{id:02}.lock"), verdicts[*verdict], &[], &[])
+                        }
+                        None => film.slot(*id, None),
+                    };
+                }
+                film.snapshot.generation = number as u64 + 1;
+                let picture = Arc::new(film.snapshot.clone());
+                let anew = Listing::of(&picture, &query);
+                let listing = match lately.renewed(&picture, &query) {
+                    Some(listing) => {
+                        renewed += 1;
+                        listing
+                    }
+                    None => anew.clone(),
+                };
+                prop_assert_eq!(&listing.rows, &anew.rows);
+                prop_assert_eq!((listing.matching, listing.generation), (anew.matching, anew.generation));
+                let listing = Arc::new(listing);
+                looked_at = looks.then(|| Arc::clone(&listing)).or(looked_at);
+                lately.add(picture, listing);
+            }
+            prop_assert_eq!(renewed + 1, steps.len());
+        }
+    }
+}
