@@ -75,7 +75,15 @@ impl World {
                 let _ = fs::write(&path, content);
             }
             5 | 6 => drop(fs::remove_file(&path)),
-            7 | 8 => drop(fs::rename(self.name(), &path)),
+            7 | 8 => {
+                let from = self.name();
+                // A kernel lock seen on an empty file of another ending teaches what such files are; a fresh look has not
+                // been taught.
+                let lock = self.locked.remove(&from);
+                if fs::rename(from, &path).is_ok() && path.to_string_lossy().ends_with("_memory.lock") {
+                    self.locked.extend(lock.map(|lock| (path, lock)));
+                }
+            }
             9 => drop(fs::set_permissions(&path, fs::Permissions::from_mode(0o600 + self.dice.below(64) as u32))),
             10 => drop(fs::create_dir(&path)),
             11 => drop(fs::remove_dir(&path)),
