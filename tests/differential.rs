@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use support::{DEAD, Watched};
 
 /// The same throws for the same seed.
@@ -233,7 +232,7 @@ fn a_search_shows_what_it_has_found_until_it_has_found_all() {
     let query = Query { text: "7f".to_owned(), sort: SortKey::Lock, ..Query::default() };
     let mut firsts = Vec::new();
     let mut first = |listing| firsts.push(listing);
-    let steps = Steps { first: &mut first, first_by: Duration::ZERO, void: &|| false };
+    let steps = Steps { first: &mut first, due: &|| true, void: &|| false };
     let all = Listing::in_steps(&snapshot, &query, steps).expect("nothing is void");
     assert!(all == Listing::of(&snapshot, &query) && all.complete && all.rows.len() > 1000);
     let [so_far, first_rows] = &firsts[..] else { panic!("{} came before", firsts.len()) };
@@ -252,7 +251,7 @@ fn a_question_that_is_void_is_not_answered() {
     let asked = AtomicUsize::new(0);
     let void = || asked.fetch_add(1, Ordering::AcqRel) >= 4;
     let query = Query { text: "7f".to_owned(), ..Query::default() };
-    let steps = Steps { first: &mut |_| panic!("too early"), first_by: Duration::from_mins(1), void: &void };
+    let steps = Steps { first: &mut |_| panic!("too early"), due: &|| false, void: &void };
     assert!(Listing::in_steps(&snapshot, &query, steps).is_none());
     assert!(asked.into_inner() <= 6, "both threads end with the chunk that they are at");
 }

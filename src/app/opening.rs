@@ -6,10 +6,10 @@
 use super::{EngineFactory, Window};
 use crate::engine::{Command, Engine};
 use crate::model::snapshot::Watching;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, after, bounded, select};
 use eframe::egui;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A window that opens with its table is better than one that opens a moment earlier and empty: a frame that says "Reading"
 /// takes about as long to draw as ten thousand locks take to look at. What is larger fills while it is seen.
@@ -50,19 +50,15 @@ impl Opening {
         let Self { engine, window: woken, news, waits } = self;
         tracing::debug!("there is something to draw on");
         let window = make(engine);
-        let began = Instant::now();
         tracing::debug!(has_table = has_table(&window.engine), "the window is made");
+        let late = after(FIRST_TABLE);
         while waits && !has_table(&window.engine) {
-            let left = FIRST_TABLE.saturating_sub(began.elapsed());
-            if news.recv_timeout(left).is_err() {
-                break;
+            select! {
+                recv(news) -> news => if news.is_err() { break },
+                recv(late) -> _ => break,
             }
         }
-        tracing::debug!(
-            has_table = has_table(&window.engine),
-            waited_ms = began.elapsed().as_millis() as u64,
-            "the first frame"
-        );
+        tracing::debug!(has_table = has_table(&window.engine), "the first frame");
         // What comes from here on finds the window; what came before is found by the first frame.
         let _ = woken.set(ctx.clone());
         window

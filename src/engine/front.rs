@@ -50,7 +50,7 @@ impl Front {
         let alive = life.1.clone();
         let chronicle = Chronicle::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), alive);
         let worker = Worker::start(&options, Arc::clone(&shared), events.clone(), Arc::clone(&wake), life);
-        let lister = Lister::start(Arc::clone(&shared), Arc::clone(&wake));
+        let lister = Lister::start(Arc::clone(&shared), Arc::clone(&wake), Arc::clone(&options.system));
         let board = Arc::new(Board::new(Arc::clone(&shared), Arc::clone(&lister), Arc::clone(&wake)));
         let machine = MachineWatch::start(Arc::clone(&options.system), Arc::clone(&shared), Arc::clone(&wake));
         Self {

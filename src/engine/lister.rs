@@ -4,9 +4,14 @@
 //! another. Never: lists what is in the background.
 
 use super::Shared;
-use super::listing::{FIRST_BY, Listing, Query, Steps};
+use super::listing::{Listing, Query, Steps};
 use crate::model::snapshot::Snapshot;
+use crate::platform::System;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A person takes an answer by then for an immediate one.
+const FIRST_BY: Duration = Duration::from_millis(60);
 
 /// What the thread is to do next. Only the newest wish counts.
 #[derive(Default)]
@@ -19,14 +24,15 @@ struct Wish {
 pub(super) struct Lister {
     shared: Arc<Shared>,
     wake: Arc<dyn Fn() + Send + Sync>,
+    system: Arc<dyn System>,
     wish: Mutex<Wish>,
     changed: Condvar,
 }
 
 impl Lister {
     /// Starts the thread.
-    pub(super) fn start(shared: Arc<Shared>, wake: Arc<dyn Fn() + Send + Sync>) -> Arc<Self> {
-        let lister = Arc::new(Self { shared, wake, wish: Mutex::default(), changed: Condvar::new() });
+    pub(super) fn start(shared: Arc<Shared>, wake: Arc<dyn Fn() + Send + Sync>, system: Arc<dyn System>) -> Arc<Self> {
+        let lister = Arc::new(Self { shared, wake, system, wish: Mutex::default(), changed: Condvar::new() });
         let thread = Arc::clone(&lister);
         if let Err(error) = std::thread::Builder::new().name("listing".into()).spawn(move || thread.run()) {
             tracing::error!(%error, "the listing thread could not be started");
@@ -92,7 +98,9 @@ impl Lister {
                 let mut first = |listing| self.publish(&picture, &Arc::new(listing));
                 // Another picture alone makes nothing void: where one follows the other, no listing would come to its end.
                 let void = || self.wish().query != query;
-                Listing::in_steps(&picture, &query, Steps { first: &mut first, first_by: FIRST_BY, void: &void })
+                let began = self.system.monotonic();
+                let due = || self.system.monotonic().saturating_sub(began) >= FIRST_BY;
+                Listing::in_steps(&picture, &query, Steps { first: &mut first, due: &due, void: &void })
             });
             let Some(listing) = listing else { continue };
             let listing = Arc::new(listing);

@@ -10,7 +10,6 @@ use crate::model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 /// What to sort by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,15 +94,12 @@ pub struct Listing {
     pub complete: bool,
 }
 
-/// A person takes an answer by then for an immediate one.
-pub(super) const FIRST_BY: Duration = Duration::from_millis(60);
-
 /// How a listing comes about where there are very many locks.
 pub struct Steps<'f> {
     /// Is given the first rows before the others are in their order.
     pub first: &'f mut dyn FnMut(Listing),
-    /// Of a search, where few may be found: what was found until then, from its beginning.
-    pub first_by: Duration,
+    /// Of a search, where few may be found: once this is so, what was found until then is the first.
+    pub due: &'f dyn Fn() -> bool,
     /// Something else is wanted by now.
     pub void: &'f (dyn Fn() -> bool + Sync),
 }
@@ -111,14 +107,14 @@ pub struct Steps<'f> {
 impl Listing {
     /// Filters, sorts and groups.
     pub fn of(snapshot: &Snapshot, query: &Query) -> Self {
-        let steps = Steps { first: &mut |_| {}, first_by: FIRST_BY, void: &|| false };
+        let steps = Steps { first: &mut |_| {}, due: &|| false, void: &|| false };
         // What is never void comes to its end.
         Self::in_steps(snapshot, query, steps).unwrap_or_default()
     }
 
     /// The same, for whoever waits for it; `None` = the question became void.
     pub fn in_steps(snapshot: &Snapshot, query: &Query, steps: Steps<'_>) -> Option<Self> {
-        let Steps { first, first_by, void } = steps;
+        let Steps { first, due, void } = steps;
         let moment = snapshot.moment();
         // The window asks for nothing that cannot be read.
         let search = Search::parse(&query.text).unwrap_or_default();
@@ -131,7 +127,7 @@ impl Listing {
             matching,
             complete,
         };
-        let so_far = (!anything).then_some(first_by);
+        let so_far = (!anything).then_some(due);
         let wanted = Wanted { fits: &fits, order: Order::of(query), so_far, void };
         let ranked = rank(snapshot, &wanted, &mut |top, matching| {
             if !query.grouped {
