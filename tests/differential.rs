@@ -5,7 +5,7 @@
 
 mod support;
 
-use lockscope::engine::listing::{Listing, Query, Row, SortKey};
+use lockscope::engine::listing::{Listing, Query, Row, SortKey, Steps};
 use lockscope::engine::settings::Settings;
 use lockscope::inspect::{LookOptions, look};
 use lockscope::model::snapshot::{CHUNK, Counts, Lock, LockId, Snapshot};
@@ -18,6 +18,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use support::{DEAD, Watched};
 
 /// The same throws for the same seed.
@@ -201,8 +203,8 @@ fn the_picture_that_is_kept_is_the_one_that_would_be_made_anew() {
     assert!(most.get() > 40, "there was something to compare: {}", most.get());
 }
 
-#[test]
-fn very_many_rows_come_in_the_order_of_few() {
+/// So many that two threads take part.
+fn very_many() -> (Vec<Arc<Lock>>, Snapshot) {
     let directory = tempfile::tempdir().expect("a directory");
     support::write(directory.path(), "one.lock", format!("{DEAD}\n"), 3600);
     let mut snapshot = support::look_at(directory.path());
@@ -222,6 +224,42 @@ fn very_many_rows_come_in_the_order_of_few() {
         snapshot.counts.add(lock.judgement.verdict);
     }
     snapshot.chunks = locks.chunks(CHUNK).map(|part| Arc::new(part.iter().cloned().map(Some).collect())).collect();
+    (locks, snapshot)
+}
+
+#[test]
+fn a_search_shows_what_it_has_found_until_it_has_found_all() {
+    let (_, snapshot) = very_many();
+    let query = Query { text: "7f".to_owned(), sort: SortKey::Lock, ..Query::default() };
+    let mut firsts = Vec::new();
+    let mut first = |listing| firsts.push(listing);
+    let steps = Steps { first: &mut first, first_by: Duration::ZERO, void: &|| false };
+    let all = Listing::in_steps(&snapshot, &query, steps).expect("nothing is void");
+    assert!(all == Listing::of(&snapshot, &query) && all.complete && all.rows.len() > 1000);
+    let [so_far, first_rows] = &firsts[..] else { panic!("{} came before", firsts.len()) };
+    for early in [so_far, first_rows] {
+        assert!(!early.complete && !early.rows.is_empty() && early.rows.len() < all.rows.len());
+        let mut rest = all.rows.iter();
+        assert!(early.rows.iter().all(|row| rest.any(|other| other == row)), "in the order of all");
+    }
+    assert_eq!(first_rows.rows[..], all.rows[..first_rows.rows.len()]);
+    assert_eq!(first_rows.matching, all.matching);
+}
+
+#[test]
+fn a_question_that_is_void_is_not_answered() {
+    let (_, snapshot) = very_many();
+    let asked = AtomicUsize::new(0);
+    let void = || asked.fetch_add(1, Ordering::AcqRel) >= 4;
+    let query = Query { text: "7f".to_owned(), ..Query::default() };
+    let steps = Steps { first: &mut |_| panic!("too early"), first_by: Duration::from_mins(1), void: &void };
+    assert!(Listing::in_steps(&snapshot, &query, steps).is_none());
+    assert!(asked.into_inner() <= 6, "both threads end with the chunk that they are at");
+}
+
+#[test]
+fn very_many_rows_come_in_the_order_of_few() {
+    let (locks, snapshot) = very_many();
     for (sort, descending) in
         [(SortKey::Age, false), (SortKey::Age, true), (SortKey::Lock, false), (SortKey::Verdict, true)]
     {

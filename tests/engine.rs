@@ -54,6 +54,26 @@ fn a_kernel_lock_is_seen_to_come_and_go_though_it_makes_no_event() {
 }
 
 #[test]
+fn who_opens_a_file_that_names_nobody_is_seen_though_it_makes_no_event() {
+    let (directory, _state, watched) = watched();
+    write(directory.path(), "a.lock", "", 3600);
+    watched.until_verdict("a.lock", "unknown");
+    let mut reader = Process::shell(directory.path(), "exec 9<a.lock; echo ready; exec sleep 1000");
+    watched.until_verdict("a.lock", "held");
+    // Another in its place is another sentence, under the same verdict.
+    let _other = Process::shell(directory.path(), "exec 9<a.lock; echo ready; exec sleep 1000");
+    let openers = |count| {
+        watched.until(&format!("{count} openers"), |snapshot| {
+            let lock = snapshot.find(OsStr::new("a.lock")).expect("listed");
+            matches!(lock.facts.users(), lockscope::model::facts::Users::Looked { open, .. } if open.len() == count)
+        });
+    };
+    openers(2);
+    reader.kill();
+    openers(1);
+}
+
+#[test]
 fn a_locked_file_of_any_name_is_listed() {
     let (directory, _state, watched) = watched();
     fs::write(directory.path().join("database"), "data").expect("written");

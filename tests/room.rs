@@ -123,9 +123,17 @@ fn a_window_that_nobody_sees_asks_for_no_frame() {
         viewport.occluded = Some(false);
         stage.harness.run_steps(4);
     };
+    stage.asked();
     hide(&mut stage, true);
+    let hides = |stage: &Stage| {
+        let told = stage.asked().into_iter();
+        told.filter_map(|command| if let Command::Hide(hidden) = command { Some(hidden) } else { None })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(hides(&stage), [true], "and the engine looks less often");
     assert_eq!(changes(&mut stage, 3), 0, "minimised: the engine goes on, and nothing is drawn");
     hide(&mut stage, false);
+    assert_eq!(hides(&stage), [false]);
     assert!(stage.rows().iter().any(|row| row.contains("new3.lock")), "back again, it shows what is so now");
 }
 

@@ -3,7 +3,7 @@
 mod support;
 
 use crossbeam_channel::{Receiver, Sender};
-use eframe::egui::{self, Key, Modifiers, Role};
+use eframe::egui::{Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::app::{Window, first_commands};
@@ -15,6 +15,7 @@ use lockscope::model::snapshot::{LostReason, Snapshot, Watching};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use support::stage::Dropped;
 use support::{DEAD, look_at, write};
 
 struct Stage {
@@ -199,19 +200,6 @@ fn a_folder_is_let_go_and_forgotten() {
     let saved = commands.try_iter().filter_map(|c| if let Command::SaveSettings(s) = c { Some(*s) } else { None });
     let saved = saved.last().expect("written at the end");
     assert_eq!(saved.watched, [WatchedFolder::at(scene.at("a/locks"))]);
-}
-
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        Err("a directory has none".to_owned())
-    }
 }
 
 #[test]

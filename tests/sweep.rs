@@ -2,8 +2,9 @@
 
 mod support;
 
+use lockscope::engine::bulk::Came;
 use lockscope::engine::settings::{Settings, WatchedFolder};
-use lockscope::engine::sweep::Act;
+use lockscope::engine::sweep::{Act, Hands, PutBack, Sweep};
 use lockscope::engine::{Command, Event};
 use lockscope::model::kernel::KernelLock;
 use lockscope::model::snapshot::Lock;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-use support::{DEAD, Process, Watched, write};
+use support::{DEAD, Process, Watched, look_at, write};
 
 const HOUR: u64 = 3600;
 
@@ -445,4 +446,41 @@ fn release(holder: &mut Process) {
     let stdin = holder.0.stdin.as_mut().expect("a pipe");
     stdin.write_all(b"\n").expect("written");
     stdin.flush().expect("flushed");
+}
+
+/// Takes nothing away, and writes down what it was asked to.
+#[derive(Default)]
+struct Asked(Mutex<Vec<String>>);
+
+impl Hands for Asked {
+    fn is_stopped(&self) -> bool {
+        false
+    }
+
+    fn put_back(&self) -> Result<PutBack, String> {
+        Ok(PutBack::default())
+    }
+
+    fn clear(&self, seen: &Arc<Lock>) -> Came {
+        self.0.lock().expect("not poisoned").push(seen.display_path().into_owned());
+        Came::Cleared("an entry".to_owned())
+    }
+}
+
+#[test]
+fn a_picture_from_before_the_last_round_makes_nobody_try_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    stale(directory.path(), 1);
+    let (mut sweep, hands, mut told) = (Sweep::new(Duration::from_secs(1)), Asked::default(), Vec::new());
+    let mut round = |picture| {
+        sweep.round(picture, Duration::ZERO, &hands, &mut |act| told.push(act));
+        (hands.0.lock().expect("not poisoned").len(), told.len())
+    };
+    let before = look_at(directory.path());
+    assert_eq!(round(&before), (1, 1));
+    assert_eq!(round(&before), (1, 1), "it is not asked for again, and nothing is told");
+    // Another one at its path is another lock.
+    std::fs::remove_file(directory.path().join("000.pid")).expect("removed");
+    write(directory.path(), "000.pid", format!("{}\n", DEAD + 1), HOUR);
+    assert_eq!(round(&look_at(directory.path())), (2, 2));
 }

@@ -4,29 +4,17 @@
 mod support;
 
 use crossbeam_channel::{Receiver, unbounded};
-use eframe::egui::{self, Role};
+use eframe::egui::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::app::Window;
 use lockscope::engine::settings::Settings;
 use lockscope::engine::{Engine, EngineOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use support::stage::Dropped;
 use support::{DEADLINE, Process, machine, set_age};
-
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        Err("a directory has none".to_owned())
-    }
-}
 
 struct Story {
     harness: Harness<'static, Window>,

@@ -28,7 +28,8 @@ type Part = fn(&Place) -> Rows;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
-        Some("hello") => return window::hello(),
+        Some("hello") => return window::hello(false),
+        Some("hello-ticking") => return window::hello(true),
         Some("hold") => return passes::hold(Path::new(&arguments[2])),
         _ => {}
     }

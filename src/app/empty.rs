@@ -199,6 +199,11 @@ impl Window {
             Watching::Loading(read) => {
                 (Icon::Folder, "Reading the folder…".to_owned(), format!("{} so far", count(*read as usize, "file")))
             }
+            _ if !self.listing.complete => (
+                Icon::Search,
+                "Searching…".to_owned(),
+                format!("among {}", count(snapshot.counts.listed() as usize, "lock file")),
+            ),
             _ if filtered => (
                 Icon::Search,
                 "Nothing matches".to_owned(),

@@ -122,9 +122,8 @@ impl Window {
     }
 
     /// Tells the engine what of the machine is shown now: what is not shown is not looked at.
-    pub(super) fn follow_machine(&mut self, ctx: &egui::Context) {
-        let minimised = ctx.input(|i| i.viewport().minimized).unwrap_or(false);
-        let wish = if minimised {
+    pub(super) fn follow_machine(&mut self) {
+        let wish = if self.hidden {
             MachineWish::default()
         } else {
             let processes = self.shown_processes();

@@ -22,6 +22,7 @@ mod keys;
 mod machine;
 mod machine_words;
 mod menu;
+mod opening;
 mod palette;
 mod papers;
 mod paused;
@@ -53,6 +54,7 @@ pub use window::{Clock, Window};
 use crate::engine::settings::Settings;
 use crate::engine::{Command, Engine};
 use eframe::egui;
+use opening::Opening;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -104,13 +106,12 @@ pub fn run(options: WindowOptions) -> Result<(), WindowError> {
         }));
     }
     let WindowOptions { engine, settings, directory, demo, notices, clock, .. } = options;
+    let mut first = first_commands(directory, demo, &settings);
+    // Before the folder: its first picture is then listed as it will be shown.
+    first.insert(0, Command::List(window::first_query(&settings)));
+    let opening = Opening::begin(engine, first);
     let create: eframe::AppCreator<'_> = Box::new(move |cc| {
-        let ctx = cc.egui_ctx.clone();
-        let engine = engine(Arc::new(move || ctx.request_repaint_of(egui::ViewportId::ROOT)));
-        for command in first_commands(directory, demo, &settings) {
-            engine.send(command);
-        }
-        let mut window = Window::new(cc, engine, settings, clock);
+        let mut window = opening.finish(&cc.egui_ctx, |engine| Window::new(cc, engine, settings, clock));
         window.follow_desktop_theme(&cc.egui_ctx);
         window.tell_through(&cc.egui_ctx, Box::<NotificationService>::default());
         for notice in notices {

@@ -112,6 +112,10 @@ pub struct Window {
     pub(super) show_details: bool,
     /// Where the table is.
     pub(super) middle: Option<egui::Rect>,
+    /// Minimised, or behind others: as the engine was told.
+    pub(super) hidden: bool,
+    /// The search whose result was announced last.
+    found_by: String,
 }
 
 impl Window {
@@ -120,12 +124,7 @@ impl Window {
         egui_extras::install_image_loaders(&cc.egui_ctx);
         super::fonts::install(&cc.egui_ctx);
         tokens::install(&cc.egui_ctx);
-        let query = Query {
-            sort: settings.sort,
-            descending: settings.sort_descending,
-            grouped: settings.grouped,
-            ..Query::default()
-        };
+        let query = first_query(&settings);
         let now = clock();
         let mut window = Self {
             engine,
@@ -180,6 +179,8 @@ impl Window {
             searching: false,
             show_details: false,
             middle: None,
+            hidden: false,
+            found_by: String::new(),
         };
         window.apply_theme(&cc.egui_ctx);
         window.apply_zoom(&cc.egui_ctx);
@@ -290,15 +291,15 @@ impl Window {
             if let Some(picture) = &newest {
                 self.rows.listing_changes(&self.listing, &listing, picture);
             }
-            if listing.query.text != self.listing.query.text {
+            if listing.complete && listing.query.text != self.found_by {
+                self.found_by.clone_from(&listing.query.text);
                 self.announce(format!("{} found.", super::widgets::count(listing.matching as usize, "lock")));
             }
             self.listing = listing;
         }
         // While nothing can be seen nothing has to fade, and no frame is asked for.
-        let seen = ctx.input(|i| i.viewport().visible()) != Some(false);
         if let Some(next) = self.rows.expire(self.now.1, held)
-            && seen
+            && !is_hidden(ctx)
         {
             ctx.request_repaint_after(next);
         }
@@ -330,7 +331,7 @@ impl Window {
             let over = i.pointer.hover_pos().is_some_and(|at| area.is_some_and(|area| area.contains(at)));
             over && i.pointer.time_since_last_movement() < HAND.as_secs_f32()
         });
-        if moving && ctx.input(|i| i.viewport().visible()) != Some(false) {
+        if moving && !is_hidden(ctx) {
             ctx.request_repaint_after(HAND);
         }
         self.rows.held_by_hand(moving, self.now.1)
@@ -569,6 +570,13 @@ impl Window {
         }
     }
 
+    fn tell_whether_seen(&mut self, ctx: &egui::Context) {
+        let hidden = is_hidden(ctx);
+        if std::mem::replace(&mut self.hidden, hidden) != hidden {
+            self.engine.send(Command::Hide(hidden));
+        }
+    }
+
     fn keep_settings(&mut self, ctx: &egui::Context) {
         // In points as they are before any zoom, which is how the next window asks for its size.
         if let Some(size) = ctx.input(|i| i.viewport().inner_rect).map(|rect| rect.size() * ctx.zoom_factor()) {
@@ -654,6 +662,16 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// What a window lists at first.
+pub(super) fn first_query(settings: &Settings) -> Query {
+    Query { sort: settings.sort, descending: settings.sort_descending, grouped: settings.grouped, ..Query::default() }
+}
+
+/// Whether nobody can see the window. Where the desktop does not say, somebody can.
+pub(super) fn is_hidden(ctx: &egui::Context) -> bool {
+    ctx.input(|i| i.viewport().visible()) == Some(false)
+}
+
 /// A typed path: `~` stands for the home directory.
 pub(super) fn typed_path(text: &str) -> Option<PathBuf> {
     let text = text.trim();
@@ -669,13 +687,14 @@ impl eframe::App for Window {
         self.hear(ctx);
         self.hear_desktop(ctx);
         self.send_query();
-        self.follow_machine(ctx);
+        self.tell_whether_seen(ctx);
+        self.follow_machine();
         self.keep_settings(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         // eframe does not come here then; whoever else drives the window need not draw either.
-        if ui.input(|i| i.viewport().visible()) == Some(false) {
+        if is_hidden(ui.ctx()) {
             return;
         }
         self.middle = None;

@@ -139,6 +139,7 @@ impl Front {
                     }
                 }
                 Command::FindPlaces => self.find_places(),
+                Command::Hide(hidden) => self.board.hide(hidden),
                 Command::WatchMachine(wish) => self.machine.wish(wish),
                 Command::Shutdown => break,
             }

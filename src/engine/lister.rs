@@ -4,7 +4,7 @@
 //! another. Never: lists what is in the background.
 
 use super::Shared;
-use super::listing::{Listing, Query};
+use super::listing::{FIRST_BY, Listing, Query, Steps};
 use crate::model::snapshot::Snapshot;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -90,10 +90,13 @@ impl Lister {
             };
             let Some(picture) = self.shared.snapshot.load_full() else { continue };
             let renewed = last.as_ref().and_then(|(before, listing)| listing.renewed(before, &picture, &query));
-            let listing = renewed.unwrap_or_else(|| {
+            let listing = renewed.or_else(|| {
                 let mut first = |listing| self.publish(&picture, &Arc::new(listing));
-                Listing::in_steps(&picture, &query, &mut first)
+                // Another picture alone makes nothing void: where one follows the other, no listing would come to its end.
+                let void = || self.wish().query != query;
+                Listing::in_steps(&picture, &query, Steps { first: &mut first, first_by: FIRST_BY, void: &void })
             });
+            let Some(listing) = listing else { continue };
             let listing = Arc::new(listing);
             self.publish(&picture, &listing);
             last = Some((picture, listing));

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Query`], [`Listing`]. Never: touches a file.
 
-use super::ranking::{self, begins, rank, renew};
+use super::ranking::{self, Wanted, begins, rank, renew};
 use super::search::Search;
 use crate::model::format::{FORMATS, Format};
 use crate::model::snapshot::{Lock, LockId, Snapshot};
@@ -10,6 +10,7 @@ use crate::model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// What to sort by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ pub struct Group {
 }
 
 /// The rows for one query on one snapshot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The snapshot it was made from.
     pub generation: u64,
@@ -94,14 +95,30 @@ pub struct Listing {
     pub complete: bool,
 }
 
+/// A person takes an answer by then for an immediate one.
+pub(super) const FIRST_BY: Duration = Duration::from_millis(60);
+
+/// How a listing comes about where there are very many locks.
+pub struct Steps<'f> {
+    /// Is given the first rows before the others are in their order.
+    pub first: &'f mut dyn FnMut(Listing),
+    /// Of a search, where few may be found: what was found until then, from its beginning.
+    pub first_by: Duration,
+    /// Something else is wanted by now.
+    pub void: &'f (dyn Fn() -> bool + Sync),
+}
+
 impl Listing {
     /// Filters, sorts and groups.
     pub fn of(snapshot: &Snapshot, query: &Query) -> Self {
-        Self::in_steps(snapshot, query, &mut |_| {})
+        let steps = Steps { first: &mut |_| {}, first_by: FIRST_BY, void: &|| false };
+        // What is never void comes to its end.
+        Self::in_steps(snapshot, query, steps).unwrap_or_default()
     }
 
-    /// The same; where there are very many, `first` is given the first rows before the others are in their order.
-    pub(super) fn in_steps(snapshot: &Snapshot, query: &Query, first: &mut dyn FnMut(Self)) -> Self {
+    /// The same, for whoever waits for it; `None` = the question became void.
+    pub fn in_steps(snapshot: &Snapshot, query: &Query, steps: Steps<'_>) -> Option<Self> {
+        let Steps { first, first_by, void } = steps;
         let moment = snapshot.moment();
         // The window asks for nothing that cannot be read.
         let search = Search::parse(&query.text).unwrap_or_default();
@@ -114,17 +131,19 @@ impl Listing {
             matching,
             complete,
         };
-        let ranked = rank(snapshot, &fits, Order::of(query), &mut |top, matching| {
+        let so_far = (!anything).then_some(first_by);
+        let wanted = Wanted { fits: &fits, order: Order::of(query), so_far, void };
+        let ranked = rank(snapshot, &wanted, &mut |top, matching| {
             if !query.grouped {
                 first(made(ranking::rows(top), matching as u32, false));
             }
-        });
+        })?;
         let rows = if query.grouped {
             grouped(&ranked.iter().map(|ranked| ranked.lock).collect::<Vec<_>>(), snapshot, query)
         } else {
             ranking::rows(&ranked)
         };
-        made(rows, ranked.len() as u32, true)
+        Some(made(rows, ranked.len() as u32, true))
     }
 
     /// The listing of a later picture of the same directory, made from this one where few locks have changed since;

@@ -142,6 +142,9 @@ pub enum Command {
     Shutdown,
     /// Look at this of the machine, again and again, until told otherwise; [`Engine::machine`] has it then.
     WatchMachine(MachineWish),
+    /// Nobody can see the window, so what it shows is looked at as seldom as what is in the background; or it can be seen
+    /// again.
+    Hide(bool),
 }
 
 /// What came of one lock in a clear.

@@ -10,6 +10,7 @@ use super::listing::{FIRST_ROWS, Order, Row};
 use crate::model::snapshot::{Lock, Snapshot};
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A lock with what it is sorted by.
 #[derive(Clone, Copy)]
@@ -46,30 +47,66 @@ const MANY: usize = 50_000;
 
 type Chunk = Arc<Vec<Option<Arc<Lock>>>>;
 
-fn select<'a>(chunks: &'a [Chunk], fits: &dyn Fn(&Lock) -> bool, order: Order) -> Vec<Ranked<'a>> {
-    let locks = chunks.iter().flat_map(|chunk| chunk.iter().flatten());
-    locks.filter(|lock| fits(lock)).map(|lock| Ranked::of(lock, order)).collect()
+/// What is looked for.
+pub(super) struct Wanted<'f> {
+    /// Whether a lock is listed.
+    pub(super) fits: &'f (dyn Fn(&Lock) -> bool + Sync),
+    pub(super) order: Order,
+    /// Few may fit: what was found by then is shown while the rest is looked through. Else the first rows wait until all
+    /// are selected, and are the right ones.
+    pub(super) so_far: Option<Duration>,
+    /// Something else is wanted by now.
+    pub(super) void: &'f (dyn Fn() -> bool + Sync),
 }
 
-/// The locks that fit, in their order. `first` is given the first of them before that, where there are very many.
+impl Wanted<'_> {
+    /// Those of these chunks that fit, in no order; `None` = the question is void. `after_each` chunk is given what was
+    /// found until then.
+    fn select<'a>(
+        &self, chunks: &'a [Chunk], mut after_each: impl FnMut(&mut Vec<Ranked<'a>>),
+    ) -> Option<Vec<Ranked<'a>>> {
+        let mut found = Vec::new();
+        for chunk in chunks {
+            if (self.void)() {
+                return None;
+            }
+            let locks = chunk.iter().flatten().filter(|lock| (self.fits)(lock));
+            found.extend(locks.map(|lock| Ranked::of(lock, self.order)));
+            after_each(&mut found);
+        }
+        Some(found)
+    }
+}
+
+/// The locks that fit, in their order; `None` = the question is void. `first` is given the first of them before that, where
+/// there are very many.
 pub(super) fn rank<'a>(
-    snapshot: &'a Snapshot, fits: &(dyn Fn(&Lock) -> bool + Sync), order: Order,
-    first: &mut dyn FnMut(&[Ranked<'a>], usize),
-) -> Vec<Ranked<'a>> {
+    snapshot: &'a Snapshot, wanted: &Wanted<'_>, first: &mut dyn FnMut(&[Ranked<'a>], usize),
+) -> Option<Vec<Ranked<'a>>> {
     let chunks = &snapshot.chunks;
     if (snapshot.counts.all() as usize) < MANY {
-        let mut ranked = select(chunks, fits, order);
+        let mut ranked = wanted.select(chunks, |_| {})?;
         ranked.sort_unstable_by(Ranked::compare);
-        return ranked;
+        return Some(ranked);
     }
     let (left, right) = chunks.split_at(chunks.len() / 2);
-    let (mut left, mut right) = beside(|| select(left, fits, order), || select(right, fits, order));
-    let mut top: Vec<Ranked<'a>> = [&mut left, &mut right].into_iter().flat_map(|part| lowest(part)).collect();
+    let began = Instant::now();
+    let mut due = wanted.so_far;
+    let so_far = |found: &mut Vec<Ranked<'a>>| {
+        if due.take_if(|due| began.elapsed() >= *due).is_some() {
+            let mut top = lowest(found);
+            top.sort_unstable_by(Ranked::compare);
+            first(&top, found.len());
+        }
+    };
+    let (mut left, mut right) = beside(|| wanted.select(left, so_far), || wanted.select(right, |_| {}));
+    let (left, right) = (left.as_mut()?, right.as_mut()?);
+    let mut top: Vec<Ranked<'a>> = [&mut *left, &mut *right].into_iter().flat_map(|part| lowest(part)).collect();
     top.sort_unstable_by(Ranked::compare);
     top.truncate(FIRST_ROWS);
     first(&top, left.len() + right.len());
     beside(|| left.sort_unstable_by(Ranked::compare), || right.sort_unstable_by(Ranked::compare));
-    merge(&left, &right)
+    Some(merge(left, right))
 }
 
 /// Those that would stand first, in no order.

@@ -92,6 +92,11 @@ struct PutOff {
     until: Duration,
 }
 
+/// By what a lock is known again: another one at its path is another lock.
+fn known(lock: &Lock) -> (OsString, Option<Fingerprint>) {
+    (lock.path.to_os_string(), Fingerprint::of(lock))
+}
+
 /// One directory being swept.
 #[derive(Debug)]
 pub struct Sweep {
@@ -99,12 +104,14 @@ pub struct Sweep {
     misses: u32,
     put_off: HashMap<OsString, PutOff>,
     spared: Vec<(OsString, Option<Fingerprint>)>,
+    /// What went, for as long as the picture still shows it: a picture may be older than the last round.
+    gone: Vec<(OsString, Option<Fingerprint>)>,
 }
 
 impl Sweep {
     /// Rounds this far apart.
     pub fn new(every: Duration) -> Self {
-        Self { every, misses: 0, put_off: HashMap::new(), spared: Vec::new() }
+        Self { every, misses: 0, put_off: HashMap::new(), spared: Vec::new(), gone: Vec::new() }
     }
 
     /// How long until the next round: doubled with each that could not be done.
@@ -129,7 +136,9 @@ impl Sweep {
         let mut stale: Vec<_> = snapshot.locks().filter(|lock| lock.is_bulk_clearable(&snapshot.sight)).collect();
         stale.sort_by(|a, b| a.path.cmp(&b.path));
         self.put_off.retain(|path, _| stale.iter().any(|lock| *lock.path == **path));
-        self.spared.retain(|(path, _)| stale.iter().any(|lock| *lock.path == **path));
+        for known in [&mut self.spared, &mut self.gone] {
+            known.retain(|(path, _)| stale.iter().any(|lock| *lock.path == **path));
+        }
         stale.retain(|lock| {
             let put_off = self.put_off.get(&*lock.path);
             put_off.is_none_or(|put_off| put_off.until <= now || put_off.seen != Fingerprint::of(lock))
@@ -142,12 +151,11 @@ impl Sweep {
             };
             stale.retain(|lock| {
                 let spared = put_back.has(lock);
-                let known = (lock.path.to_os_string(), Fingerprint::of(lock));
-                if spared && !self.spared.contains(&known) {
-                    tell(Act::Spared { path: known.0.clone() });
-                    self.spared.push(known);
+                if spared && !self.spared.contains(&known(lock)) {
+                    tell(Act::Spared { path: lock.path.to_os_string() });
+                    self.spared.push(known(lock));
                 }
-                !spared
+                !spared && !self.gone.contains(&known(lock))
             });
         }
         if std::mem::take(&mut self.misses) > 0 {
@@ -170,6 +178,7 @@ impl Sweep {
         let act = match came.clone() {
             Came::Cleared(id) => {
                 self.put_off.remove(&path);
+                self.gone.push(known(lock));
                 return tell(Act::Cleared { path, id, why: lock.why(&snapshot.moment()) });
             }
             Came::Refused { verdict, why } => Act::Refused { path: path.clone(), verdict, why },

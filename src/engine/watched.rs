@@ -56,7 +56,7 @@ impl Watched {
 pub(super) struct Life {
     /// Nobody wants it any more.
     pub(super) ended: Arc<AtomicBool>,
-    /// It is the one that is shown; the others look less often.
+    /// It is the one that is shown, and can be seen; the others look less often.
     pub(super) shown: Arc<AtomicBool>,
 }
 
@@ -91,6 +91,8 @@ impl Entry {
 struct Entries {
     all: Vec<Entry>,
     shown: Option<u64>,
+    /// Nobody can see what is shown: the window is minimised.
+    hidden: bool,
     last_number: u64,
     generation: u64,
 }
@@ -164,17 +166,19 @@ impl Board {
 
     fn turn_to(&self, entries: &mut Entries, to: Option<usize>) {
         entries.shown = to.and_then(|at| entries.all.get(at)).map(|entry| entry.number);
-        for entry in &entries.all {
-            let shown = entries.shown == Some(entry.number);
-            if entry.life.shown.swap(shown, Ordering::AcqRel) != shown && shown {
-                let _ = entry.words.send(Word::Shown);
-            }
-        }
+        tell_who_is_seen(entries);
         match to.and_then(|at| entries.all.get(at)).map(|entry| entry.picture.clone()) {
             Some(Some(picture)) => self.lister.present(picture),
             Some(None) => {}
             None => self.lister.present_nothing(),
         }
+    }
+
+    /// Nobody can see what is shown, or somebody can again.
+    pub(super) fn hide(&self, hidden: bool) {
+        let mut entries = self.entries();
+        entries.hidden = hidden;
+        tell_who_is_seen(&entries);
     }
 
     /// Lets go of one. What is shown then is its neighbour. Tells the directory that it was.
@@ -272,6 +276,15 @@ impl Board {
             watched.picture.clone_from(&entry.picture);
         }
         self.shared.watched.store(Arc::new(all));
+    }
+}
+
+fn tell_who_is_seen(entries: &Entries) {
+    for entry in &entries.all {
+        let seen = entries.shown == Some(entry.number) && !entries.hidden;
+        if entry.life.shown.swap(seen, Ordering::AcqRel) != seen && seen {
+            let _ = entry.words.send(Word::Shown);
+        }
     }
 }
 

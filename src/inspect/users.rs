@@ -4,7 +4,7 @@
 //! (CLEARING.md 2.4).
 
 use super::evidence::Looker;
-use crate::model::facts::{FileKind, FileStat, ProcessRef, Users};
+use crate::model::facts::{Facts, FileKind, FileStat, ProcessRef, Users};
 use crate::model::format::{Format, Scope};
 use crate::model::holder::Pid;
 use crate::platform::{Directory, DirectoryId, OpenFile, ProcessSweep, ProcessView, os_name};
@@ -50,6 +50,22 @@ impl UserIndex {
 impl Looker {
     /// Looks for users of one file.
     pub(super) fn users(&self, directory: &dyn Directory, stat: &FileStat, format: &Format) -> Users {
+        let works = self.works(directory, format);
+        let (open, unseen) = self.openers(stat);
+        Users::Looked { open, works, unseen }
+    }
+
+    /// Whether others have the file open than it was when these facts were gathered. Asks nothing of the file itself; where
+    /// a program's work in the directory counts, the answer is to look.
+    pub fn may_have_other_users(&self, facts: &Facts) -> bool {
+        let (Some(stat), Users::Looked { open, works: None, unseen }) = (facts.stat(), facts.users()) else {
+            return true;
+        };
+        !facts.reading().format.programs.is_empty() || self.openers(&stat) != (open.clone(), *unseen)
+    }
+
+    /// Who has the file open, and how many processes could have it open unseen.
+    fn openers(&self, stat: &FileStat) -> (Vec<ProcessRef>, u32) {
         let sweep = self.sweep();
         let mut open: Vec<ProcessRef> = Vec::new();
         // Whoever has a directory open reads it; that is no use of it as a lock.
@@ -63,9 +79,8 @@ impl Looker {
                 open.push(reference(&sweep.seen.processes[*place]));
             }
         }
-        let works = self.works(directory, format);
         let unseen = *sweep.unseen.borrow_mut().entry(stat.uid).or_insert_with(|| self.unseen_users(stat.uid));
-        Users::Looked { open, works, unseen }
+        (open, unseen)
     }
 
     /// A process of the format's program that is at work there.

@@ -11,10 +11,24 @@ use lockscope::engine::listing::Query;
 use lockscope::engine::settings::Settings;
 use lockscope::engine::{Command, Engine, Event, Projector};
 use lockscope::model::snapshot::Snapshot;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// A directory that is dropped on the window.
+#[derive(Debug)]
+pub struct Dropped(pub PathBuf);
+
+impl eframe::egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("a directory has none".to_owned())
+    }
+}
 
 /// A window whose engine is the test itself.
 pub struct Stage {

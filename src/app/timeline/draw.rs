@@ -103,8 +103,9 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, view: &View, lanes: &mut Lane
         under_pointer = paint(ui, scene, &rows, &scale, offset);
         let response = shown.response;
         let (from, till) = (wall(left), wall(right));
-        let summary = words::summary(scene.history, scene.one, (from, till), scene.now, scene.zone);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &summary));
+        // All locks are counted for it: only where somebody reads it.
+        let summary = || words::summary(scene.history, scene.one, (from, till), scene.now, scene.zone);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, summary()));
         if response.has_focus() {
             let stroke = Stroke::new(1.5, Palette::of(ui).accent);
             ui.painter().rect_stroke(frame, 2.0, stroke, StrokeKind::Inside);

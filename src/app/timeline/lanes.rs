@@ -16,8 +16,11 @@ const MOST: usize = 200;
 pub(super) struct Lanes {
     order: Vec<Arc<OsStr>>,
     made_from: Option<(Arc<std::path::Path>, usize)>,
-    made_at: Wall,
+    made_for: (Wall, Wall),
 }
+
+/// What moves into sight or out of it may take so long, in seconds, to get its lane: thousands are compared for it.
+const LATEST: i64 = 5;
 
 fn place(lock: &LockHistory) -> u8 {
     match lock.now {
@@ -39,8 +42,9 @@ impl Lanes {
     ) -> &[Arc<OsStr>] {
         let made_from = (Arc::clone(&history.directory), Arc::as_ptr(history) as usize);
         let same_directory = self.made_from.as_ref().is_some_and(|(directory, _)| *directory == history.directory);
-        // Another second, or another history.
-        let fresh = self.made_from.as_ref() == Some(&made_from) && self.made_at.secs() == now.secs();
+        let near = |one: Wall, other: Wall| (one.secs() - other.secs()).abs() < LATEST;
+        let same_span = near(self.made_for.0, from) && near(self.made_for.1, till);
+        let fresh = self.made_from.as_ref() == Some(&made_from) && same_span;
         if fresh || steady && same_directory {
             return &self.order;
         }
@@ -52,11 +56,14 @@ impl Lanes {
             .map(|lock| (place(lock), u32::MAX - busy(lock), &lock.path))
             .filter(|(_, idle, _)| *idle != u32::MAX)
             .collect();
+        if lanes.len() > MOST {
+            lanes.select_nth_unstable(MOST);
+            lanes.truncate(MOST);
+        }
         lanes.sort_unstable();
-        lanes.truncate(MOST);
         self.order = lanes.into_iter().map(|(_, _, path)| Arc::clone(path)).collect();
         self.made_from = Some(made_from);
-        self.made_at = now;
+        self.made_for = (from, till);
         &self.order
     }
 }

@@ -1,0 +1,78 @@
+//! From the start to the first frame: the engine looks while the window is still being made.
+//!
+//! Owns: who is woken by the engine before there is a window, and how long the first frame waits for the first table. Never:
+//! waits later than that.
+
+use super::{EngineFactory, Window};
+use crate::engine::{Command, Engine};
+use crate::model::snapshot::Watching;
+use crossbeam_channel::{Receiver, bounded};
+use eframe::egui;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// A window that opens with its table is better than one that opens a moment earlier and empty: a frame that says "Reading"
+/// takes about as long to draw as ten thousand locks take to look at. What is larger fills while it is seen.
+const FIRST_TABLE: Duration = Duration::from_millis(120);
+
+/// An engine whose window is not there yet.
+pub(super) struct Opening {
+    engine: Engine,
+    window: Arc<OnceLock<egui::Context>>,
+    news: Receiver<()>,
+    /// Whether there will be a table.
+    waits: bool,
+}
+
+impl Opening {
+    /// Starts it, with what it is to do first.
+    pub(super) fn begin(engine: EngineFactory, first: Vec<Command>) -> Self {
+        let window = Arc::new(OnceLock::<egui::Context>::new());
+        let (tell, news) = bounded(1);
+        let to = Arc::clone(&window);
+        let engine = engine(Arc::new(move || {
+            if let Some(ctx) = to.get() {
+                ctx.request_repaint_of(egui::ViewportId::ROOT);
+            } else {
+                // Full = a word is under way already.
+                let _ = tell.try_send(());
+            }
+        }));
+        let waits = first.iter().any(|command| matches!(command, Command::Watch(Some(_))));
+        for command in first {
+            engine.send(command);
+        }
+        Self { engine, window, news, waits }
+    }
+
+    /// Gives the engine to the window that `make` makes, and waits a moment for its first table.
+    pub(super) fn finish(self, ctx: &egui::Context, make: impl FnOnce(Engine) -> Window) -> Window {
+        let Self { engine, window: woken, news, waits } = self;
+        tracing::debug!("there is something to draw on");
+        let window = make(engine);
+        let began = Instant::now();
+        tracing::debug!(has_table = has_table(&window.engine), "the window is made");
+        while waits && !has_table(&window.engine) {
+            let left = FIRST_TABLE.saturating_sub(began.elapsed());
+            if news.recv_timeout(left).is_err() {
+                break;
+            }
+        }
+        tracing::debug!(
+            has_table = has_table(&window.engine),
+            waited_ms = began.elapsed().as_millis() as u64,
+            "the first frame"
+        );
+        // What comes from here on finds the window; what came before is found by the first frame.
+        let _ = woken.set(ctx.clone());
+        window
+    }
+}
+
+fn has_table(engine: &Engine) -> bool {
+    let listing = engine.listing();
+    engine.snapshot().is_some_and(|snapshot| {
+        let looked = !matches!(snapshot.watching, Watching::Loading(_));
+        looked && listing.complete && listing.generation == snapshot.generation
+    })
+}
