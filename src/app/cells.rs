@@ -7,7 +7,7 @@ use super::widgets::cut;
 use crate::engine::settings::Column;
 use crate::model::holder::Liveness;
 use crate::model::snapshot::{Lock, Moment};
-use crate::model::time::{say_duration, say_duration_changes_in};
+use crate::model::time::{say_duration, say_duration_drawn_in};
 use crate::model::verdict::{Gone, Verdict};
 use eframe::egui::{self, Align, Layout, Rect, RichText, Sense, Ui, Vec2};
 use std::time::Duration;
@@ -147,7 +147,7 @@ fn age_cell(ui: &mut Ui, lock: &Lock, moment: &Moment<'_>) -> Option<Duration> {
         let filled = track.with_max_x(track.left() + track.width() * share);
         ui.painter().rect_filled(filled, 2.0, palette.verdict(verdict));
     }
-    Some(say_duration_changes_in(age))
+    Some(say_duration_drawn_in(age))
 }
 
 /// What the holder or owner is, in a word or two.

@@ -13,7 +13,7 @@ use crate::engine::Command;
 use crate::engine::machine::MachineWish;
 use crate::model::kernel::TableLine;
 use crate::model::machine::{MachineLock, MachinePicture, MachineSort, Place};
-use crate::model::time::{say_duration, say_duration_changes_in};
+use crate::model::time::{say_duration, say_duration_drawn_in};
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Align, Color32, Frame, Key, Label, Layout, Margin, Modifiers, Rect, RichText, Role, Sense};
 use eframe::egui::{Stroke, Ui, Vec2};
@@ -501,7 +501,7 @@ impl Table<'_> {
         };
         let response = cut(ui, RichText::new(text).color(color));
         response.on_hover_text(waiting_words(lock, seen));
-        Some(say_duration_changes_in(seen))
+        Some(say_duration_drawn_in(seen))
     }
 }
 

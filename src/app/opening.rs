@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// A window that opens with its table is better than one that opens a moment earlier and empty: a frame that says "Reading"
 /// takes about as long to draw as ten thousand locks take to look at. What is larger fills while it is seen.
-const FIRST_TABLE: Duration = Duration::from_millis(120);
+const FIRST_TABLE: Duration = Duration::from_millis(200);
 
 /// An engine whose window is not there yet.
 pub(super) struct Opening {

@@ -16,7 +16,7 @@ use crate::model::holder::Pid;
 use crate::model::kernel::KernelFile;
 use crate::model::machine::{Condition, Cwd, MachinePicture, Place, ProcessDetail};
 use crate::model::snapshot::{Lock, Moment, Snapshot};
-use crate::model::time::{Wall, say_duration, say_duration_changes_in};
+use crate::model::time::{Wall, say_duration, say_duration_drawn_in};
 use crate::model::verdict::Verdict;
 use crate::model::waits::{Waiter, wait_tree};
 use eframe::egui::{self, Label, RichText, Sense, Stroke, Ui, Vec2};
@@ -176,7 +176,7 @@ impl View<'_> {
         ui.add_space(2.0);
         let ago = self.now.0.since(facts.started_at);
         if let Some(ago) = ago {
-            self.changes_in(say_duration_changes_in(ago));
+            self.changes_in(say_duration_drawn_in(ago));
         }
         let ago = ago.map_or_else(String::new, |ago| format!(" · {} ago", say_duration(ago)));
         let started = format!("{}{ago}", self.local(facts.started_at));
@@ -361,7 +361,7 @@ impl View<'_> {
         let palette = Palette::of(ui);
         let lock = &picture.locks[waiter.at];
         let seen = self.now.1.saturating_sub(lock.waiting_since.unwrap_or(self.now.1));
-        self.changes_in(say_duration_changes_in(seen));
+        self.changes_in(say_duration_drawn_in(seen));
         let name = lock.process().map_or_else(|| "A process that is not named".to_owned(), |p| visible(p.name()));
         let pid = waiter.process.as_ref().map_or_else(String::new, |process| format!("PID {}", process.pid));
         let through = waiter.through.and_then(|at| picture.locks[at].place.path_here()?.file_name());

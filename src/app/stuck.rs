@@ -8,7 +8,7 @@ use super::widgets::muted;
 use super::window::Window;
 use crate::engine::listing::Row;
 use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
-use crate::model::time::{say_duration, say_duration_changes_in};
+use crate::model::time::{say_duration, say_duration_drawn_in};
 use crate::model::verdict::Verdict;
 use eframe::egui::{self, Align2, CornerRadius, RichText, Role, Sense, Ui, Vec2, WidgetInfo};
 use std::sync::Arc;
@@ -136,8 +136,7 @@ impl Window {
                 }
             }
         });
-        if let Some(next_change) = locks.iter().filter_map(|lock| lock.age(&moment)).map(say_duration_changes_in).min()
-        {
+        if let Some(next_change) = locks.iter().filter_map(|lock| lock.age(&moment)).map(say_duration_drawn_in).min() {
             self.repaint_for_ages(ui.ctx(), next_change);
         }
         chosen

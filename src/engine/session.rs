@@ -38,9 +38,9 @@ const WATCHES_AGAIN: Duration = Duration::from_mins(5);
 /// Events that come in a burst are answered together; far below the 100 ms in which a change must show.
 pub(super) const GATHER: Duration = Duration::from_millis(15);
 const BACKGROUND_GATHER: Duration = Duration::from_millis(200);
-/// The slow full pass takes never more than this part of our time: a quarter of a hundredth, and in the background or while
-/// nobody can see the window a twentieth. A tenth of all where there are no events.
-const SLOW_SHARE: u32 = 400;
+/// The slow full pass takes never more than this part of our time: a thousandth, and in the background or while nobody can see
+/// the window half of that. A tenth where there are no events.
+const SLOW_SHARE: u32 = 1000;
 const BACKGROUND_SHARE: u32 = 2000;
 const POLL_SHARE: u32 = 10;
 /// About what one lock takes in a full pass.
@@ -339,9 +339,9 @@ impl Session<'_> {
 
     fn next_tick(&self, live: &Live) -> Duration {
         let due = live.store.next_due().and_then(|due| due.since(self.system.wall())).unwrap_or(BACKGROUND_TICK);
-        // A verdict that changes by time alone does so on time.
+        // A verdict that changes by time alone does so on time, where somebody looks.
         let rest = self.tick_length().saturating_sub(self.system.monotonic().saturating_sub(live.ticked));
-        rest.min(due).max(Duration::from_millis(5))
+        if self.is_shown() { rest.min(due).max(Duration::from_millis(5)) } else { rest }
     }
 
     fn obey(&mut self, live: &mut Live, at: &dyn Directory, word: Word) -> Option<End> {

@@ -181,6 +181,13 @@ pub fn say_duration_changes_in(span: Duration) -> Duration {
     Duration::from_secs(step).saturating_sub(Duration::from_nanos(into as u64))
 }
 
+/// How long until what [`say_duration`] says of a growing span is to be drawn anew: at once where seconds are told; where only
+/// minutes or hours are, ten seconds late at most, so that many are drawn together.
+pub fn say_duration_drawn_in(span: Duration) -> Duration {
+    let slack = if span < Duration::from_mins(10) { Duration::ZERO } else { Duration::from_secs(9) };
+    say_duration_changes_in(span) + slack
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +223,8 @@ mod tests {
     fn the_next_text_change_is_never_late() {
         for millis in [0u64, 1, 999, 1000, 59_999, 599_999, 600_000, 3_600_001, 86_400_000] {
             let span = Duration::from_millis(millis);
+            assert!(say_duration_drawn_in(span) >= say_duration_changes_in(span), "{span:?}");
+            assert!(say_duration_drawn_in(span) <= say_duration_changes_in(span) + Duration::from_secs(10), "{span:?}");
             let next = span + say_duration_changes_in(span);
             assert!(next > span);
             let before = next.saturating_sub(Duration::from_nanos(1));

@@ -121,9 +121,9 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, view: &View, lanes: &mut Lane
     });
     if grows && view.follows() {
         let pixel = view.span() / f64::from(plot.width().max(1.0));
-        // No more often than the ages in the table, unless it is looked at closely.
-        let least = if view.span() < 20.0 { 0.2 } else { 1.0 };
-        ui.ctx().request_repaint_after(Duration::from_secs_f64(pixel.max(least)));
+        // In steps of a sixtieth: to draw all of the window for each pixel that a bar grows is what an idle window costs.
+        let step = (view.span() / 60.0).clamp(0.2, 60.0);
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(pixel.max(step)));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::app::visible;
 use crate::engine::history::{End, History, Hold, LEAST_HOLDS, LockHistory, Start, Wait};
-use crate::model::time::{Wall, say_duration, say_duration_changes_in};
+use crate::model::time::{Wall, say_duration, say_duration_drawn_in};
 use crate::model::verdict::Verdict;
 use jiff::tz::TimeZone;
 use std::ffi::OsStr;
@@ -155,7 +155,7 @@ pub(super) fn usual(lock: &LockHistory, history: &History, now: Wall, zone: &Tim
     {
         parts.push(format!(" It was held already when watching began, at {}.", clock(since, now, zone)));
     }
-    Some(Said { text: parts.concat(), changes_in: Some(say_duration_changes_in(length)) })
+    Some(Said { text: parts.concat(), changes_in: Some(say_duration_drawn_in(length)) })
 }
 
 /// The drawing in a sentence, for who cannot see it.

@@ -26,8 +26,8 @@ const MOST_WAITING: usize = 256;
 const QUIET: Duration = Duration::from_secs(2);
 const LATEST: Duration = Duration::from_secs(10);
 const STILL_WATCHED: Duration = Duration::from_mins(1);
-/// Writing takes never more than a fiftieth of our time.
-const WRITE_SHARE: u32 = 50;
+/// Writing takes never more than a two-thousandth of our time: what a crash may lose is as long as it takes, so often.
+const WRITE_SHARE: u32 = 2000;
 /// A lock in a directory that nobody watches is looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
 /// Directories whose history stays at hand after they were left.
