@@ -20,8 +20,10 @@ static HEAP: heap::Counting = heap::Counting;
 
 /// Only a failure waits so long.
 const LONGEST: Duration = Duration::from_mins(2);
-/// Beyond the bytes of its name. What a directory costs by itself and the history, which is bounded, are not in it.
-const MOST: usize = 170;
+/// Beyond the bytes of its name. On a quiet machine 154 are counted; on a busy one, where the other threads have not yet put
+/// away what they made, 180; without sharing 593. What a directory costs by itself and the history, which is bounded, are not
+/// in it.
+const MOST: usize = 230;
 /// The other threads drop what was made on the way when they get to it: the least counts, once so many are no less.
 const READINGS: usize = 10;
 
