@@ -4,8 +4,10 @@ mod support;
 
 use lockscope::engine::Command;
 use lockscope::engine::settings::Settings;
-use lockscope::model::snapshot::{LostReason, Watching};
-use std::ffi::OsStr;
+use lockscope::model::snapshot::{LockId, LostReason, Snapshot, Watching};
+use lockscope::model::verdict::Verdict;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::time::Duration;
 use support::{DEAD, Process, Watched, run_apart, write};
@@ -30,6 +32,36 @@ fn what_appears_changes_and_vanishes_is_shown() {
     watched.until_verdict("b.lock", "unknown");
     fs::remove_file(directory.path().join("b.lock")).expect("removed");
     watched.until_gone("b.lock");
+}
+
+#[test]
+fn very_many_are_looked_at_by_two_threads_as_by_one() {
+    const MANY: usize = 6000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let _holder = Process::shell(directory.path(), "exec 9>held_memory.lock; flock 9; echo ready; exec sleep 1000");
+    let _user = Process::shell(directory.path(), "exec 9>opened.lock; echo ready; exec sleep 1000");
+    for number in 0..MANY {
+        let (name, text) = match number % 5 {
+            0 => (format!("{number}_memory.lock"), String::new()),
+            1 => (format!("{number}.lock"), format!("{}\n", std::process::id())),
+            2 => (format!("{number}.pid"), format!("{DEAD}")),
+            3 => (format!("{number}.lck"), "what is this?\n".to_owned()),
+            _ => (format!("{number}-x.lock"), String::new()),
+        };
+        write(directory.path(), &name, text, 3600);
+    }
+    let state = tempfile::tempdir().expect("a directory");
+    let watched = Watched::start(directory.path(), state.path(), Settings::default());
+    let shown = watched.engine.snapshot().expect("a picture");
+    let looked = support::look_at(directory.path());
+    let picture = |snapshot: &Snapshot| -> BTreeMap<OsString, (Verdict, u8)> {
+        snapshot.locks().map(|lock| (lock.path.to_os_string(), (lock.judgement.verdict, lock.judgement.row))).collect()
+    };
+    assert_eq!(picture(&shown), picture(&looked));
+    assert_eq!(shown.counts, looked.counts);
+    assert_eq!(shown.counts.all() as usize, MANY + 2);
+    let ids: HashSet<LockId> = shown.locks().map(|lock| lock.id).collect();
+    assert_eq!(ids.len(), MANY + 2, "each has an id of its own");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_try_lock_beside_many_looks_never_fails() {
     for _ in 0..500 {
         let opened = system.open_directory(directory.path()).expect("opened");
         let looker = Looker::new(&system, &*opened, &LookOptions::default(), Some((1, 0)));
-        let look = looker.look(&*opened, "a.lock".as_ref(), &lockscope::model::naming::Naming::default(), b"");
+        let look = looker.look(&*opened, "a.lock".as_ref());
         assert!(look.is_some_and(|look| look.facts.stat.is_some()));
     }
     std::fs::write(directory.path().join("stop"), "").expect("written");

@@ -51,17 +51,24 @@ impl Opening {
         tracing::debug!("there is something to draw on");
         let window = make(engine);
         tracing::debug!(has_table = has_table(&window.engine), "the window is made");
-        let late = after(FIRST_TABLE);
-        while waits && !has_table(&window.engine) {
-            select! {
-                recv(news) -> news => if news.is_err() { break },
-                recv(late) -> _ => break,
-            }
+        if waits {
+            wait_until(|| has_table(&window.engine), &news, FIRST_TABLE);
         }
         tracing::debug!(has_table = has_table(&window.engine), "the first frame");
         // What comes from here on finds the window; what came before is found by the first frame.
         let _ = woken.set(ctx.clone());
         window
+    }
+}
+
+/// Asks again whenever there is news; not for longer than this, nor after the last who could tell has gone.
+fn wait_until(is_there: impl Fn() -> bool, news: &Receiver<()>, at_most: Duration) {
+    let late = after(at_most);
+    while !is_there() {
+        select! {
+            recv(news) -> news => if news.is_err() { return },
+            recv(late) -> _ => return,
+        }
     }
 }
 
@@ -71,4 +78,33 @@ fn has_table(engine: &Engine) -> bool {
         let looked = !matches!(snapshot.watching, Watching::Loading(_));
         looked && listing.complete && listing.generation == snapshot.generation
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const LONG: Duration = Duration::from_mins(10);
+
+    #[test]
+    fn the_first_frame_waits_for_the_table_and_for_no_other_news() {
+        let (tell, news) = bounded(2);
+        tell.send(()).expect("there is room");
+        tell.send(()).expect("there is room");
+        let asked = Cell::new(0);
+        let third_time = || asked.replace(asked.get() + 1) == 2;
+        wait_until(third_time, &news, LONG);
+        assert_eq!(asked.get(), 3, "before all news, and after each");
+        assert!(news.is_empty());
+        wait_until(|| true, &news, LONG);
+    }
+
+    #[test]
+    fn a_table_that_does_not_come_is_not_waited_for() {
+        let (tell, news) = bounded(1);
+        wait_until(|| false, &news, Duration::from_millis(1));
+        drop(tell);
+        wait_until(|| false, &news, LONG);
+    }
 }

@@ -16,7 +16,7 @@ use crate::model::facts::*;
 use crate::model::format::{Candidate, recognise};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::LockKind;
-use crate::model::naming::{NamePatterns, split};
+use crate::model::naming::{NamePatterns, is_filelocks, split};
 use crate::model::snapshot::{Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::time::Wall;
 use crate::model::verdict::{Evidence, Verdict, judge};
@@ -129,7 +129,7 @@ impl Made {
             let exists = |path: &[u8]| files.iter().any(|file| file.path.as_encoded_bytes() == path);
             let naming = split(bytes, &NamePatterns::default(), &exists);
             let reading = recognise(&Candidate {
-                known_key: naming.known_key,
+                known_key: is_filelocks(bytes, &naming, &exists),
                 ..Candidate::plain(bytes, b"/locks", FileKind::Regular, file.text.as_bytes())
             });
             let modified = NOW.minus(Duration::from_secs(file.age));

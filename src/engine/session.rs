@@ -4,12 +4,14 @@
 //! processes that verdicts hang on are asked again, as locks and deaths make no events; a slow full pass stands behind
 //! all of it. Never: acts on a lock. A session whose directory hangs is left behind, never waited for.
 
+mod pass;
+
 use super::learned::{recall, remember};
 use super::store::Store;
 use super::watch::Watch;
 use super::watched::Life;
 use super::words::{Inbox, Wake, Word};
-use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, list_names_entering, sight_of};
+use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
 use crate::inspect::{Openings, SplitsByDirectory};
 use crate::model::facts::{Seen, Sight};
 use crate::model::format::{Listed, listed};
@@ -19,7 +21,7 @@ use crate::model::snapshot::{CHUNK, Lock, LockId, LostReason, Moment, PollingRea
 use crate::model::time::Wall;
 use crate::platform::{Directory, DirectoryId, System};
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -486,91 +488,6 @@ impl Session<'_> {
         }
     }
 
-    /// Looks at everything. The first time the picture so far is shown while it grows.
-    fn full_pass(&mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, first: bool) -> Option<End> {
-        looker.split_names(at);
-        let (mut watch, mut failed) = (live.watch.as_mut().filter(|watch| watch.takes_more), None);
-        let mut entering = |below: &Path, child: &dyn Directory| {
-            if let Some(watch) = watch.as_mut().filter(|_| failed.is_none() && !child.may_not_answer()) {
-                failed = watch.add(below).err();
-            }
-        };
-        let mut names = match list_names_entering(at, looker, &self.options, &mut entering) {
-            Ok(names) => names,
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                self.hear_nothing(live);
-                return None;
-            }
-            Err(error) => {
-                self.publish_lost(lost_reason(LookError::of(&self.path, error)));
-                return Some(End::Reopen);
-            }
-        };
-        if let Some(reason) = failed {
-            self.do_without_watches_below(live, reason);
-        }
-        if let (Some(below), None) = (names.unwatched, &live.polling) {
-            live.polling = Some(PollingReason::FileSystem(self.system.file_system(below.mount).name));
-        }
-        // What stood below a directory that cannot be listed now has not vanished: it cannot be seen.
-        let unseen = |path: &&OsStr| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
-        let unseen: Vec<OsString> = live.store.paths().filter(unseen).map(OsStr::to_owned).collect();
-        names.listed.extend(unseen);
-        let learned_before = looker.learned_count();
-        let mut openings = Openings::below(at);
-        let mut shown = self.system.monotonic();
-        for (number, path) in names.listed.iter().enumerate() {
-            let id = live.store.id_for(path);
-            let exists = |sibling: &[u8]| names.all.contains(sibling);
-            let earlier = live.store.get(id).cloned();
-            let earlier = earlier.as_deref().filter(|lock| *lock.path == **path).map(|lock| &lock.facts);
-            let kind = names.kind(number);
-            let lock = looker.listed_lock(&mut openings, &exists, path, kind, id, &self.options, earlier);
-            live.dirty |= match lock {
-                Some(lock) => live.store.put(lock),
-                None => live.store.remove(path).is_some(),
-            };
-            if number % 512 == 511 {
-                if self.is_ended() {
-                    return Some(End::Ended);
-                }
-                if first && self.system.monotonic().saturating_sub(shown) >= PROGRESS {
-                    shown = self.system.monotonic();
-                    let so_far = Watching::Loading(number as u32 + 1);
-                    self.publish(live, Some(so_far));
-                }
-            }
-        }
-        let listed: HashSet<&OsStr> = names.listed.iter().map(OsString::as_os_str).collect();
-        let vanished = live.store.paths().filter(|path| !listed.contains(path)).map(OsStr::to_owned);
-        let vanished: Vec<OsString> = vanished.collect();
-        drop(listed);
-        // What has an id has its name there.
-        (names.listed, names.kinds) = (Vec::new(), Vec::new());
-        live.names = names;
-        for path in vanished {
-            live.dirty |= live.store.remove(&path).is_some();
-        }
-        live.names.all = live.names.all.without(|name| live.store.id_named(name).is_some());
-        if looker.learned_count() > learned_before {
-            // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
-            let empties: Vec<OsString> =
-                live.store.asks_users.iter().filter_map(|id| Some(live.store.get(*id)?.path.to_os_string())).collect();
-            self.look_at_paths(live, at, looker, empties);
-        }
-        self.learn(looker);
-        live.splits = looker.splits();
-        live.strangers.clear();
-        live.dirty |= first || *live.sight != *looker.sight || std::mem::take(&mut live.silent);
-        live.sight = Arc::clone(&looker.sight);
-        live.scanned_at = looker.now;
-        let end = self.system.monotonic();
-        live.scan_took = end.saturating_sub(looker.monotonic);
-        live.scanned_monotonic = end;
-        live.scanned = live.store.counts.all();
-        None
-    }
-
     /// The file system does not answer. Nothing is known of any lock now but how old it is; the picture stays, and says so.
     fn hear_nothing(&mut self, live: &mut Live) {
         if std::mem::replace(&mut live.silent, true) {
@@ -654,34 +571,6 @@ impl Session<'_> {
         live.clock_offset = offset;
         live.dirty |= live.store.rejudge(&looker.moment(), stepped);
         None
-    }
-
-    /// Without a watch on each subfolder the events tell too little. Those that were taken are given back: others need
-    /// some too.
-    fn do_without_watches_below(&self, live: &mut Live, reason: PollingReason) {
-        live.polling = Some(reason);
-        live.watch = None;
-        live.watch = Watch::start(&self.path, self.inbox.door()).ok();
-        if let Some(watch) = &mut live.watch {
-            watch.takes_more = false;
-        }
-        live.below_failed = Some(self.system.monotonic());
-        live.dirty = true;
-    }
-
-    /// Watches may be free by now, or the limit raised. Before the full pass, so that no change falls between.
-    fn try_events_again(&self, live: &mut Live) {
-        let now = self.system.monotonic();
-        let too_soon = live.below_failed.is_some_and(|failed| now.saturating_sub(failed) < WATCHES_AGAIN);
-        if matches!(live.polling, Some(PollingReason::OutOfWatches | PollingReason::Failed(_)))
-            && !too_soon
-            && let Ok(watch) = Watch::start(&self.path, self.inbox.door())
-        {
-            live.watch = Some(watch);
-            live.below_failed = None;
-            live.polling = None;
-            live.dirty = true;
-        }
     }
 
     /// A kernel lock on an inode that no listed file has may be on one of ours whose name we do not list.

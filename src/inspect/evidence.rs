@@ -5,6 +5,7 @@
 
 use super::content::Content;
 use super::kernel::Table;
+use super::named::Named;
 use super::split::SplitsByDirectory;
 use super::users::UserIndex;
 use super::{EmptyFiles, LookError, LookOptions};
@@ -20,15 +21,16 @@ use crate::model::naming::Naming;
 use crate::model::snapshot::Moment;
 use crate::model::time::Wall;
 use crate::model::verdict::elsewhere;
-use crate::platform::{Directory, Host, System, os_name};
+use crate::platform::{Directory, DirectoryId, Host, System, os_name};
 use hashbrown::HashMap;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How much of the content is kept for showing.
@@ -64,7 +66,12 @@ pub struct Looker {
     learned: RefCell<HashSet<Box<[u8]>>>,
     processes: RefCell<HashMap<Pid, Arc<ProcessLook>>>,
     devices: RefCell<Devices>,
-    sweep: OnceCell<UserIndex>,
+    /// Shared with the twin.
+    sweep: Arc<OnceLock<UserIndex>>,
+    /// By the owner of a file: how many processes could be its users and could not be looked at.
+    pub(super) unseen: RefCell<HashMap<u32, u32>>,
+    /// By directory and format: who works there.
+    pub(super) works: RefCell<HashMap<(DirectoryId, &'static str), Option<ProcessRef>>>,
     /// By taker: the inodes of its open files that carry locks; `None` where that may not be seen.
     pub(super) carried: RefCell<HashMap<Pid, Option<HashSet<u64>>>>,
     /// By directory: who holds locks on deleted files of it.
@@ -123,7 +130,9 @@ impl Looker {
             options,
             processes: RefCell::default(),
             devices: RefCell::default(),
-            sweep: OnceCell::new(),
+            sweep: Arc::default(),
+            unseen: RefCell::default(),
+            works: RefCell::default(),
             carried: RefCell::default(),
             splits: RefCell::default(),
             buffer: RefCell::default(),
@@ -143,7 +152,9 @@ impl Looker {
             learned: self.learned.clone(),
             processes: self.processes.clone(),
             devices: self.devices.clone(),
-            sweep: OnceCell::new(),
+            sweep: Arc::clone(&self.sweep),
+            unseen: RefCell::default(),
+            works: RefCell::default(),
             carried: self.carried.clone(),
             splits: self.splits.clone(),
             buffer: RefCell::default(),
@@ -206,17 +217,18 @@ impl Looker {
         !matches!(reading.record, RecordState::Malformed(_))
     }
 
-    /// Looks at one file in `directory`; `None` = it is not there (any more).
-    pub fn look(&self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8]) -> Option<Look> {
-        self.look_with(directory, name, naming, pattern, Hint::default())
+    /// Looks at one file that stands alone in `directory`; `None` = it is not there (any more).
+    pub fn look(&self, directory: &dyn Directory, name: &OsStr) -> Option<Look> {
+        let named = Named { path: name, naming: &Naming::default(), exists: &|_| false };
+        self.look_with(directory, name, named, Hint::default())
     }
 
-    /// The same, of a name of which something is known already.
+    /// The same among others, of a name of which something may be known already.
     pub(super) fn look_with(
-        &self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8], hint: Hint,
+        &self, directory: &dyn Directory, name: &OsStr, named: Named<'_>, hint: Hint,
     ) -> Option<Look> {
         const TRIES: usize = 3;
-        let mut look = self.look_once(directory, name, naming, pattern, hint)?;
+        let mut look = self.look_once(directory, name, named, hint)?;
         for _ in 1..TRIES {
             // An owner that released its lock and exited after we had read the file would be called dead. Whose end was
             // known before (the pass has looked at it already) has left the file behind.
@@ -226,7 +238,7 @@ impl Looker {
             match directory.stat(name) {
                 Ok(now) if Some(now) == look.facts.stat => break,
                 Err(error) if is_gone(&error) => return None,
-                _ => look = self.look_once(directory, name, naming, pattern, Hint::default())?,
+                _ => look = self.look_once(directory, name, named, Hint::default())?,
             }
         }
         Some(look)
@@ -250,9 +262,7 @@ impl Looker {
         Ok((stat, content))
     }
 
-    fn look_once(
-        &self, directory: &dyn Directory, name: &OsStr, naming: &Naming, pattern: &[u8], hint: Hint,
-    ) -> Option<Look> {
+    fn look_once(&self, directory: &dyn Directory, name: &OsStr, named: Named<'_>, hint: Hint) -> Option<Look> {
         let (stat, content) = match self.content(directory, name, hint) {
             Ok(seen) => seen,
             Err(error) if is_gone(&error) => return None,
@@ -271,12 +281,12 @@ impl Looker {
                 return Some(look);
             }
         };
-        let mut reading =
-            recognise_with(&content.candidate(directory, name, &stat, naming.known_key), &self.options.custom);
+        let known_key = stat.kind == FileKind::Regular && stat.size == 0 && named.is_filelocks();
+        let mut reading = recognise_with(&content.candidate(directory, name, &stat, known_key), &self.options.custom);
         ask_companion(directory, name, &mut reading);
         let bytes = content.bytes;
         let kernel = self.kernel_state(&stat);
-        let kernel_rule = self.apply_kernel_rule(&mut reading, &stat, kernel.as_deref(), pattern);
+        let kernel_rule = self.apply_kernel_rule(&mut reading, &stat, kernel.as_deref(), named);
         let owner_was_known =
             reading.record().and_then(|r| r.pid).is_some_and(|pid| self.processes.borrow().contains_key(&pid));
         self.put_the_living_first(&mut reading);
@@ -337,7 +347,7 @@ impl Looker {
     /// An empty file is a kernel-lock file where its name, the kernel, a sibling of the same pattern, or the person says so.
     fn apply_kernel_rule(
         &self, reading: &mut Reading, stat: &FileStat, kernel: Option<&crate::model::facts::KernelState>,
-        pattern: &[u8],
+        named: Named<'_>,
     ) -> bool {
         if let Some(kind) = kernel.and_then(|kernel| kernel.kind) {
             use crate::model::kernel::LockKind;
@@ -349,8 +359,9 @@ impl Looker {
                     LockKind::Ofd => Mechanism::Ofd,
                     LockKind::Lease => reading.mechanism,
                 };
-                if stat.size == 0 && !pattern.is_empty() {
-                    self.learned.borrow_mut().insert(pattern.into());
+                let pattern = if stat.size == 0 { named.pattern() } else { Cow::default() };
+                if !pattern.is_empty() {
+                    self.learned.borrow_mut().insert(pattern.as_ref().into());
                 }
             }
         }
@@ -367,7 +378,7 @@ impl Looker {
                 return false;
             }
             EmptyFiles::KernelLocks => {}
-            EmptyFiles::ByEvidence if self.learned.borrow().contains(pattern) => {}
+            EmptyFiles::ByEvidence if self.learned.borrow().contains(&*named.pattern()) => {}
             EmptyFiles::ByEvidence => return false,
         }
         reading.mechanism = Mechanism::Flock;

@@ -7,6 +7,7 @@ mod evidence;
 mod impact;
 mod kernel;
 mod machine;
+mod named;
 mod names;
 mod pass;
 mod split;
@@ -25,8 +26,8 @@ pub use evidence::{Look, Looker, sight_of};
 pub use impact::{Impact, impact_of};
 pub use machine::{MachineError, machine, process_detail};
 pub use names::NameSet;
-pub(crate) use pass::Openings;
 pub use pass::{Names, count, list_names, list_names_entering, look, look_after, look_again, look_at_one};
+pub(crate) use pass::{Openings, look_at_all};
 pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.

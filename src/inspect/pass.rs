@@ -1,21 +1,24 @@
 //! One pass over a directory.
 
 use super::evidence::{Hint, Looker, open, trouble};
+use super::named::Named;
 use super::subfolders::{Descent, has_gone};
 use super::{LookError, LookOptions, NameSet};
 use crate::model::facts::{Facts, FileKind};
 use crate::model::format::{Listed, listed};
-use crate::model::naming::{Naming, split};
+use crate::model::naming::split;
 use crate::model::snapshot::{CHUNK, Counts, Lock, LockId, LookedAt, Problem, Snapshot, Watching};
 use crate::model::verdict::judge;
+use crate::platform::environment::give_way;
 use crate::platform::{Directory, DirectoryId, System, os_name};
 use hashbrown::HashMap;
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 /// The names in a directory (below it too, if asked for): those to list, and all, as siblings decide what names mean.
 #[derive(Debug, Default)]
@@ -57,18 +60,6 @@ impl Names {
         let listed = order.iter().map(|(_, at)| std::mem::take(&mut self.listed[*at as usize])).collect();
         (self.listed, self.kinds) = (listed, kinds);
     }
-}
-
-/// What stays of a name when its id is taken off: files alike in this are locked alike.
-fn pattern<'a>(path: &'a OsStr, naming: &Naming, exists: &dyn Fn(&[u8]) -> bool) -> Cow<'a, [u8]> {
-    let bytes = path.as_encoded_bytes();
-    if naming.group_end == 0 {
-        let dot = bytes.iter().rposition(|b| *b == b'.');
-        return dot.map_or(Cow::Borrowed(&[]), |at| Cow::Borrowed(&bytes[at..]));
-    }
-    let beside_file = bytes.strip_suffix(b".lock").is_some_and(exists);
-    let rest = &bytes[usize::from(naming.group_end)..];
-    if beside_file { [b"/", rest].concat().into() } else { Cow::Borrowed(rest) }
 }
 
 /// Reads the names of a directory. What cannot be read below it is a problem with its path, never an end.
@@ -208,11 +199,11 @@ impl Looker {
         let was_empty = earlier.and_then(Facts::stat).map(|stat| stat.size == 0);
         let hint = Hint { kind, was_empty };
         let naming = split(path.as_encoded_bytes(), &options.patterns, exists);
-        let pattern = pattern(path, &naming, exists);
+        let named = Named { path, naming: &naming, exists };
         let (mut look, by_content) = match openings.parent(path) {
             Ok((directory, name)) => {
                 let place = directory.path().as_os_str().as_encoded_bytes();
-                (self.look_with(directory, name, &naming, &pattern, hint)?, listed(place, name.as_encoded_bytes()))
+                (self.look_with(directory, name, named, hint)?, listed(place, name.as_encoded_bytes()))
             }
             Err(Closed::Gone) => return None,
             Err(Closed::Unseen(error)) => (self.unseen(None, trouble(error)), Listed::Yes),
@@ -287,9 +278,53 @@ pub fn count(
     Ok(all)
 }
 
-/// So many names are worth a second thread; a thread takes so many at a time.
+/// Looks at all listed names for the first time. The locks are given in parts, in no certain order, to `put` on the calling
+/// thread as soon as they have been looked at; `put` may end it.
+pub(crate) fn look_at_all(
+    looker: &Looker, opened: &dyn Directory, names: &Names, options: &LookOptions,
+    put: &mut dyn FnMut(Vec<Lock>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let work = Work { opened, names, options, earlier: &HashMap::new(), next: AtomicUsize::new(0) };
+    let push = |locks: &mut Vec<Lock>, lock| locks.push(lock);
+    if work.is_for_one() {
+        let mut openings = Openings::below(opened);
+        while let Some(part) = work.take_part(looker, &mut openings, &push) {
+            put(part.made)?;
+        }
+        return ControlFlow::Continue(());
+    }
+    let (work, push) = (&work, &push);
+    let (give, take) = mpsc::channel();
+    let (end, twins) = std::thread::scope(|scope| {
+        let threads = [looker.twin(), looker.twin()].map(|twin| {
+            let give = give.clone();
+            scope.spawn(move || {
+                // A window that is being made meanwhile has a processor of its own.
+                give_way();
+                let mut openings = Openings::below(opened);
+                while let Some(part) = work.take_part(&twin, &mut openings, push) {
+                    if give.send(part.made).is_err() {
+                        break;
+                    }
+                }
+                twin
+            })
+        });
+        drop(give);
+        let end = take.iter().try_for_each(&mut *put);
+        // Whom nobody listens to any more does not look at the rest.
+        drop(take);
+        (end, threads.map(std::thread::ScopedJoinHandle::join))
+    });
+    for twin in twins {
+        looker.learn_of(twin.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    }
+    end
+}
+
+/// So many names are worth two threads; a thread takes so many at a time.
 const MANY: usize = 4096;
-const PART: usize = 1024;
+const PART: usize = 256;
 
 /// Looks at all of a directory. What `put` makes of the locks comes in parts, in the order of the paths.
 fn pass<T: Default + Send>(
@@ -321,20 +356,24 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Whether a second thread would not help. A file system that may not answer is asked by one alone, who is waited for.
+    fn is_for_one(&self) -> bool {
+        let alone = self.names.listed.len() < MANY || self.opened.may_not_answer();
+        alone || std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2)
+    }
+
     /// All parts in their order, and whether any file was empty and told nothing.
     fn share<T: Default + Send>(&self, looker: &Looker, put: &(impl Fn(&mut T, Lock) + Sync)) -> (Vec<T>, bool) {
-        // A file system that may not answer is asked by one alone, who is waited for.
-        let alone = self.names.listed.len() < MANY || self.opened.may_not_answer();
-        if alone || std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-            return in_order(vec![self.take_part(looker, put)]);
+        if self.is_for_one() {
+            return in_order(vec![self.take_parts(looker, put)]);
         }
         let twin = looker.twin();
         let (ours, theirs) = std::thread::scope(|scope| {
             let other = scope.spawn(move || {
-                let parts = self.take_part(&twin, put);
+                let parts = self.take_parts(&twin, put);
                 (parts, twin)
             });
-            let ours = self.take_part(looker, put);
+            let ours = self.take_parts(looker, put);
             (ours, other.join())
         });
         let (theirs, twin) = theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -343,41 +382,47 @@ impl Work<'_> {
     }
 
     /// One thread's share: part by part as long as there are any.
-    fn take_part<T: Default>(&self, looker: &Looker, put: &impl Fn(&mut T, Lock)) -> Share<T> {
+    fn take_parts<T: Default>(&self, looker: &Looker, put: &impl Fn(&mut T, Lock)) -> Vec<Part<T>> {
         let mut openings = Openings::below(self.opened);
+        std::iter::from_fn(|| self.take_part(looker, &mut openings, put)).collect()
+    }
+
+    /// The next part that nobody has taken; `None` = there is none.
+    fn take_part<T: Default>(
+        &self, looker: &Looker, openings: &mut Openings<'_>, put: &impl Fn(&mut T, Lock),
+    ) -> Option<Part<T>> {
+        let from = self.next.fetch_add(PART, Ordering::Relaxed);
+        let to = (from + PART).min(self.names.listed.len());
+        let paths = self.names.listed.get(from..to).filter(|paths| !paths.is_empty())?;
         let exists = |sibling: &[u8]| self.names.all.contains(sibling);
-        let mut share = Share { parts: Vec::new(), empties: false };
-        loop {
-            let from = self.next.fetch_add(PART, Ordering::Relaxed);
-            let to = (from + PART).min(self.names.listed.len());
-            let Some(paths) = self.names.listed.get(from..to).filter(|paths| !paths.is_empty()) else { return share };
-            let mut part = T::default();
-            for (number, path) in (from..).zip(paths) {
-                let earlier = self.earlier.get(path.as_os_str()).copied();
-                let kind = self.names.kind(number);
-                let lock = looker.listed_lock(&mut openings, &exists, path, kind, LockId(0), self.options, earlier);
-                if let Some(lock) = lock {
-                    share.empties |= lock.facts.reading().format.id == "empty";
-                    put(&mut part, lock);
-                }
+        let mut part = Part { from, made: T::default(), empties: false };
+        for (number, path) in (from..).zip(paths) {
+            let earlier = self.earlier.get(path.as_os_str()).copied();
+            let kind = self.names.kind(number);
+            let lock = looker.listed_lock(openings, &exists, path, kind, LockId(0), self.options, earlier);
+            if let Some(lock) = lock {
+                part.empties |= lock.facts.reading().format.id == "empty";
+                put(&mut part.made, lock);
             }
-            share.parts.push((from, part));
         }
+        Some(part)
     }
 }
 
-/// What one thread has done of a pass.
-struct Share<T> {
-    /// Each with the number of its first name.
-    parts: Vec<(usize, T)>,
+/// What was made of a part of the names.
+struct Part<T> {
+    /// The number of its first name.
+    from: usize,
+    made: T,
+    /// A file was empty and told nothing.
     empties: bool,
 }
 
-fn in_order<T>(shares: Vec<Share<T>>) -> (Vec<T>, bool) {
-    let empties = shares.iter().any(|share| share.empties);
-    let mut parts: Vec<(usize, T)> = shares.into_iter().flat_map(|share| share.parts).collect();
-    parts.sort_by_key(|(from, _)| *from);
-    (parts.into_iter().map(|(_, part)| part).collect(), empties)
+fn in_order<T>(shares: Vec<Vec<Part<T>>>) -> (Vec<T>, bool) {
+    let mut parts: Vec<Part<T>> = shares.into_iter().flatten().collect();
+    parts.sort_by_key(|part| part.from);
+    let empties = parts.iter().any(|part| part.empties);
+    (parts.into_iter().map(|part| part.made).collect(), empties)
 }
 
 /// Looks at one file alone, anew and with everything that could matter. `path` is relative.
@@ -434,5 +479,37 @@ fn snapshot_of(
         counts,
         problems: problems.into(),
         chunks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::this_machine;
+
+    #[test]
+    fn a_first_look_that_is_ended_early_ends_on_all_its_threads() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for number in 0..MANY + PART {
+            std::fs::write(directory.path().join(format!("{number}.lock")), "").expect("written");
+        }
+        let system = this_machine();
+        let (opened, options) = (open(&system, directory.path()).expect("it opens"), LookOptions::default());
+        let looker = Looker::new(&system, &*opened, &options, None);
+        let names = list_names(&*opened, &looker, &options).expect("it can be listed");
+        let mut seen = 0;
+        let mut all = |locks: Vec<Lock>| {
+            seen += locks.len();
+            ControlFlow::Continue(())
+        };
+        assert!(look_at_all(&looker, &*opened, &names, &options, &mut all).is_continue());
+        assert_eq!(seen, MANY + PART);
+        let mut parts = 0;
+        let mut first = |_| {
+            parts += 1;
+            ControlFlow::Break(())
+        };
+        assert!(look_at_all(&looker, &*opened, &names, &options, &mut first).is_break());
+        assert_eq!(parts, 1);
     }
 }

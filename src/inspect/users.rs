@@ -7,8 +7,7 @@ use super::evidence::Looker;
 use crate::model::facts::{Facts, FileKind, FileStat, ProcessRef, Users};
 use crate::model::format::{Format, Scope};
 use crate::model::holder::Pid;
-use crate::platform::{Directory, DirectoryId, OpenFile, ProcessSweep, ProcessView, os_name};
-use std::cell::RefCell;
+use crate::platform::{Directory, OpenFile, ProcessSweep, ProcessView, os_name};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,10 +21,6 @@ pub(super) struct UserIndex {
     by_inode: HashMap<u64, Vec<usize>>,
     /// By PID: its place.
     by_pid: HashMap<Pid, usize>,
-    /// By the owner of a file: how many processes could be its users and could not be looked at.
-    unseen: RefCell<HashMap<u32, u32>>,
-    /// By directory and format: who works there.
-    works: RefCell<HashMap<(DirectoryId, &'static str), Option<ProcessRef>>>,
     /// Our own processes are no evidence: we read these files.
     ourselves: u32,
 }
@@ -38,7 +33,7 @@ impl UserIndex {
         }
         let by_pid = seen.processes.iter().enumerate().map(|(place, view)| (view.facts.pid, place)).collect();
         let ourselves = crate::platform::environment::own_pid();
-        Self { seen, by_inode, by_pid, unseen: RefCell::default(), works: RefCell::default(), ourselves }
+        Self { seen, by_inode, by_pid, ourselves }
     }
 
     /// The open files with this inode number, on whatever file system.
@@ -79,7 +74,7 @@ impl Looker {
                 open.push(reference(&sweep.seen.processes[*place]));
             }
         }
-        let unseen = *sweep.unseen.borrow_mut().entry(stat.uid).or_insert_with(|| self.unseen_users(stat.uid));
+        let unseen = *self.unseen.borrow_mut().entry(stat.uid).or_insert_with(|| self.unseen_users(stat.uid));
         (open, unseen)
     }
 
@@ -90,7 +85,7 @@ impl Looker {
         }
         let sweep = self.sweep();
         let place = (directory.id(), format.id);
-        if let Some(known) = sweep.works.borrow().get(&place) {
+        if let Some(known) = self.works.borrow().get(&place) {
             return known.clone();
         }
         let trees = protected_trees(directory, format);
@@ -102,7 +97,7 @@ impl Looker {
             .filter(|view| format.fits_program(&view.facts.comm) == Some(true))
             .find(|view| format.scope == Scope::Machine || self.works_in(view, &trees))
             .map(reference);
-        sweep.works.borrow_mut().insert(place, found.clone());
+        self.works.borrow_mut().insert(place, found.clone());
         found
     }
 

@@ -19,8 +19,6 @@ pub struct Naming {
     pub group_end: u16,
     /// The key within the group; empty for the group's main lock.
     pub key: Range<u16>,
-    /// The name is one that Python's `FileLock` is known to use: a known key, or the main lock beside one.
-    pub known_key: bool,
 }
 
 impl Naming {
@@ -67,28 +65,38 @@ pub fn split(path: &[u8], patterns: &NamePatterns, exists: &dyn Fn(&[u8]) -> boo
         .max_by_key(|key| key.len());
     if let Some(key) = keyed {
         let start = stem_len - key.len();
-        return naming(start - 1, start..stem_len, true);
+        return naming(start - 1, start..stem_len);
     }
     let dash = stem[base..].iter().enumerate().rev().filter(|(_, b)| **b == b'-').map(|(at, _)| base + at);
-    let mut sibling: Vec<u8> = Vec::with_capacity(path.len() + 32);
-    let mut is_beside = |parts: [&[u8]; 2]| {
-        sibling.clear();
-        for part in parts {
-            sibling.extend_from_slice(part);
-        }
-        exists(&sibling)
-    };
-    for at in dash.filter(|at| *at > base && at + 1 < stem_len) {
-        if is_beside([&stem[..at], b".lock"]) {
-            return naming(at, at + 1..stem_len, false);
-        }
+    let beside =
+        dash.filter(|at| *at > base && at + 1 < stem_len).find(|at| exists(&[&stem[..*at], b".lock"].concat()));
+    match beside {
+        Some(at) => naming(at, at + 1..stem_len),
+        None => naming(stem_len, stem_len..stem_len),
     }
-    let beside_known = KEYED_ENDINGS.iter().any(|ending| is_beside([stem, ending]));
-    naming(stem_len, stem_len..stem_len, beside_known)
 }
 
-fn naming(group_end: usize, key: Range<usize>, known_key: bool) -> Naming {
-    Naming { group_end: group_end as u16, key: key.start as u16..key.end as u16, known_key }
+fn naming(group_end: usize, key: Range<usize>) -> Naming {
+    Naming { group_end: group_end as u16, key: key.start as u16..key.end as u16 }
+}
+
+/// Whether a name, split so, is one that Python's `FileLock` is known to use: with a known key, or the main lock beside one.
+pub fn is_filelocks(path: &[u8], naming: &Naming, exists: &dyn Fn(&[u8]) -> bool) -> bool {
+    let group = naming.group(path);
+    if group.is_empty() {
+        return false;
+    }
+    if !naming.key.is_empty() {
+        // Only a known key is split off at an underscore.
+        return path.get(group.len()) == Some(&b'_');
+    }
+    let mut sibling = Vec::with_capacity(path.len() + 32);
+    KEYED_ENDINGS.iter().any(|ending| {
+        sibling.clear();
+        sibling.extend_from_slice(group);
+        sibling.extend_from_slice(ending);
+        exists(&sibling)
+    })
 }
 
 #[cfg(test)]
@@ -130,11 +138,20 @@ mod tests {
 
     #[test]
     fn the_main_lock_beside_a_known_key_is_filelocks_too() {
-        let split = |path: &[u8], sibling: &'static [u8]| {
-            super::split(path, &NamePatterns::default(), &|p| p == sibling).known_key
+        let is_filelocks = |path: &[u8], sibling: &'static [u8]| {
+            let exists = |path: &[u8]| path == sibling;
+            super::is_filelocks(path, &split(path, &NamePatterns::default(), &exists), &exists)
         };
-        assert!(split(b"a.lock", b"a_memory.lock"));
-        assert!(split(b"a_memory.lock", b""));
-        assert!(!split(b"a.lock", b"a-x.lock"));
+        for (path, sibling, expected) in [
+            (&b"a.lock"[..], &b"a_memory.lock"[..], true),
+            (b"a_memory.lock", b"", true),
+            (b"sub/a.lock", b"sub/a_all.lock", true),
+            (b"a.lock", b"a-x.lock", false),
+            (b"a-memory.lock", b"a.lock", false),
+            (b"a_other.lock", b"a.lock", false),
+            (b"a.pid", b"a_memory.lock", false),
+        ] {
+            assert_eq!(is_filelocks(path, sibling), expected, "{path:?}");
+        }
     }
 }

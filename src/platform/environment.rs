@@ -65,6 +65,16 @@ pub fn own_pid() -> u32 {
     std::process::id()
 }
 
+/// From now on this thread gets processor time after the others, as far as the system can do that.
+pub fn give_way() {
+    // On Linux each thread has a priority of its own (setpriority(2), "C library/kernel differences"): 10 is a tenth of the time
+    // of a thread that wants it too.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "this thread cannot give way");
+    }
+}
+
 /// The user's name, as the login session gives it; [`super::System::user_name`] knows more.
 pub fn user() -> Option<String> {
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))

@@ -76,7 +76,7 @@ pub struct ProcessView {
 /// All processes and their open files, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessSweep {
-    /// The processes.
+    /// The processes, without the kernel's own threads.
     pub processes: Vec<ProcessView>,
     /// Their open files, regular ones and those that carry locks.
     pub open_files: Vec<OpenFile>,

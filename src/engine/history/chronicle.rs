@@ -11,7 +11,7 @@ use crate::engine::{EngineOptions, Event, Shared};
 use crate::inspect::{LookOptions, look_again, look_at_one};
 use crate::lock::json::JsonError;
 use crate::model::snapshot::{Lock, Snapshot};
-use crate::platform::System;
+use crate::platform::{System, environment};
 use crossbeam_channel::Sender;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
@@ -125,6 +125,8 @@ impl Chronicle {
         };
         let arriving = Arc::clone(&inbox);
         let body = move || {
+            // What was is in no hurry: first the present is shown.
+            environment::give_way();
             keeper.run(&arriving);
             drop(alive);
         };

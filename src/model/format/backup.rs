@@ -1,6 +1,6 @@
 //! Backup, synchronisation, infrastructure.
 
-use super::fields::is_hex;
+use super::fields::{contains, is_hex};
 use super::files::{KERNEL, has_keys, is_regular, kernel_file, one_pid, owned_by, parent, parsed, pid_value};
 use super::marker::{looks_like_json, object, text_field, time_field};
 use super::text::{is_digits, pid, text};
@@ -306,9 +306,10 @@ fn sharing(map: &Map<String, Value>) -> &'static str {
     if map.get("exclusive") == Some(&Value::Bool(false)) { "shared" } else { "exclusive" }
 }
 
-/// The object, if it is JSON with all these keys.
+/// The object, if it is JSON with all these keys, which their tools write without escapes.
 fn object_with(file: &Candidate<'_>, keys: &[&str]) -> Option<Map<String, Value>> {
-    if !is_regular(file) || !looks_like_json(file) {
+    // Nearly every JSON record is another tool's: whether a key's name occurs at all is seen without parsing it.
+    if !is_regular(file) || !looks_like_json(file) || !keys.iter().all(|key| contains(file.bytes, key.as_bytes())) {
         return None;
     }
     object(file).ok().filter(|map| has_keys(map, keys))

@@ -31,6 +31,12 @@ pub(super) fn owned(digits: &str, rest: Record) -> RecordState {
     }
 }
 
+/// Whether `part`, which is not empty, stands anywhere in `whole`. Most places are passed over by their first byte, without a
+/// call.
+pub(super) fn contains(whole: &[u8], part: &[u8]) -> bool {
+    whole.windows(part.len().max(1)).any(|window| window.first() == part.first() && window == part)
+}
+
 /// Hexadecimal digits, so many of them.
 pub(super) fn is_hex(text: impl AsRef<[u8]>, digits: usize) -> bool {
     let text = text.as_ref();

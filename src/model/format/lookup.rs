@@ -6,9 +6,11 @@
 //!
 //! Owns: [`NameIndex`]. Never: decides otherwise than the patterns themselves (a test compares the two).
 
+use super::fields::contains;
 use super::name_glob;
-use globset::GlobMatcher;
+use globset::{Glob, GlobMatcher};
 use hashbrown::HashMap;
+use std::sync::OnceLock;
 
 /// Places in the catalogue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,15 +53,33 @@ struct Pattern {
     /// What a base name that fits begins and ends with.
     begins: Box<[u8]>,
     ends: Box<[u8]>,
-    /// What the directory's path ends with, after a slash; or has in it.
+    /// What the directory's path ends with, after a slash where that is all of a name; or has in it.
     below: Box<[u8]>,
+    below_whole: bool,
     within: Box<[u8]>,
     /// The beginning is all of the name.
     exact: bool,
     /// Its only special part is one star at the beginning.
     all: bool,
     /// Asked last, where the literal parts do not say all.
-    matcher: Option<GlobMatcher>,
+    glob: Option<LazyGlob>,
+}
+
+/// A glob that becomes an automaton when it is first asked: most never are, and all together would cost each start 5 ms.
+#[derive(Debug)]
+struct LazyGlob {
+    glob: Glob,
+    matcher: OnceLock<GlobMatcher>,
+}
+
+impl LazyGlob {
+    fn of(pattern: &str) -> Option<Self> {
+        Some(Self { glob: name_glob(pattern)?, matcher: OnceLock::new() })
+    }
+
+    fn is_match(&self, directory: &[u8], name: &[u8]) -> bool {
+        self.matcher.get_or_init(|| self.glob.compile_matcher()).is_match(super::path_of(directory, name))
+    }
 }
 
 /// The patterns that end alike.
@@ -116,39 +136,45 @@ impl Pattern {
         let exact = first == base.len();
         let (begins, ends) = if exact { (base, base) } else { (&base[..first], &base[last..]) };
         let parent = directory.rsplit('/').next().unwrap_or_default();
-        let below = if parent.contains(SPECIAL) { "" } else { parent };
+        let below_whole = !parent.contains(SPECIAL);
+        let below = parent.rfind(SPECIAL).map_or(parent, |at| &parent[at + 1..]);
         let literal = |part: &&str| !part.contains(SPECIAL);
         let within = directory.split('/').filter(literal).max_by_key(|part| part.len()).unwrap_or_default();
         let one_star = !exact && base.len() - begins.len() - ends.len() == 1 && base.contains('*');
         let all = one_star && directory.is_empty() && begins.is_empty();
         let says_all = directory.is_empty() && (exact || one_star);
-        let matcher = if says_all { None } else { Some(name_glob(pattern)?.compile_matcher()) };
+        let glob = if says_all { None } else { Some(LazyGlob::of(pattern)?) };
         Some(Self {
             place,
             begins: begins.as_bytes().into(),
             ends: ends.as_bytes().into(),
             below: below.as_bytes().into(),
+            below_whole,
             within: within.as_bytes().into(),
             exact,
             all,
-            matcher,
+            glob,
         })
     }
 
     /// Whether a name fits that ends as it should; where all of it is literal, that is all of it.
     fn fits(&self, directory: &[u8], name: &[u8]) -> bool {
-        let fits = self.exact || (name.len() >= self.begins.len() + self.ends.len() && name.starts_with(&self.begins));
+        // The first byte alone sends most names away, without a call.
+        let begins =
+            || self.begins.first().is_none_or(|first| name.first() == Some(first) && name.starts_with(&self.begins));
+        let fits = self.exact || (name.len() >= self.begins.len() + self.ends.len() && begins());
         if !fits {
             return false;
         }
-        let Some(matcher) = &self.matcher else { return true };
+        let Some(glob) = &self.glob else { return true };
         let placed = if self.below.is_empty() {
-            self.within.is_empty() || directory.windows(self.within.len()).any(|part| part == &*self.within)
+            self.within.is_empty() || contains(directory, &self.within)
         } else {
             let separator = |byte: &u8| std::path::is_separator(char::from(*byte));
-            directory.strip_suffix(&*self.below).is_some_and(|rest| rest.last().is_none_or(separator))
+            let whole = |rest: &[u8]| !self.below_whole || rest.last().is_none_or(separator);
+            directory.strip_suffix(&*self.below).is_some_and(whole)
         };
-        placed && matcher.is_match(super::path_of(directory, name))
+        placed && glob.is_match(directory, name)
     }
 }
 
@@ -279,7 +305,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_finds_what_the_globs_find(
-            directory in "(/(x|lock|locks|\\.locks|snapd|dpkg|pkgs|cache|db|\\.git|apt|\\.hg|store|mysql|\\.dvc|tmp)){0,4}",
+            directory in "(/(x|lock|locks|\\.locks|snapd|dpkg|pkgs|cache|db|\\.git|apt|\\.hg|store|mysql|\\.dvc|x?\\.readers|tmp)){0,4}",
             name in "[.~]{0,2}(#|LCK\\.\\.|lk|00LOCK-|x|mk|uv-|index|db){0,2}[a-z0-9.*\\[-]{0,6}(\\.lock|\\.pid|\\.lck|LOCK|lock|-wal|\\.sw[a-z]|#|~pid\\.lock)?",
         ) {
             compare(&directory, &name);

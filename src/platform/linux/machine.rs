@@ -4,7 +4,7 @@
 //! mount that does not answer. `readlink` names it out of the kernel's memory.
 
 use super::guard;
-use super::processes::{all_pids, parse_stat};
+use super::processes::{all_pids, read_stat};
 use crate::model::holder::Pid;
 use crate::model::kernel::parse_fdinfo;
 use crate::model::machine::Condition;
@@ -57,10 +57,7 @@ pub(super) fn named_files(inodes: &HashSet<u64>) -> NamedFiles {
 }
 
 fn is_kernel_thread(pid: Pid) -> bool {
-    std::fs::read(format!("/proc/{pid}/stat"))
-        .ok()
-        .and_then(|text| parse_stat(&text))
-        .is_some_and(|stat| stat.is_kernel_thread())
+    read_stat(pid).is_ok_and(|stat| stat.is_kernel_thread())
 }
 
 fn threads(pid: Pid) -> Vec<u64> {
@@ -130,7 +127,7 @@ fn read_info(infos: BorrowedFd<'_>, number: &CStr, buffer: &mut Vec<u8>) -> Resu
 
 /// How a process is now.
 pub(super) fn process_state(pid: Pid) -> Option<ProcessState> {
-    let stat = parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+    let stat = read_stat(pid).ok()?;
     let condition = match stat.state {
         b'T' | b't' => Condition::Stopped,
         b'D' => Condition::Uninterruptible,

@@ -6,11 +6,14 @@
 //! What stands behind `/proc/PID/fd/N`, `cwd` and their like is never touched, as it may be on a mount that does not
 //! answer: `readlink` names it, and `fdinfo` numbers it, out of the kernel's memory.
 
+use super::directory::DIRECTORY;
 use super::{guard, host};
 use crate::model::holder::{Pid, ProcessFacts, ProcessLook};
 use crate::model::kernel::parse_fdinfo;
 use crate::platform::{OpenFile, ProcessSweep, ProcessView};
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::collections::{HashMap, HashSet};
@@ -25,6 +28,8 @@ use std::time::Duration;
 const KERNEL_THREAD: u32 = 0x0020_0000;
 /// `USER_HZ`: 100 on every Linux that user space sees.
 const TICK: Duration = Duration::from_millis(10);
+/// More than most files of `/proc` have.
+const SMALL: usize = 4096;
 
 /// Names of users, from `/etc/passwd`, read once; a number stands for who is not in it.
 #[derive(Debug, Default)]
@@ -61,7 +66,7 @@ impl Stat {
 }
 
 /// `/proc/PID/stat`: the name stands in parentheses and may hold some itself, so fields count from the last one.
-pub(super) fn parse_stat(text: &[u8]) -> Option<Stat> {
+fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|b| *b == b'(')?;
     let close = text.iter().rposition(|b| *b == b')')?;
     let comm = String::from_utf8_lossy(text.get(open + 1..close)?).into();
@@ -105,25 +110,52 @@ fn parse_status(text: &str) -> Status {
     status
 }
 
-pub(super) fn look_at(pid: Pid, users: &UserNames) -> ProcessLook {
-    let stat = match std::fs::read(format!("/proc/{pid}/stat")) {
-        Ok(text) => parse_stat(&text),
-        // ESRCH: it went between open and read.
-        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(3) => {
-            return unseen(pid);
+/// All of a small file of `/proc`, in one read and another that tells that there is no more: the kernel makes its text anew
+/// for each file that is opened, and the standard library would begin with 32 bytes.
+fn read_small(path: &str) -> rustix::io::Result<Vec<u8>> {
+    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::with_capacity(SMALL);
+    loop {
+        match rustix::io::read(&fd, spare_capacity(&mut bytes)) {
+            Ok(0) => return Ok(bytes),
+            Ok(_) => bytes.reserve(SMALL / 4),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
         }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return unseen(pid),
-        Err(error) => return ProcessLook::Unknown(error.to_string().into()),
-    };
-    let Some(stat) = stat else {
-        return ProcessLook::Unknown("/proc/PID/stat does not fit the known grammar".into());
-    };
-    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return unseen(pid) };
-    let status = parse_status(&status);
+    }
+}
+
+/// `/proc/PID/stat`; where it cannot be read, what is to be thought of the process.
+pub(super) fn read_stat(pid: Pid) -> Result<Stat, ProcessLook> {
+    match read_small(&format!("/proc/{pid}/stat")) {
+        Ok(text) => parse_stat(&text)
+            .ok_or_else(|| ProcessLook::Unknown("/proc/PID/stat does not fit the known grammar".into())),
+        // ESRCH: it went between open and read.
+        Err(Errno::NOENT | Errno::SRCH | Errno::PERM | Errno::ACCESS) => Err(unseen(pid)),
+        Err(error) => Err(ProcessLook::Unknown(io::Error::from(error).to_string().into())),
+    }
+}
+
+pub(super) fn look_at(pid: Pid, users: &UserNames) -> ProcessLook {
+    // Most who left a lock behind are long gone: one call tells, where to look for them in `/proc` takes two.
+    let raw = rustix::process::Pid::from_raw(pid.get() as i32);
+    if raw.map(rustix::process::test_kill_process) == Some(Err(Errno::SRCH)) {
+        return ProcessLook::NoSuchProcess;
+    }
+    match read_stat(pid) {
+        Ok(stat) => look_further(pid, stat, users),
+        Err(look) => look,
+    }
+}
+
+fn look_further(pid: Pid, stat: Stat, users: &UserNames) -> ProcessLook {
+    let Ok(status) = read_small(&format!("/proc/{pid}/status")) else { return unseen(pid) };
+    let status = parse_status(&String::from_utf8_lossy(&status));
     if let Some(process) = status.process.filter(|process| *process != pid) {
         // A thread id: it is its process that is meant.
         return look_at(process, users);
     }
+    let kernel_thread = stat.is_kernel_thread();
     let facts = Box::new(ProcessFacts {
         pid,
         start_ticks: Some(stat.start_ticks),
@@ -132,7 +164,7 @@ pub(super) fn look_at(pid: Pid, users: &UserNames) -> ProcessLook {
         uids: Some(status.uids),
         comm: stat.comm,
         command: command_line(pid),
-        kernel_thread: stat.flags & KERNEL_THREAD != 0,
+        kernel_thread,
         inner_pid: status.inner_pid,
         same_time_ns: same_time_namespace(pid),
     });
@@ -169,7 +201,7 @@ fn has_exited(pid: Pid) -> bool {
 
 fn command_line(pid: Pid) -> Box<str> {
     const LONGEST: usize = 4096;
-    let mut bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut bytes = read_small(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
     bytes.truncate(LONGEST);
     let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
     text.trim_end().into()
@@ -183,14 +215,10 @@ pub(super) fn all_pids() -> Vec<Pid> {
 pub(super) fn count() -> (u32, u32) {
     let pids = all_pids();
     let denied = pids.iter().filter(|pid| {
-        let refused = std::fs::read_dir(format!("/proc/{pid}/fdinfo"))
-            .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        let opened = rustix::fs::open(format!("/proc/{pid}/fdinfo"), DIRECTORY, Mode::empty());
+        let refused = matches!(opened, Err(Errno::ACCESS | Errno::PERM));
         // Kernel threads have no files; that we may not list them hides nothing.
-        refused
-            && std::fs::read(format!("/proc/{pid}/stat"))
-                .ok()
-                .and_then(|text| parse_stat(&text))
-                .is_none_or(|stat| stat.flags & KERNEL_THREAD == 0)
+        refused && read_stat(**pid).map_or(true, |stat| !stat.is_kernel_thread())
     });
     (pids.len() as u32, denied.count() as u32)
 }
@@ -203,7 +231,14 @@ pub(super) fn sweep(users: &UserNames) -> ProcessSweep {
         if is_scout(pid) {
             continue;
         }
-        let (ProcessLook::Running(facts) | ProcessLook::Exited(facts)) = look_at(pid, users) else { continue };
+        let Ok(stat) = read_stat(pid) else { continue };
+        // The kernel's own threads have no files, and do not work in a directory.
+        if stat.is_kernel_thread() {
+            continue;
+        }
+        let (ProcessLook::Running(facts) | ProcessLook::Exited(facts)) = look_further(pid, stat, users) else {
+            continue;
+        };
         let files_seen = open_files(pid, &mut sweep.open_files);
         // ENOENT: it has exited, perhaps just now. Only a refusal hides something.
         let (cwd, cwd_seen) = match std::fs::read_link(format!("/proc/{pid}/cwd")) {
@@ -239,14 +274,14 @@ fn open_files_of(directory: &str, pid: Pid, into: &mut Vec<OpenFile>) -> bool {
         Err(error) => return error.kind() != io::ErrorKind::PermissionDenied,
     };
     for entry in entries.flatten() {
-        match std::fs::read(entry.path()) {
+        match read_small(&entry.path().to_string_lossy()) {
             Ok(text) => {
                 let info = parse_fdinfo(&String::from_utf8_lossy(&text));
                 // Without `ino:` (before Linux 5.14) the file cannot be named without touching it.
                 let Some(ino) = info.ino else { return false };
                 into.push(OpenFile { pid, mount: info.mount, ino, locks: info.locks });
             }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return false,
+            Err(Errno::ACCESS | Errno::PERM) => return false,
             Err(_) => {}
         }
     }
@@ -305,7 +340,7 @@ fn locked(pid: Pid, is_meant: impl Fn(&[u8]) -> bool) -> Option<Vec<(PathBuf, Op
             continue;
         }
         let number = entry.file_name();
-        let Ok(text) = std::fs::read(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())) else { continue };
+        let Ok(text) = read_small(&format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())) else { continue };
         let info = parse_fdinfo(&String::from_utf8_lossy(&text));
         if let Some(ino) = info.ino.filter(|_| !info.locks.is_empty()) {
             let file = OpenFile { pid, mount: info.mount, ino, locks: info.locks };
@@ -341,5 +376,36 @@ mod tests {
         assert!(matches!(look_at(me, &users), ProcessLook::Running(facts) if facts.pid == me));
         let nobody = Pid::new(i32::MAX as u64).expect("in range");
         assert_eq!(look_at(nobody, &users), ProcessLook::NoSuchProcess);
+    }
+    #[test]
+    fn a_sweep_sees_us_and_our_files_and_passes_over_the_kernels_threads() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let ino = std::os::unix::fs::MetadataExt::ino(&file.as_file().metadata().expect("it is open"));
+        let seen = sweep(&UserNames::default());
+        let me = Pid::new(u64::from(std::process::id())).expect("a process has a PID");
+        assert!(seen.open_files.iter().any(|open| open.pid == me && open.ino == ino));
+        let ours = seen.processes.iter().find(|view| view.facts.pid == me).expect("we are there");
+        assert_eq!(ours.cwd, std::env::current_dir().ok());
+        assert!(seen.processes.iter().all(|view| !view.facts.kernel_thread));
+        // `kthreadd`, outside of containers.
+        let second = Pid::new(2).expect("in range");
+        if matches!(look_at(second, &UserNames::default()), ProcessLook::Running(facts) if facts.kernel_thread) {
+            assert!(all_pids().contains(&second) && seen.processes.iter().all(|view| view.facts.pid != second));
+        } else {
+            println!("not run: the kernel's threads are not seen here");
+        }
+    }
+
+    #[test]
+    fn a_small_file_is_read_to_its_end_however_long_it_is() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        for length in [0, 1, SMALL - 1, SMALL, SMALL + 1, 5 * SMALL] {
+            let text = vec![b'x'; length];
+            std::io::Write::write_all(&mut file.reopen().expect("it is there"), &text).expect("written");
+            let read = read_small(&file.path().to_string_lossy()).expect("readable");
+            assert!(read == text, "{length}");
+        }
+        file.as_file_mut().set_len(0).expect("emptied");
+        assert_eq!(read_small("/nowhere/at/all"), Err(Errno::NOENT));
     }
 }

@@ -1,0 +1,161 @@
+//! A session's full passes: the first, by two threads into an empty store, and those that come after it, slowly.
+//!
+//! Owns: what a full pass finds and what it finds gone; watches for what it enters. Never: decides when.
+
+use super::{End, Live, PROGRESS, Session, WATCHES_AGAIN, lost_reason};
+use crate::engine::watch::Watch;
+use crate::inspect::{LookError, Looker, Names, Openings, list_names_entering, look_at_all};
+use crate::model::snapshot::{PollingReason, Watching};
+use crate::platform::Directory;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+impl Session<'_> {
+    /// Looks at everything. The first time the picture so far is shown while it grows.
+    pub(super) fn full_pass(
+        &mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, first: bool,
+    ) -> Option<End> {
+        looker.split_names(at);
+        let (mut watch, mut failed) = (live.watch.as_mut().filter(|watch| watch.takes_more), None);
+        let mut entering = |below: &Path, child: &dyn Directory| {
+            if let Some(watch) = watch.as_mut().filter(|_| failed.is_none() && !child.may_not_answer()) {
+                failed = watch.add(below).err();
+            }
+        };
+        let mut names = match list_names_entering(at, looker, &self.options, &mut entering) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                self.hear_nothing(live);
+                return None;
+            }
+            Err(error) => {
+                self.publish_lost(lost_reason(LookError::of(&self.path, error)));
+                return Some(End::Reopen);
+            }
+        };
+        if let Some(reason) = failed {
+            self.do_without_watches_below(live, reason);
+        }
+        if let (Some(below), None) = (names.unwatched, &live.polling) {
+            live.polling = Some(PollingReason::FileSystem(self.system.file_system(below.mount).name));
+        }
+        // What stood below a directory that cannot be listed now has not vanished: it cannot be seen.
+        let unseen = |path: &&OsStr| names.problems.iter().any(|p| Path::new(path).starts_with(&p.path));
+        let unseen: Vec<OsString> = live.store.paths().filter(unseen).map(OsStr::to_owned).collect();
+        names.listed.extend(unseen);
+        let learned_before = looker.learned_count();
+        let looked = if first {
+            self.look_first(live, at, looker, &names)
+        } else {
+            self.look_at_each_again(live, at, looker, &names)
+        };
+        if looked.is_break() {
+            return Some(End::Ended);
+        }
+        let mut vanished = Vec::new();
+        if !first {
+            let listed: HashSet<&OsStr> = names.listed.iter().map(OsString::as_os_str).collect();
+            vanished.extend(live.store.paths().filter(|path| !listed.contains(path)).map(OsStr::to_owned));
+        }
+        // What has an id has its name there.
+        (names.listed, names.kinds) = (Vec::new(), Vec::new());
+        live.names = names;
+        for path in vanished {
+            live.dirty |= live.store.remove(&path).is_some();
+        }
+        live.names.all = live.names.all.without(|name| live.store.id_named(name).is_some());
+        if looker.learned_count() > learned_before {
+            // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
+            let empties: Vec<OsString> =
+                live.store.asks_users.iter().filter_map(|id| Some(live.store.get(*id)?.path.to_os_string())).collect();
+            self.look_at_paths(live, at, looker, empties);
+        }
+        self.learn(looker);
+        live.splits = looker.splits();
+        live.strangers.clear();
+        live.dirty |= first || *live.sight != *looker.sight || std::mem::take(&mut live.silent);
+        live.sight = Arc::clone(&looker.sight);
+        live.scanned_at = looker.now;
+        let end = self.system.monotonic();
+        live.scan_took = end.saturating_sub(looker.monotonic);
+        live.scanned_monotonic = end;
+        live.scanned = live.store.counts.all();
+        None
+    }
+
+    /// Fills the empty store. The picture so far is shown while it grows.
+    fn look_first(&mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, names: &Names) -> ControlFlow<()> {
+        let options = Arc::clone(&self.options);
+        let (mut looked, mut shown) = (0, self.system.monotonic());
+        look_at_all(looker, at, names, &options, &mut |locks| {
+            looked += locks.len() as u32;
+            for mut lock in locks {
+                lock.id = live.store.id_for(&lock.path);
+                live.store.put(lock);
+            }
+            if self.is_ended() {
+                return ControlFlow::Break(());
+            }
+            let now = self.system.monotonic();
+            if now.saturating_sub(shown) >= PROGRESS {
+                shown = now;
+                self.publish(live, Some(Watching::Loading(looked)));
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// On one thread alone: it is in no hurry, and may be one of many.
+    fn look_at_each_again(
+        &self, live: &mut Live, at: &dyn Directory, looker: &Looker, names: &Names,
+    ) -> ControlFlow<()> {
+        let mut openings = Openings::below(at);
+        for (number, path) in names.listed.iter().enumerate() {
+            let id = live.store.id_for(path);
+            let exists = |sibling: &[u8]| names.all.contains(sibling);
+            let earlier = live.store.get(id).cloned();
+            let earlier = earlier.as_deref().filter(|lock| *lock.path == **path).map(|lock| &lock.facts);
+            let kind = names.kind(number);
+            let lock = looker.listed_lock(&mut openings, &exists, path, kind, id, &self.options, earlier);
+            live.dirty |= match lock {
+                Some(lock) => live.store.put(lock),
+                None => live.store.remove(path).is_some(),
+            };
+            if number % 512 == 511 && self.is_ended() {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Without a watch on each subfolder the events tell too little. Those that were taken are given back: others need
+    /// some too.
+    fn do_without_watches_below(&self, live: &mut Live, reason: PollingReason) {
+        live.polling = Some(reason);
+        live.watch = None;
+        live.watch = Watch::start(&self.path, self.inbox.door()).ok();
+        if let Some(watch) = &mut live.watch {
+            watch.takes_more = false;
+        }
+        live.below_failed = Some(self.system.monotonic());
+        live.dirty = true;
+    }
+
+    /// Watches may be free by now, or the limit raised. Before the full pass, so that no change falls between.
+    pub(super) fn try_events_again(&self, live: &mut Live) {
+        let now = self.system.monotonic();
+        let too_soon = live.below_failed.is_some_and(|failed| now.saturating_sub(failed) < WATCHES_AGAIN);
+        if matches!(live.polling, Some(PollingReason::OutOfWatches | PollingReason::Failed(_)))
+            && !too_soon
+            && let Ok(watch) = Watch::start(&self.path, self.inbox.door())
+        {
+            live.watch = Some(watch);
+            live.below_failed = None;
+            live.polling = None;
+            live.dirty = true;
+        }
+    }
+}
