@@ -216,6 +216,10 @@ pub(crate) fn watch(place: &Place) -> Rows {
     let theirs = Teller::start(command.args(["-m", "-q", "-e", "moved_to", "--format", "%f"]).arg(&theirs_in))
         .map_err(|error| format!("inotifywait: {error}"))?;
     let theirs = latencies(&theirs, &staging, &theirs_in)?;
+    // The evidence costs what it costs: the least that tells as much as ours needs for a line.
+    let least_in = place.directory("watched-at-least");
+    let least = Teller::start(std::process::Command::new(place.peer("watch")?).arg(&least_in))?;
+    let least = latencies(&least, &staging, &least_in)?;
     let us = |runs: &Runs, share| runs.at(share) * 1e6;
     let (p50, p99) = (us(&ours.0, 0.5) / us(&theirs.0, 0.5), us(&ours.1, 0.99) / us(&theirs.1, 0.99));
     Ok(vec![
@@ -224,11 +228,14 @@ pub(crate) fn watch(place: &Place) -> Rows {
             against: "`inotifywait -m`",
             goal: "p50 at most 1.5 x",
             measured: format!(
-                "p50 {:.0} us, p99 {:.0} us; it {:.0} us, {:.0} us: {p50:.2} x",
+                "p50 {:.0} us, p99 {:.0} us; it {:.0} us, {:.0} us: {p50:.2} x; `watch.c`, which reads the lock table, the file \
+                 and the owner and does nothing else, p50 {:.0} us: {:.2} x",
                 us(&ours.0, 0.5),
                 us(&ours.0, 0.99),
                 us(&theirs.0, 0.5),
-                us(&theirs.0, 0.99)
+                us(&theirs.0, 0.99),
+                us(&least.0, 0.5),
+                us(&least.0, 0.5) / us(&theirs.0, 0.5),
             ),
             met: p50 <= 1.5,
         },

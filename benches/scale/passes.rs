@@ -4,7 +4,8 @@ use crate::{Place, Row, Rows, Runs, corpus, in_turn, timed};
 use std::io::BufRead as _;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 pub(crate) fn full_pass(place: &Place) -> Rows {
     let large = place.large();
@@ -30,16 +31,41 @@ pub(crate) fn full_pass(place: &Place) -> Rows {
     }];
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/scale/peers/loop.py");
     let python = || timed(Command::new("python3").arg(&script).arg(large));
-    let (ours, loops) = in_turn(3, summary, python)?;
+    let (ours, loops) = in_turn(5, summary, python)?;
     let ratio = loops.median() / ours.median();
+    // What no program can do in less: both processors do nothing but open, look, read and close.
+    let halves = ["half", "other-half"].map(|name| place.directory(name));
+    for half in &halves {
+        crate::corpus::make(half, 50_000).map_err(|error| error.to_string())?;
+    }
+    let both =
+        || side_by_side(halves.each_ref().map(|half| Command::new(&floor).arg(half).stdout(Stdio::null()).spawn()));
+    let (least, loops_again) = in_turn(5, both, python)?;
+    let reachable = loops_again.median() / least.median();
     rows.push(Row {
         work: "the same",
         against: "a Python loop (flock probe, PID, `psutil`)",
         goal: "at least 5 x faster",
-        measured: measured(&ours, "it", &loops, ratio),
+        measured: format!(
+            "{}; the least on both processors (two of `floor.c`, half of the files each) {:.0} ms: {reachable:.2} x",
+            measured(&ours, "it", &loops, ratio),
+            least.median() * 1e3
+        ),
         met: ratio >= 5.0,
     });
     Ok(rows)
+}
+
+/// How long it takes until both have ended.
+fn side_by_side(both: [std::io::Result<Child>; 2]) -> Result<Duration, String> {
+    let began = Instant::now();
+    for child in both {
+        let status = child.and_then(|mut child| child.wait()).map_err(|error| error.to_string())?;
+        if !status.success() {
+            return Err("the floor failed".to_owned());
+        }
+    }
+    Ok(began.elapsed())
 }
 
 const HELD: usize = 3000;

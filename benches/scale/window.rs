@@ -153,16 +153,38 @@ pub(crate) fn start(place: &Place) -> Rows {
         command.arg("hello");
         open(command)
     };
-    let (ours, bares) = in_turn(9, || open(window(place)), bare)?;
+    let (ours, bares) = in_turn(15, || open(window(place)), bare)?;
     let ratio = ours.median() / bares.median();
+    // The least: the same files are opened, looked at, read and closed beside a bare window, by a process of its own.
+    let floor = place.peer("floor")?;
+    let files = ten_thousand(place);
+    let beside = || {
+        let began = Instant::now();
+        let reads = Command::new(&floor).arg(&files).stdout(Stdio::null()).spawn();
+        let mut reads = reads.map_err(|error| error.to_string())?;
+        let opened = bare()?;
+        // As a rule it has ended before the window is there.
+        let ended = reads.try_wait().is_ok_and(|status| status.is_some());
+        let _ = reads.wait();
+        Ok(if ended { opened } else { began.elapsed() })
+    };
+    let (least, bares_again) = in_turn(9, beside, bare)?;
+    let least = least.median() / bares_again.median();
     Ok(vec![Row {
         work: "start to the first full table, 10,000 locks",
         against: "a bare eframe window",
         goal: "at most 1.3 x",
-        measured: format!("{:.0} ms, {:.0} ms: {ratio:.2} x", ours.median() * 1e3, bares.median() * 1e3),
+        measured: format!(
+            "{:.0} ms, {:.0} ms: {ratio:.2} x; a bare window with `floor.c` over the same files beside it: {least:.2} x",
+            ours.median() * 1e3,
+            bares.median() * 1e3
+        ),
         met: ratio <= 1.3,
     }])
 }
+
+/// By then what belongs to the start is done: the first history is written, fonts are known. The start has a row of its own.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// Processor time, and how often its threads were woken, so far.
 fn spent(pid: u32) -> Option<(Duration, u64)> {
@@ -192,7 +214,7 @@ pub(crate) fn idle(place: &Place) -> Rows {
     let screen = Screen::start()?;
     let (child, _) = screen.open(&mut window(place), place)?;
     let pid = child.id();
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(SETTLED);
     let span = Duration::from_secs(30);
     let shown = idle_for(pid, span);
     // What a window manager does, where there is none.
@@ -211,7 +233,7 @@ pub(crate) fn idle(place: &Place) -> Rows {
     end(child);
     let mut ticking = Command::new(std::env::current_exe().unwrap());
     let (bare, _) = screen.open(ticking.arg("hello-ticking"), place)?;
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(SETTLED);
     let floor = idle_for(bare.id(), span);
     end(bare);
     let (floor, _) = floor?;
@@ -223,7 +245,12 @@ pub(crate) fn idle(place: &Place) -> Rows {
         met: share < limit,
     };
     let drawn = format!("; a bare window that is drawn once a second, as ages are: {floor:.2} %");
-    let mut rows = vec![row("30 s idle with 10,000 locks, window shown", "under 1 %", 1.0, shown?)];
+    let mut rows = vec![row(
+        "30 s idle with 10,000 locks, from the tenth second after the start; window shown",
+        "under 1 %",
+        1.0,
+        shown?,
+    )];
     rows[0].measured.push_str(&drawn);
     rows.push(row("the same, minimised", "under 0.1 %", 0.1, away??));
     Ok(rows)
