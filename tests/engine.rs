@@ -4,11 +4,18 @@ mod support;
 
 use lockscope::engine::Command;
 use lockscope::engine::settings::Settings;
+use lockscope::model::kernel::KernelLock;
 use lockscope::model::snapshot::{LockId, LostReason, Snapshot, Watching};
+use lockscope::model::time::Wall;
 use lockscope::model::verdict::Verdict;
+use lockscope::platform::{Directory, ProcessSweep, System, this_machine};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use support::{DEAD, Process, Watched, run_apart, write};
 
@@ -103,6 +110,59 @@ fn who_opens_a_file_that_names_nobody_is_seen_though_it_makes_no_event() {
     openers(2);
     reader.kill();
     openers(1);
+}
+
+/// This machine, with so many processes that to read their open files takes a second.
+struct Crowded {
+    real: Arc<dyn System>,
+    late_ms: AtomicU64,
+    sweeps: AtomicUsize,
+    looks: Mutex<usize>,
+    looked: Condvar,
+}
+
+impl System for Crowded {
+    fn wall(&self) -> Wall {
+        self.real.wall().plus(Duration::from_millis(self.late_ms.load(Ordering::SeqCst)))
+    }
+    fn monotonic(&self) -> Duration {
+        self.real.monotonic() + Duration::from_millis(self.late_ms.load(Ordering::SeqCst))
+    }
+    fn sweep(&self) -> ProcessSweep {
+        self.late_ms.fetch_add(1000, Ordering::SeqCst);
+        self.sweeps.fetch_add(1, Ordering::SeqCst);
+        self.real.sweep()
+    }
+    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        *self.looks.lock().expect("not poisoned") += 1;
+        self.looked.notify_all();
+        self.real.open_directory(path)
+    }
+    /// What other tests lock would be looked for too.
+    fn kernel_locks(&self) -> io::Result<Vec<KernelLock>> {
+        Ok(Vec::new())
+    }
+    crate::by_the_real_one!(host file_system lock_device look_at count_processes open_paths);
+}
+
+#[test]
+fn where_it_takes_long_to_ask_who_has_files_open_it_is_asked_less_often() {
+    let (directory, state) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    write(directory.path(), "a.lock", "", 3600);
+    let crowded = Arc::new(Crowded {
+        real: this_machine(),
+        late_ms: AtomicU64::new(0),
+        sweeps: AtomicUsize::new(0),
+        looks: Mutex::new(0),
+        looked: Condvar::new(),
+    });
+    let watched = Watched::start_on(Arc::clone(&crowded) as _, directory.path(), state.path(), Settings::default());
+    watched.until_verdict("a.lock", "unknown");
+    // Twenty looks more, of which each fourth could ask.
+    let looks = crowded.looks.lock().expect("not poisoned");
+    let enough = *looks + 20;
+    drop(crowded.looked.wait_while(looks, |looks| *looks < enough).expect("not poisoned"));
+    assert_eq!(crowded.sweeps.load(Ordering::SeqCst), 2, "at the first look, and once since");
 }
 
 #[test]

@@ -276,7 +276,6 @@ impl Front {
     fn find_places(&self) {
         let (system, shared, wake) = (Arc::clone(&self.system), Arc::clone(&self.shared), Arc::clone(&self.wake));
         let find = move || {
-            environment::give_way();
             let places = places::find(&*system, &places::Bases::of_this_process());
             shared.places.store(Arc::new(places));
             wake();

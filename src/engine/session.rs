@@ -51,6 +51,8 @@ const LOOK: Duration = Duration::from_micros(20);
 const PROGRESS: Duration = Duration::from_millis(200);
 /// Who has a file open is asked this often where a verdict hangs on it.
 const USERS_TICK: u32 = 4;
+/// That is to read the open files of all processes; it takes never more than this part of our time, however many there are.
+const USERS_SHARE: u32 = 100;
 /// Two clocks cannot be read at once: so far, in nanoseconds, they seem to drift apart without one being set.
 const CLOCK_JITTER: i128 = 50_000_000;
 
@@ -104,6 +106,9 @@ struct Live {
     /// When the last tick was, on the monotonic clock.
     ticked: Duration,
     strangers: HashSet<u64>,
+    /// When it was asked who has files open, on the monotonic clock, and how long that took.
+    users_asked: Duration,
+    asking_users_took: Duration,
     dirty: bool,
     /// The file system does not answer, and that has been said.
     silent: bool,
@@ -253,6 +258,8 @@ impl Session<'_> {
             ticks: 0,
             ticked: looker.monotonic,
             strangers: HashSet::new(),
+            users_asked: Duration::ZERO,
+            asking_users_took: Duration::ZERO,
             dirty: true,
             silent: false,
             heard: None,
@@ -553,10 +560,13 @@ impl Session<'_> {
                 again.extend(live.store.locks_of(pid));
             }
         }
-        if live.ticks.is_multiple_of(USERS_TICK) {
+        let rested = looker.monotonic.saturating_sub(live.users_asked) >= live.asking_users_took * USERS_SHARE;
+        if live.ticks.is_multiple_of(USERS_TICK) && rested {
             // Of thousands that were left empty hardly one finds another user: each is compared, not looked at.
             let known = live.store.asks_users.iter().filter_map(|id| Some((*id, live.store.get(*id)?)));
             again.extend(known.filter(|(_, lock)| looker.may_have_other_users(&lock.facts)).map(|(id, _)| id));
+            live.users_asked = looker.monotonic;
+            live.asking_users_took = self.system.monotonic().saturating_sub(looker.monotonic);
         }
         let mut paths: Vec<OsString> =
             again.into_iter().filter_map(|id| Some(live.store.get(id)?.path.to_os_string())).collect();
