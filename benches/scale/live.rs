@@ -206,36 +206,68 @@ fn latencies(teller: &Teller, staging: &Path, directory: &Path) -> Result<(Runs,
     Ok((idle, busy, began.len()))
 }
 
+/// What one program's lines took in each of its turns, in microseconds.
+#[derive(Default)]
+struct Told {
+    idle_p50: Vec<f64>,
+    idle_p99: Vec<f64>,
+    busy_p50: Vec<f64>,
+    busy_p99: Vec<f64>,
+    lost: usize,
+}
+
+impl Told {
+    fn add(&mut self, (idle, busy, lost): &(Runs, Runs, usize)) {
+        self.idle_p50.push(idle.at(0.5) * 1e6);
+        self.idle_p99.push(idle.at(0.99) * 1e6);
+        self.busy_p50.push(busy.at(0.5) * 1e6);
+        self.busy_p99.push(busy.at(0.99) * 1e6);
+        self.lost += lost;
+    }
+}
+
+fn middle(turns: &[f64]) -> f64 {
+    let mut sorted = turns.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
 pub(crate) fn watch(place: &Place) -> Rows {
-    let (ours_in, theirs_in) = (place.directory("watched-by-us"), place.directory("watched-by-them"));
+    const TURNS: usize = 3;
     let staging = place.directory("staging");
-    let mut command = place.lockscope();
-    let ours = Teller::start(command.args(["watch", "--json"]).arg(&ours_in))?;
-    let ours = latencies(&ours, &staging, &ours_in)?;
-    let mut command = std::process::Command::new("inotifywait");
-    let theirs = Teller::start(command.args(["-m", "-q", "-e", "moved_to", "--format", "%f"]).arg(&theirs_in))
-        .map_err(|error| format!("inotifywait: {error}"))?;
-    let theirs = latencies(&theirs, &staging, &theirs_in)?;
-    // The evidence costs what it costs: the least that tells as much as ours needs for a line.
-    let least_in = place.directory("watched-at-least");
-    let least = Teller::start(std::process::Command::new(place.peer("watch")?).arg(&least_in))?;
-    let least = latencies(&least, &staging, &least_in)?;
-    let us = |runs: &Runs, share| runs.at(share) * 1e6;
-    let (p50, p99) = (us(&ours.0, 0.5) / us(&theirs.0, 0.5), us(&ours.1, 0.99) / us(&theirs.1, 0.99));
+    // The evidence costs what it costs: the least that looks at as much as ours needs for a line.
+    let least_program = place.peer("watch")?;
+    let (mut ours, mut theirs, mut least) = (Told::default(), Told::default(), Told::default());
+    for turn in 0..TURNS {
+        let directory = |whose: &str| place.directory(&format!("watched-by-{whose}-{turn}"));
+        let tell = |told: &mut Told, command: &mut std::process::Command, directory: &Path| {
+            let teller = Teller::start(command)?;
+            told.add(&latencies(&teller, &staging, directory)?);
+            Ok::<_, String>(())
+        };
+        let (here, there, elsewhere) = (directory("us"), directory("them"), directory("the-least"));
+        tell(&mut ours, place.lockscope().args(["watch", "--json"]).arg(&here), &here)?;
+        let mut inotifywait = std::process::Command::new("inotifywait");
+        let inotifywait = inotifywait.args(["-m", "-q", "-e", "moved_to", "--format", "%f"]).arg(&there);
+        tell(&mut theirs, inotifywait, &there).map_err(|error| format!("inotifywait: {error}"))?;
+        tell(&mut least, std::process::Command::new(&least_program).arg(&elsewhere), &elsewhere)?;
+    }
+    let (p50, p99) =
+        (middle(&ours.idle_p50) / middle(&theirs.idle_p50), middle(&ours.busy_p99) / middle(&theirs.busy_p99));
+    let least_p50 = middle(&least.idle_p50);
     Ok(vec![
         Row {
-            work: "file appears -> line out of `watch --json`, idle",
+            work: "file appears -> line out of `watch --json`, idle (200 lines, three turns, their medians)",
             against: "`inotifywait -m`",
             goal: "p50 at most 1.5 x",
             measured: format!(
                 "p50 {:.0} us, p99 {:.0} us; it {:.0} us, {:.0} us: {p50:.2} x; `watch.c`, which reads the lock table, the file \
-                 and the owner and does nothing else, p50 {:.0} us: {:.2} x",
-                us(&ours.0, 0.5),
-                us(&ours.0, 0.99),
-                us(&theirs.0, 0.5),
-                us(&theirs.0, 0.99),
-                us(&least.0, 0.5),
-                us(&least.0, 0.5) / us(&theirs.0, 0.5),
+                 and the owner and does nothing else, p50 {least_p50:.0} us: {:.2} x",
+                middle(&ours.idle_p50),
+                middle(&ours.idle_p99),
+                middle(&theirs.idle_p50),
+                middle(&theirs.idle_p99),
+                least_p50 / middle(&theirs.idle_p50),
             ),
             met: p50 <= 1.5,
         },
@@ -244,15 +276,15 @@ pub(crate) fn watch(place: &Place) -> Rows {
             against: "`inotifywait -m`",
             goal: "p99 at most 3 x, no change lost",
             measured: format!(
-                "p50 {:.0} us, p99 {:.0} us, {} of 3,000 lost; it {:.0} us, {:.0} us, {} lost: {p99:.2} x",
-                us(&ours.1, 0.5),
-                us(&ours.1, 0.99),
-                ours.2,
-                us(&theirs.1, 0.5),
-                us(&theirs.1, 0.99),
-                theirs.2
+                "p50 {:.0} us, p99 {:.0} us, {} of 9,000 lost; it {:.0} us, {:.0} us, {} lost: {p99:.2} x",
+                middle(&ours.busy_p50),
+                middle(&ours.busy_p99),
+                ours.lost,
+                middle(&theirs.busy_p50),
+                middle(&theirs.busy_p99),
+                theirs.lost
             ),
-            met: p99 <= 3.0 && ours.2 == 0,
+            met: p99 <= 3.0 && ours.lost == 0,
         },
     ])
 }

@@ -255,9 +255,8 @@ pub fn look_after(
 ) -> Result<Snapshot, LookError> {
     let earlier: HashMap<&OsStr, &Facts> =
         earlier.into_iter().flat_map(Snapshot::locks).map(|lock| (&*lock.path, &lock.facts)).collect();
-    let (looker, parts, problems) = pass(system, directory, options, &earlier, &|locks: &mut Vec<Lock>, lock| {
-        locks.push(lock);
-    })?;
+    let push = |locks: &mut Vec<Lock>, lock| locks.push(lock);
+    let (looker, parts, problems) = pass(system, directory, options, Order::ByPath, &earlier, &push)?;
     let locks = parts.into_iter().flatten().zip(0..).map(|(lock, id)| Lock { id: LockId(id), ..lock }).collect();
     Ok(snapshot_of(directory, &looker, locks, problems, options))
 }
@@ -266,11 +265,12 @@ pub fn look_after(
 pub fn count(
     system: &Arc<dyn System>, directory: &Path, options: &LookOptions, counts: &(dyn Fn(&Lock) -> bool + Sync),
 ) -> Result<Counts, LookError> {
-    let (_, parts, _) = pass(system, directory, options, &HashMap::new(), &|found: &mut Counts, lock| {
+    let add = |found: &mut Counts, lock: Lock| {
         if counts(&lock) {
             found.add(lock.judgement.verdict);
         }
-    })?;
+    };
+    let (_, parts, _) = pass(system, directory, options, Order::Any, &HashMap::new(), &add)?;
     let mut all = Counts::default();
     for part in &parts {
         all.add_all(part);
@@ -326,15 +326,26 @@ pub(crate) fn look_at_all(
 const MANY: usize = 4096;
 const PART: usize = 256;
 
-/// Looks at all of a directory. What `put` makes of the locks comes in parts, in the order of the paths.
+/// In which order what was found is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// As the paths are ordered.
+    ByPath,
+    /// As the directory gives them.
+    Any,
+}
+
+/// Looks at all of a directory. What `put` makes of the locks comes in parts, in this order.
 fn pass<T: Default + Send>(
-    system: &Arc<dyn System>, directory: &Path, options: &LookOptions, earlier: &HashMap<&OsStr, &Facts>,
+    system: &Arc<dyn System>, directory: &Path, options: &LookOptions, order: Order, earlier: &HashMap<&OsStr, &Facts>,
     put: &(impl Fn(&mut T, Lock) + Sync),
 ) -> Result<(Looker, Vec<T>, Vec<Problem>), LookError> {
     let opened = open(system, directory)?;
     let looker = Looker::new(system, &*opened, options, None);
     let mut names = list_names(&*opened, &looker, options).map_err(|error| LookError::of(directory, error))?;
-    names.sort();
+    if order == Order::ByPath {
+        names.sort();
+    }
     let work = Work { opened: &*opened, names: &names, options, earlier, next: AtomicUsize::new(0) };
     let (mut parts, empties) = work.share(&looker, put);
     // A kernel lock seen late says what an empty file of the same pattern, seen early, means.

@@ -405,6 +405,11 @@ static NAMES: LazyLock<NameIndex> = LazyLock::new(|| {
     )
 });
 
+/// The rows that claim files of any name.
+static ANY_NAME: LazyLock<Places> = LazyLock::new(|| {
+    Places::of(FORMATS.iter().zip(0..).filter(|(format, _)| format.claim != Claim::Name).map(|(_, place)| place))
+});
+
 /// A glob of a base name, or of a name with the directories it stands in; `None` where it is no glob.
 pub fn name_glob(pattern: &str) -> Option<Glob> {
     GlobBuilder::new(&format!("**/{pattern}")).literal_separator(true).backslash_escape(true).build().ok()
@@ -441,12 +446,11 @@ pub fn recognise_with(file: &Candidate<'_>, patterns: &UserPatterns) -> Reading 
 
 /// What the file is and says. Total: the last row of [`FORMATS`] takes whatever no other did.
 pub fn recognise(file: &Candidate<'_>) -> Reading {
-    let by_name = named(file.directory, file.name);
-    let found = FORMATS.iter().enumerate().find_map(|(place, format)| {
-        if format.claim == Claim::Name && !by_name.contains(place) {
-            return None;
-        }
-        (format.read)(file).map(|record| (*format, record))
+    // In the order of the catalogue; the rows of names that do not fit are not touched.
+    let tried = named(file.directory, file.name).with(*ANY_NAME);
+    let found = tried.iter().find_map(|place| {
+        let format = FORMATS[place];
+        (format.read)(file).map(|record| (format, record))
     });
     let (format, record) = found.unwrap_or((unrecognised(), RecordState::Malformed("no known format")));
     let mechanism = match (file.kind, format.mechanism) {

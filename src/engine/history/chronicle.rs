@@ -22,10 +22,11 @@ use std::time::Duration;
 
 /// So many snapshots may wait to be taken in; beyond that only the newest counts.
 const MOST_WAITING: usize = 256;
-/// Written when nothing has changed for so long, or after the longer time at the latest, or to say that it was watched.
+/// Written when nothing has changed for so long, or after the longer time at the latest; and to say that it was watched until
+/// then, which alone is what a crash would lose of a quiet time.
 const QUIET: Duration = Duration::from_secs(2);
 const LATEST: Duration = Duration::from_secs(10);
-const STILL_WATCHED: Duration = Duration::from_mins(1);
+const STILL_WATCHED: Duration = Duration::from_mins(5);
 /// Writing takes never more than a two-thousandth of our time: what a crash may lose is as long as it takes, so often.
 const WRITE_SHARE: u32 = 2000;
 /// A lock in a directory that nobody watches is looked at this often.
@@ -173,6 +174,17 @@ struct Book {
     said: bool,
 }
 
+impl Book {
+    /// When it is to be written next, on the monotonic clock.
+    fn write_due(&self) -> Option<Duration> {
+        let due = match self.unwritten {
+            Some((since, quiet)) => Some((quiet + QUIET).min(since + LATEST)),
+            None => self.feed.map(|_| self.written + STILL_WATCHED),
+        };
+        due.map(|due| due.max(self.written + self.write_took * WRITE_SHARE))
+    }
+}
+
 struct Keeper {
     system: Arc<dyn System>,
     state_dir: Option<PathBuf>,
@@ -229,13 +241,7 @@ impl Keeper {
 
     /// When something is to be done though nothing arrives.
     fn due(&self) -> Option<Duration> {
-        let writes = self.books.values().filter_map(|book| {
-            let unwritten = book.unwritten.map(|(since, quiet)| {
-                (quiet + QUIET).min(since + LATEST).max(book.written + book.write_took * WRITE_SHARE)
-            });
-            unwritten.or_else(|| book.feed.map(|_| book.written + STILL_WATCHED))
-        });
-        let writes = writes.min().filter(|_| self.state_dir.is_some());
+        let writes = self.books.values().filter_map(Book::write_due).min().filter(|_| self.state_dir.is_some());
         let looks = self.vigil_is_alone().then(|| self.looked + LOOK);
         [writes, looks, self.vigil.due()].into_iter().flatten().min()
     }
@@ -381,11 +387,7 @@ impl Keeper {
         let mut failed = Vec::new();
         for (directory, book) in &mut self.books {
             let now = self.system.monotonic();
-            let pause = book.written + book.write_took * WRITE_SHARE;
-            let due = match book.unwritten {
-                Some((since, quiet)) => now >= (quiet + QUIET).min(since + LATEST).max(pause),
-                None => book.feed.is_some() && now >= book.written + STILL_WATCHED,
-            };
+            let due = book.write_due().is_some_and(|due| now >= due);
             if !(due || all && (book.unwritten.is_some() || book.feed.is_some())) {
                 continue;
             }

@@ -19,16 +19,29 @@ pub(super) struct Places([u64; Places::WORDS]);
 impl Places {
     /// 64 rows each.
     const WORDS: usize = 4;
+
+    pub(super) fn of(places: impl Iterator<Item = usize>) -> Self {
+        let mut all = Self::default();
+        places.for_each(|place| all.add(place));
+        all
+    }
+
     fn add(&mut self, place: usize) {
         if let Some(word) = self.0.get_mut(place / 64) {
             *word |= 1 << (place % 64);
         }
     }
 
+    pub(super) fn with(mut self, others: Self) -> Self {
+        self.add_all(others);
+        self
+    }
+
     fn add_all(&mut self, others: Self) {
         self.0.iter_mut().zip(others.0).for_each(|(word, other)| *word |= other);
     }
 
+    #[cfg(test)]
     pub(super) fn contains(self, place: usize) -> bool {
         self.0.get(place / 64).is_some_and(|word| word & (1 << (place % 64)) != 0)
     }
@@ -89,18 +102,44 @@ struct Ending {
     /// Fit by every name that ends so.
     all: Places,
     /// These ask for more.
-    some: Vec<Pattern>,
+    some: Row,
+}
+
+/// Patterns, and beside them two bytes of each by which most are passed over without being touched: for one name after a long
+/// rest nothing costs more than to fetch what it is compared with.
+#[derive(Debug, Default)]
+struct Row {
+    /// The first byte of the name and the last one of the directory, where that is given.
+    keys: Vec<[Option<u8>; 2]>,
+    patterns: Vec<Pattern>,
+}
+
+impl Row {
+    fn push(&mut self, pattern: Pattern) {
+        self.keys.push([pattern.begins.first().copied(), pattern.below.last().copied()]);
+        self.patterns.push(pattern);
+    }
+
+    fn add_fitting(&self, directory: &[u8], name: &[u8], to: &mut Places) {
+        let given = [name.first().copied(), directory.last().copied()];
+        let may_fit = |key: &[Option<u8>; 2]| key.iter().zip(given).all(|(key, given)| key.is_none() || *key == given);
+        for (key, pattern) in self.keys.iter().zip(&self.patterns) {
+            if may_fit(key) && pattern.fits(directory, name) {
+                to.add(pattern.place);
+            }
+        }
+    }
 }
 
 /// The patterns by what they match.
 #[derive(Debug)]
 pub(super) struct NameIndex {
     /// Whole names.
-    exact: HashMap<Box<[u8]>, Vec<Pattern>>,
+    exact: HashMap<Box<[u8]>, Row>,
     /// Endings, by their last byte.
     by_last: Vec<Vec<Ending>>,
     /// Those whose last byte may be any.
-    any_end: Vec<Pattern>,
+    any_end: Row,
 }
 
 const SPECIAL: [char; 6] = ['*', '?', '[', ']', '\\', '!'];
@@ -159,10 +198,7 @@ impl Pattern {
 
     /// Whether a name fits that ends as it should; where all of it is literal, that is all of it.
     fn fits(&self, directory: &[u8], name: &[u8]) -> bool {
-        // The first byte alone sends most names away, without a call.
-        let begins =
-            || self.begins.first().is_none_or(|first| name.first() == Some(first) && name.starts_with(&self.begins));
-        let fits = self.exact || (name.len() >= self.begins.len() + self.ends.len() && begins());
+        let fits = self.exact || (name.len() >= self.begins.len() + self.ends.len() && name.starts_with(&self.begins));
         if !fits {
             return false;
         }
@@ -182,7 +218,7 @@ impl NameIndex {
     /// Of patterns with their rows.
     pub(super) fn of<'a>(patterns: impl Iterator<Item = (usize, &'a str)>) -> Self {
         let by_last = (0..256).map(|_| Vec::new()).collect();
-        let mut index = Self { exact: HashMap::new(), by_last, any_end: Vec::new() };
+        let mut index = Self { exact: HashMap::new(), by_last, any_end: Row::default() };
         for (place, pattern) in patterns {
             let whole = || vec![pattern.to_owned()];
             for pattern in expand(pattern).unwrap_or_else(whole) {
@@ -203,7 +239,7 @@ impl NameIndex {
         let endings = &mut self.by_last[usize::from(*last)];
         let known = endings.iter().position(|ending| ending.ends == pattern.ends);
         let at = known.unwrap_or_else(|| {
-            endings.push(Ending { ends: pattern.ends.clone(), all: Places::default(), some: Vec::new() });
+            endings.push(Ending { ends: pattern.ends.clone(), all: Places::default(), some: Row::default() });
             endings.len() - 1
         });
         let ending = &mut endings[at];
@@ -213,16 +249,14 @@ impl NameIndex {
     /// The rows that a name in a directory fits.
     pub(super) fn find(&self, directory: &[u8], name: &[u8]) -> Places {
         let mut places = Places::default();
-        let exact = self.exact.get(name).into_iter().flatten();
-        let ending = name.last().and_then(|last| self.by_last.get(usize::from(*last)));
-        for pattern in exact.chain(&self.any_end).filter(|pattern| pattern.fits(directory, name)) {
-            places.add(pattern.place);
+        if let Some(exact) = self.exact.get(name) {
+            exact.add_fitting(directory, name, &mut places);
         }
+        self.any_end.add_fitting(directory, name, &mut places);
+        let ending = name.last().and_then(|last| self.by_last.get(usize::from(*last)));
         for ending in ending.into_iter().flatten().filter(|ending| name.ends_with(&ending.ends)) {
             places.add_all(ending.all);
-            for pattern in ending.some.iter().filter(|pattern| pattern.fits(directory, name)) {
-                places.add(pattern.place);
-            }
+            ending.some.add_fitting(directory, name, &mut places);
         }
         places
     }
