@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::BufRead as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -68,41 +68,53 @@ pub(crate) fn thread_time() -> Duration {
     processor_time(ClockId::ThreadCPUTime)
 }
 
-/// Processor time of all our threads for one change, until picture and listing have it.
-fn changes(directory: &Path, times: usize) -> Result<Runs, String> {
-    let watched = Watched::start(directory)?;
-    let name = "one_changes_memory.lock";
-    let mut runs = Runs::default();
-    for turn in 0..times {
+/// A watched directory in which one file changes again and again.
+struct Changing {
+    watched: Watched,
+    file: PathBuf,
+    turn: usize,
+}
+
+impl Changing {
+    const NAME: &str = "one_changes_memory.lock";
+
+    fn start(directory: &Path) -> Result<Self, String> {
+        Ok(Self { watched: Watched::start(directory)?, file: directory.join(Self::NAME), turn: 0 })
+    }
+
+    /// Processor time of all our threads for one change, until picture and listing have it.
+    fn once(&mut self) -> Result<Duration, String> {
+        self.turn += 1;
+        let number = 4_194_304 + self.turn;
         let before = processor_time(ClockId::ProcessCPUTime);
-        let text = format!("{}\n", 4_194_305 + turn);
+        let text = format!("{number}\n");
         let size = text.len() as u64;
-        std::fs::write(directory.join(name), text).unwrap();
-        watched.until("a change", |snapshot, listing| {
-            let lock = watched
-                .engine
-                .snapshot()
-                .and_then(|s| s.chunks.last().cloned())
-                .and_then(|chunk| chunk.iter().flatten().find(|lock| &*lock.path == OsStr::new(name)).cloned());
-            let lock = lock.or_else(|| snapshot.find(OsStr::new(name)).cloned());
+        std::fs::write(&self.file, text).unwrap();
+        let name = OsStr::new(Self::NAME);
+        self.watched.until("a change", |snapshot, listing| {
+            // As a rule it is among the newest; to look for it by its path is not what is measured.
+            let newest = snapshot.chunks.last().cloned();
+            let lock = newest.and_then(|chunk| chunk.iter().rev().flatten().find(|lock| *lock.path == *name).cloned());
+            let lock = lock.or_else(|| snapshot.find(name).cloned());
             let pid = lock.as_ref().and_then(|lock| lock.facts.reading().record()?.pid).map(|pid| pid.get() as usize);
-            let there =
-                pid == Some(4_194_305 + turn) && lock.and_then(|l| l.facts.stat()).is_some_and(|s| s.size == size);
+            let there = pid == Some(number) && lock.and_then(|l| l.facts.stat()).is_some_and(|s| s.size == size);
             there && listing.generation == snapshot.generation
         })?;
-        if turn > 4 {
-            runs.add(processor_time(ClockId::ProcessCPUTime).saturating_sub(before));
-        }
+        Ok(processor_time(ClockId::ProcessCPUTime).saturating_sub(before))
     }
-    std::fs::remove_file(directory.join(name)).unwrap();
-    Ok(runs)
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 pub(crate) fn one_change(place: &Place) -> Rows {
     let small = place.directory("small");
     crate::corpus::make(&small, 100).map_err(|error| error.to_string())?;
-    let few = changes(&small, 105)?;
-    let many = changes(place.large(), 105)?;
+    let (mut few, mut many) = (Changing::start(&small)?, Changing::start(place.large())?);
+    let (many, few) = crate::in_turn(200, || many.once(), || few.once())?;
     let ratio = many.median() / few.median();
     Ok(vec![Row {
         work: "one file changes among 100,000: processor time until picture and listing have it",

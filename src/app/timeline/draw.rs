@@ -121,8 +121,8 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, view: &View, lanes: &mut Lane
     });
     if grows && view.follows() {
         let pixel = view.span() / f64::from(plot.width().max(1.0));
-        // In steps of a sixtieth: to draw all of the window for each pixel that a bar grows is what an idle window costs.
-        let step = (view.span() / 60.0).clamp(0.2, 60.0);
+        // In steps of a fortieth: to draw all of the window for each pixel that a bar grows is what an idle window costs.
+        let step = (view.span() / 40.0).clamp(0.2, 60.0);
         ui.ctx().request_repaint_after(Duration::from_secs_f64(pixel.max(step)));
     }
 }
