@@ -263,7 +263,7 @@ impl Keeper {
         }
         let changes = book.recorder.see(snapshot);
         book.newest = Some(Arc::clone(snapshot));
-        if changes.first || !changes.gone.is_empty() || !changes.changed.is_empty() {
+        if changes.first || changes.recorded {
             let since = book.unwritten.map_or(now, |(since, _)| since);
             book.unwritten = Some((since, now));
         }

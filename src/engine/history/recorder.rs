@@ -32,6 +32,8 @@ pub struct Changes {
     pub changed: Vec<(Option<Arc<Lock>>, Arc<Lock>)>,
     /// These are all locks, seen for the first time: none of it has happened just now.
     pub first: bool,
+    /// Who has a lock, or who waits, is other than it was: not all that changes in a picture is history.
+    pub recorded: bool,
 }
 
 /// Makes a directory's history from its snapshots.
@@ -84,14 +86,14 @@ impl Recorder {
         if first {
             self.history.watched.push(Watched { from: now, till: None });
         }
-        let changes = changes(&before, &snapshot.chunks, first);
+        let mut changes = changes(&before, &snapshot.chunks, first);
         self.made_room = false;
         for lock in &changes.gone {
-            self.leave(&lock.path, now);
+            changes.recorded |= self.leave(&lock.path, now);
         }
         let own_time = snapshot.sight.fs.keeps_our_time();
         for (_, lock) in &changes.changed {
-            self.follow(lock, now, first, own_time);
+            changes.recorded |= self.follow(lock, now, first, own_time);
         }
         if self.history.len() > PER_DIRECTORY {
             self.history.bound(PER_DIRECTORY, now);
@@ -123,10 +125,10 @@ impl Recorder {
         self.history.bound(PER_DIRECTORY, now);
     }
 
-    /// A lock that is not there any more.
-    fn leave(&mut self, path: &OsStr, now: Wall) {
+    /// A lock that is not there any more; tells whether it was on record.
+    fn leave(&mut self, path: &OsStr, now: Wall) -> bool {
         if self.history.lock(path).is_none() {
-            return;
+            return false;
         }
         self.history.change(path, |lock| {
             lock.now = None;
@@ -135,13 +137,15 @@ impl Recorder {
             lock.waits.iter_mut().filter(|wait| wait.till.is_none()).for_each(|wait| wait.till = Some(now));
             tidy(lock);
         });
+        true
     }
 
-    fn follow(&mut self, seen: &Lock, now: Wall, first: bool, own_time: bool) {
+    /// Tells whether that changed what is on record.
+    fn follow(&mut self, seen: &Lock, now: Wall, first: bool, own_time: bool) -> bool {
         let takers = takers(seen);
         let known = self.history.lock(&seen.path);
         if takers.is_empty() && seen.facts.waiters().is_empty() && known.is_none() {
-            return;
+            return false;
         }
         // Holds have half of the room for themselves, whatever else lies about.
         let held = seen.judgement.verdict == Verdict::Held;
@@ -152,16 +156,20 @@ impl Recorder {
             }
             if self.history.len() >= most {
                 self.history.overfull = true;
-                return;
+                return false;
             }
         }
+        let mut recorded = false;
         self.history.change(&seen.path, |lock| {
+            let (holds, waits) = (lock.holds.clone(), lock.waits.clone());
             lock.id = Some(seen.id);
             let before = lock.now.replace(seen.judgement.verdict);
             take(lock, seen, &takers, (now, first, own_time), before);
             queue(lock, seen.facts.waiters(), &takers, now, first);
             tidy(lock);
+            recorded = lock.holds != holds || lock.waits != waits;
         });
+        recorded
     }
 }
 

@@ -139,6 +139,27 @@ pub(crate) fn told(history: &History, name: &str) -> Vec<String> {
 use Verdict::{Held, Idle, Orphaned, Stale, Unknown};
 
 #[test]
+fn what_changes_in_a_picture_without_a_hold_or_a_wait_is_not_history() {
+    let (mut recorder, mut film) = (recorder(), Film::new());
+    let mut see = |film: &Film, expected: bool, what: &str| {
+        let changes = recorder.see(&film.snapshot);
+        assert!(!changes.changed.is_empty() || !changes.gone.is_empty(), "{what}: the picture changes");
+        assert_eq!(changes.recorded, expected, "{what}");
+    };
+    see(film.at(0.0).put(0, "a", Held, &[7], &[]).put(1, "b", Idle, &[], &[]), true, "held from the first");
+    see(film.at(1.0).put(1, "b", Unknown, &[], &[]), true, "left behind");
+    // As when it has grown old enough for another reason, under the same verdict.
+    see(film.at(2.0).put(1, "b", Unknown, &[], &[]), false, "still left behind");
+    see(film.at(3.0).put(0, "a", Held, &[7], &[]), false, "still held by the same");
+    see(film.at(4.0).put(0, "a", Held, &[7], &[8]), true, "waited for");
+    see(film.at(5.0).put(0, "a", Held, &[8], &[]), true, "handed over");
+    see(film.at(6.0).put(1, "b", Idle, &[], &[]), true, "free");
+    see(film.at(7.0).put(2, "c", Idle, &[], &[]), false, "nobody has ever had it");
+    see(film.at(8.0).slot(2, None), false, "and it goes");
+    see(film.at(9.0).slot(0, None), true, "a held one goes");
+}
+
+#[test]
 fn snapshots_in_holds_out() {
     type Frame = (f64, Option<(Verdict, &'static [u32])>);
     let cases: &[(&str, &[Frame], &[&str])] = &[
