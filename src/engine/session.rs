@@ -49,8 +49,9 @@ const POLL_SHARE: u32 = 10;
 const LOOK: Duration = Duration::from_micros(20);
 /// While the first pass runs, the picture so far is shown this often.
 const PROGRESS: Duration = Duration::from_millis(200);
-/// Who has a file open is asked this often where a verdict hangs on it.
-const USERS_TICK: u32 = 4;
+/// Who has a file open is asked this often where a verdict hangs on it; less often where nobody looks.
+const USERS: Duration = Duration::from_secs(3);
+const BACKGROUND_USERS: Duration = Duration::from_secs(15);
 /// That is to read the open files of all processes; it takes never more than this part of our time, however many there are.
 const USERS_SHARE: u32 = 100;
 /// Two clocks cannot be read at once: so far, in nanoseconds, they seem to drift apart without one being set.
@@ -102,7 +103,6 @@ struct Live {
     /// How many locks there were then.
     scanned: u32,
     clock_offset: i128,
-    ticks: u32,
     /// When the last tick was, on the monotonic clock.
     ticked: Duration,
     strangers: HashSet<u64>,
@@ -255,10 +255,9 @@ impl Session<'_> {
             scan_took: Duration::ZERO,
             scanned: 0,
             clock_offset: 0,
-            ticks: 0,
             ticked: looker.monotonic,
             strangers: HashSet::new(),
-            users_asked: Duration::ZERO,
+            users_asked: looker.monotonic,
             asking_users_took: Duration::ZERO,
             dirty: true,
             silent: false,
@@ -520,7 +519,6 @@ impl Session<'_> {
 
     /// What makes no event: kernel locks, deaths, time, another directory at our path.
     fn tick(&mut self, live: &mut Live, at: &dyn Directory) -> Option<End> {
-        live.ticks = live.ticks.wrapping_add(1);
         let looker = self.looker(live, at);
         live.ticked = looker.monotonic;
         let share = match (live.polling.is_some(), self.is_shown()) {
@@ -560,8 +558,9 @@ impl Session<'_> {
                 again.extend(live.store.locks_of(pid));
             }
         }
-        let rested = looker.monotonic.saturating_sub(live.users_asked) >= live.asking_users_took * USERS_SHARE;
-        if live.ticks.is_multiple_of(USERS_TICK) && rested {
+        let least = if self.is_shown() { USERS } else { BACKGROUND_USERS };
+        let rest = least.max(live.asking_users_took * USERS_SHARE);
+        if looker.monotonic.saturating_sub(live.users_asked) >= rest {
             // Of thousands that were left empty hardly one finds another user: each is compared, not looked at.
             let known = live.store.asks_users.iter().filter_map(|id| Some((*id, live.store.get(*id)?)));
             again.extend(known.filter(|(_, lock)| looker.may_have_other_users(&lock.facts)).map(|(id, _)| id));
