@@ -94,6 +94,8 @@ impl Session<'_> {
             looked += locks.len() as u32;
             for mut lock in locks {
                 lock.id = live.store.id_for(&lock.path);
+                // Made anew by this thread, so that it lies beside the lock: who sorts a million goes from one to the other.
+                lock.path = (&*lock.path).into();
                 live.store.put(lock);
             }
             if self.is_ended() {
