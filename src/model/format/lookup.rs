@@ -78,7 +78,7 @@ struct Pattern {
     glob: Option<LazyGlob>,
 }
 
-/// A glob that becomes an automaton when it is first asked: most never are, and all together would cost each start 5 ms.
+/// A glob that becomes an automaton when it is first asked: most never are, and each start would wait for all.
 #[derive(Debug)]
 struct LazyGlob {
     glob: Glob,
@@ -102,19 +102,19 @@ struct Ending {
     /// Fit by every name that ends so.
     all: Places,
     /// These ask for more.
-    some: Row,
+    some: Patterns,
 }
 
 /// Patterns, and beside them two bytes of each by which most are passed over without being touched: for one name after a long
 /// rest nothing costs more than to fetch what it is compared with.
 #[derive(Debug, Default)]
-struct Row {
+struct Patterns {
     /// The first byte of the name and the last one of the directory, where that is given.
     keys: Vec<[Option<u8>; 2]>,
     patterns: Vec<Pattern>,
 }
 
-impl Row {
+impl Patterns {
     fn push(&mut self, pattern: Pattern) {
         self.keys.push([pattern.begins.first().copied(), pattern.below.last().copied()]);
         self.patterns.push(pattern);
@@ -135,11 +135,11 @@ impl Row {
 #[derive(Debug)]
 pub(super) struct NameIndex {
     /// Whole names.
-    exact: HashMap<Box<[u8]>, Row>,
+    exact: HashMap<Box<[u8]>, Patterns>,
     /// Endings, by their last byte.
     by_last: Vec<Vec<Ending>>,
     /// Those whose last byte may be any.
-    any_end: Row,
+    any_end: Patterns,
 }
 
 const SPECIAL: [char; 6] = ['*', '?', '[', ']', '\\', '!'];
@@ -218,7 +218,7 @@ impl NameIndex {
     /// Of patterns with their rows.
     pub(super) fn of<'a>(patterns: impl Iterator<Item = (usize, &'a str)>) -> Self {
         let by_last = (0..256).map(|_| Vec::new()).collect();
-        let mut index = Self { exact: HashMap::new(), by_last, any_end: Row::default() };
+        let mut index = Self { exact: HashMap::new(), by_last, any_end: Patterns::default() };
         for (place, pattern) in patterns {
             let whole = || vec![pattern.to_owned()];
             for pattern in expand(pattern).unwrap_or_else(whole) {
@@ -239,7 +239,7 @@ impl NameIndex {
         let endings = &mut self.by_last[usize::from(*last)];
         let known = endings.iter().position(|ending| ending.ends == pattern.ends);
         let at = known.unwrap_or_else(|| {
-            endings.push(Ending { ends: pattern.ends.clone(), all: Places::default(), some: Row::default() });
+            endings.push(Ending { ends: pattern.ends.clone(), all: Places::default(), some: Patterns::default() });
             endings.len() - 1
         });
         let ending = &mut endings[at];
