@@ -471,13 +471,15 @@ fn a_holder_that_was_stopped_loses_its_lease_and_leaves_the_next_one_alone() {
     let path = base.path().join("x.lock");
     let mut child = player("lease", &["x.lock"], base.path());
     let mut said = lines(&mut child);
-    assert!(said.any(|line| line == "held"));
+    let is_loss = |line: &String| line.starts_with("lost: ");
+    // On a crowded machine it may be held up for so long before it can say that it holds it.
+    let lost_before = said.by_ref().take_while(|line| line != "held").find(is_loss);
     signal(&child, Signal::STOP);
     // It lives, so nothing is broken by verdict: only that its lease stands still ends it.
     let config = LockConfig { timeout: Wait::For(DEADLINE), stale_after: None, ..LockConfig::default() };
     let next = LeaseLock::request(&path, &config).lasting(Duration::from_mins(1)).acquire().unwrap();
     signal(&child, Signal::CONT);
-    let lost = said.find(|line| line.starts_with("lost: ")).unwrap();
+    let lost = lost_before.or_else(|| said.find(is_loss)).unwrap();
     assert!(lost.contains("not renewed for"), "{lost}");
     drop(child.stdin.take());
     assert!(said.any(|line| line == "NotOurs"));

@@ -14,7 +14,7 @@ use super::registry::{Grip, Held, Hold, Kind, Released, group_of};
 use super::succession::Watch;
 use super::{Guard, LockConfig, LockError, Protection, Unreleased};
 use crate::clear::Workplace;
-use crate::platform::{System, environment, random, this_machine};
+use crate::platform::{environment, random, this_machine};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,11 +38,14 @@ pub struct LeaseLock {
     protection: Protection,
 }
 
+/// The clock that never steps and goes on during suspend.
+type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
+
 /// What is called when the lease is lost, with the reason.
 type OnLoss = Box<dyn FnOnce(&str) + Send>;
 
 struct Shared {
-    system: Arc<dyn System>,
+    clock: Clock,
     path: PathBuf,
     group: String,
     span: Duration,
@@ -77,12 +80,24 @@ impl Shared {
     }
 
     /// Whether so much time has passed that another may hold it soon.
-    fn ran_out(&self, state: &State) -> Option<String> {
-        let since = self.system.monotonic().saturating_sub(state.last);
+    fn ran_out(&self, state: &State, now: Duration) -> Option<String> {
+        let since = now.saturating_sub(state.last);
         let why = || {
             format!("not renewed for {} ms: this process was held up, or the disk did not answer", since.as_millis())
         };
         (since >= self.limit()).then(why)
+    }
+
+    /// One look: when it was, and why the lease is lost, if it is. The clock is asked after the file, so that a process that is
+    /// stopped between the two finds that its time is over, and not only that somebody used it.
+    fn look(&self, state: &State) -> (Duration, std::io::Result<Option<String>>) {
+        let stands = state.marked.stands_at(&self.path);
+        let now = (self.clock)();
+        let lost = match self.ran_out(state, now) {
+            Some(why) => Ok(Some(why)),
+            None => stands.map(|stands| (!stands).then(|| REPLACED.to_owned())),
+        };
+        (now, lost)
     }
 
     /// Notes the loss, tells whoever waits, and calls what was to be called.
@@ -107,14 +122,11 @@ impl Shared {
         if state.over || state.lost.is_some() {
             return false;
         }
-        if let Some(why) = self.ran_out(&state) {
-            self.lose(state, &why);
-            return false;
-        }
-        match state.marked.stands_at(&self.path) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.lose(state, REPLACED);
+        let (now, lost) = self.look(&state);
+        match lost {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                self.lose(state, &why);
                 return false;
             }
             Err(error) => {
@@ -122,7 +134,6 @@ impl Shared {
                 return true;
             }
         }
-        let now = self.system.monotonic();
         if now.saturating_sub(state.last) >= self.span / 3 {
             let renewed = state.renewed + 1;
             match state.marked.renew(renewed) {
@@ -159,11 +170,9 @@ impl Hold for Leased {
     fn let_go(&mut self, path: &Path) -> Result<Released, LockError> {
         let mut state = self.0.state();
         // What may be another's by now is not touched; ours ends by itself.
-        let released = if state.lost.is_some() || self.0.ran_out(&state).is_some() {
-            Released::NotOurs
-        } else {
-            state.marked.let_go(path)?
-        };
+        let ran_out = self.0.ran_out(&state, (self.0.clock)());
+        let released =
+            if state.lost.is_some() || ran_out.is_some() { Released::NotOurs } else { state.marked.let_go(path)? };
         state.over = true;
         self.0.changed.notify_all();
         Ok(released)
@@ -259,7 +268,7 @@ impl LeaseRequest {
         let mut expired = |path: &Path| watch.succeed(path, &content);
         let (marked, waited) = marker::take(&path, &group, &config, breaker, &content, &mut expired)?;
         let shared = Arc::new(Shared {
-            system: Arc::clone(&system),
+            clock: Box::new(move || system.monotonic()),
             path: path.clone(),
             group: group.clone(),
             span,
@@ -310,7 +319,8 @@ impl LeaseLock {
     pub fn lost(&self) -> Option<String> {
         let shared = self.shared.as_ref()?;
         let state = shared.state();
-        if let (None, false, Some(why)) = (&state.lost, state.over, shared.ran_out(&state)) {
+        let ran_out = shared.ran_out(&state, (shared.clock)());
+        if let (None, false, Some(why)) = (&state.lost, state.over, ran_out) {
             // Asked before the renewing thread has noticed.
             shared.lose(state, &why);
             return Some(why);
@@ -348,18 +358,18 @@ impl Guard for LeaseLock {
     fn check(&self) -> Result<(), LockError> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let lost = |why| Err(LockError::Lost { path: shared.path.clone(), why });
-        if let Some(why) = self.lost() {
-            return lost(why);
-        }
         let state = shared.state();
+        if let Some(why) = &state.lost {
+            return lost(why.clone());
+        }
         if state.over {
             return lost("it was released".to_owned());
         }
-        match state.marked.stands_at(&shared.path) {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                shared.lose(state, REPLACED);
-                lost(REPLACED.to_owned())
+        match shared.look(&state).1 {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => {
+                shared.lose(state, &why);
+                lost(why)
             }
             Err(error) => Err(LockError::failed(&shared.path, "looking at the lock file")(error)),
         }
@@ -516,12 +526,45 @@ mod tests {
         let shared = lease.shared.as_ref().unwrap();
         for (secs, lost) in [(19, false), (20, true)] {
             let mut state = shared.state();
-            state.last = shared.system.monotonic().saturating_sub(Duration::from_secs(secs));
-            assert_eq!(shared.ran_out(&state).is_some(), lost, "after {secs} of 30 s");
+            let now = (shared.clock)();
+            state.last = now.saturating_sub(Duration::from_secs(secs));
+            assert_eq!(shared.ran_out(&state, now).is_some(), lost, "after {secs} of 30 s");
         }
         assert!(matches!(lease.check(), Err(LockError::Lost { .. })));
         assert_eq!(lease.release().unwrap(), Released::NotOurs);
         assert!(path.exists(), "left for whoever follows");
+    }
+
+    #[test]
+    fn whoever_is_stopped_in_the_middle_of_a_look_knows_that_its_time_is_over() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("x.lock");
+        let content = this_process().lease_record(None, SPAN, 1);
+        let marked = Marked::new(crate::platform::publish(&path, &content).unwrap(), content);
+        // The clock has just been read when the process is stopped; another follows; it goes on.
+        let (successor, readings) = (path.clone(), std::sync::atomic::AtomicU32::new(0));
+        let clock = move || match readings.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => {
+                left_behind(&successor.with_extension("new"), 2, 60_000);
+                std::fs::rename(successor.with_extension("new"), &successor).unwrap();
+                SPAN / 3
+            }
+            _ => SPAN * 10,
+        };
+        let last = Duration::ZERO;
+        let state = State { marked, renewed: 0, last, lost: None, over: false, on_loss: None };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        let group = String::new();
+        let shared = Shared { clock: Box::new(clock), path: path.clone(), group, span: SPAN, state, changed };
+        assert!(shared.tend(), "as far as it knows, it holds it: it renews its own file, which nobody looks at now");
+        assert_eq!(shared.state().renewed, 1);
+        assert!(!shared.tend());
+        assert_eq!(
+            shared.state().lost.as_deref(),
+            Some("not renewed for 19333 ms: this process was held up, or the disk did not answer")
+        );
+        let theirs = std::fs::read_to_string(&path).unwrap();
+        assert!(theirs.contains("another-computer") && theirs.contains("\"renewed\":\"0000000007\""), "{theirs}");
     }
 
     #[test]
