@@ -3,7 +3,7 @@
 use super::display_name::{elided, visible, visible_name};
 use super::icons::Icon;
 use super::tokens::{self, Palette};
-use super::widgets::{self, count, from_right, hairline, muted};
+use super::widgets::{self, count, from_right, hairline, muted, number};
 use super::window::Window;
 use crate::engine::Command;
 use crate::model::snapshot::{Lock, Snapshot};
@@ -77,8 +77,8 @@ impl Confirm {
         match &self.seen[..] {
             [_] if self.is_repair() => "Repair this lock?".to_owned(),
             [_] => "Clear this lock?".to_owned(),
-            many if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", self.go.len()),
-            _ => format!("Clear {} locks?", self.go.len()),
+            many if many.iter().all(|lock| lock.is_stale()) => format!("Clear {} stale locks?", number(self.go.len())),
+            _ => format!("Clear {} locks?", number(self.go.len())),
         }
     }
 
@@ -146,7 +146,7 @@ impl Window {
             }
             let more = confirm.go.len().saturating_sub(MOST_ROWS);
             if more > 0 {
-                ui.label(muted(ui, format!("and {more} more, each with its own check")));
+                ui.label(muted(ui, format!("and {} more, each with its own check", number(more))));
             }
         });
         let mut may = !confirm.go.is_empty();

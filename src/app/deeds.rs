@@ -3,6 +3,7 @@
 use super::display_name::visible_name;
 use super::selection::Reach;
 use super::toast::Toast;
+use super::widgets::number;
 use super::window::Window;
 use crate::engine::Command;
 use crate::engine::listing::{Row, SortKey};
@@ -82,8 +83,10 @@ impl Window {
 
     fn copy(&mut self, ctx: &egui::Context, lines: &[String], what: &str) {
         ctx.copy_text(lines.join("\n"));
-        let number = lines.len();
-        self.say(if number == 1 { format!("{what} copied.") } else { format!("{number} lines copied.") });
+        self.say(match lines.len() {
+            1 => format!("{what} copied."),
+            more => format!("{} lines copied.", number(more)),
+        });
     }
 
     pub(super) fn copy_paths(&mut self, ctx: &egui::Context) {

@@ -7,7 +7,7 @@ use super::focus::follow_focus;
 use super::icons::Icon;
 use super::table::PANEL_MARGIN;
 use super::tokens::{self, Palette};
-use super::widgets::{self, hairline, muted};
+use super::widgets::{self, hairline, muted, number};
 use super::window::Window;
 use crate::model::checklist::Bearing;
 use crate::model::facts::Danger;
@@ -62,7 +62,7 @@ impl Window {
                     (1, Some(lock)) => {
                         format!("{}: {}", lock.judgement.verdict.title(), visible_name(&lock.display_path()))
                     }
-                    (number, _) => format!("{number} locks chosen"),
+                    (chosen, _) => format!("{} locks chosen", number(chosen)),
                 };
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| widgets::cut(ui, text));
             });
@@ -96,7 +96,9 @@ impl Window {
         };
         ui.label(muted(ui, text));
         ui.add_space(12.0);
-        if go > 0 && widgets::danger_command(ui, Some(Icon::Stale), &format!("Clear {go}…"), Action::Clear).clicked()
+        if go > 0
+            && widgets::danger_command(ui, Some(Icon::Stale), &format!("Clear {}…", number(go)), Action::Clear)
+                .clicked()
         {
             self.ask_to_clear(&ids);
         }

@@ -4,7 +4,7 @@ use super::display_name::{elided, visible_name};
 use super::icons::Icon;
 use super::selection::Reach;
 use super::tokens::{self, Palette};
-use super::widgets::muted;
+use super::widgets::{muted, number};
 use super::window::Window;
 use crate::engine::listing::Row;
 use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
@@ -76,14 +76,7 @@ impl Window {
             ui.label(muted(ui, text));
             return;
         }
-        let title = match (stale, interrupted) {
-            (0, 0) if unknown > 0 => "Nothing is proved stuck".to_owned(),
-            (0, 0) => "Nothing is stuck".to_owned(),
-            (0, _) => "A clear was interrupted".to_owned(),
-            (1, _) => "1 lock is stuck".to_owned(),
-            (more, _) => format!("{more} locks are stuck"),
-        };
-        ui.label(RichText::new(title).font(tokens::title()));
+        ui.label(RichText::new(title(stale, interrupted, unknown)).font(tokens::title()));
         let text = if snapshot.counts.listed() == 0 {
             "There is no lock file in this folder now. One that appears is shown at once."
         } else if stale == 1 {
@@ -116,7 +109,7 @@ impl Window {
             let more = (snapshot.counts.of(verdict) as usize).saturating_sub(locks.len());
             if more > 0 {
                 ui.add_space(4.0);
-                ui.label(muted(ui, format!("and {more} more in the table")));
+                ui.label(muted(ui, format!("and {} more in the table", number(more))));
             }
         }
         if let Some(id) = chosen {
@@ -146,6 +139,17 @@ impl Window {
         let listing = Arc::clone(&self.listing);
         self.selection.choose(id, Reach::Only, &listing.rows);
         self.scroll_to = listing.rows.iter().position(|row| *row == Row::Lock(id));
+    }
+}
+
+/// In a word, by how many are stale, interrupted and unknown.
+fn title(stale: u32, interrupted: u32, unknown: u32) -> String {
+    match (stale, interrupted) {
+        (0, 0) if unknown > 0 => "Nothing is proved stuck".to_owned(),
+        (0, 0) => "Nothing is stuck".to_owned(),
+        (0, _) => "A clear was interrupted".to_owned(),
+        (1, _) => "1 lock is stuck".to_owned(),
+        (more, _) => format!("{} locks are stuck", number(more as usize)),
     }
 }
 
@@ -185,4 +189,23 @@ fn stuck_row(ui: &mut Ui, lock: &Lock, age: &str) -> egui::Response {
         palette.text,
     );
     response.on_hover_text(visible_name(&lock.path.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_title_tells_how_many_are_stuck() {
+        for (counts, said) in [
+            ((0, 0, 0), "Nothing is stuck"),
+            ((0, 0, 7), "Nothing is proved stuck"),
+            ((0, 2, 7), "A clear was interrupted"),
+            ((1, 2, 7), "1 lock is stuck"),
+            ((64_280, 0, 0), "64,280 locks are stuck"),
+        ] {
+            let (stale, interrupted, unknown) = counts;
+            assert_eq!(title(stale, interrupted, unknown), said);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::search::Search;
 use crate::model::format::{FORMATS, Format};
 use crate::model::snapshot::{Lock, LockId, Snapshot};
 use crate::model::verdict::Verdict;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -192,15 +193,18 @@ impl Order {
     }
 }
 
-/// The place of a format's title among all titles.
-fn format_rank(format: &Format) -> u64 {
-    static TITLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+/// The place of a format's title among all titles. Asked for a million locks, it is found by the row's address: to compare
+/// titles takes as long as all else of the sorting until its first result.
+fn format_rank(format: &'static Format) -> u64 {
+    static RANKS: LazyLock<HashMap<usize, u64>> = LazyLock::new(|| {
         let mut titles: Vec<&str> = FORMATS.iter().map(|format| format.title).collect();
         titles.sort_unstable();
         titles.dedup();
-        titles
+        let rank = |format: &Format| titles.partition_point(|title| *title < format.title) as u64;
+        FORMATS.iter().map(|format| (std::ptr::from_ref::<Format>(format).addr(), rank(format))).collect()
     });
-    TITLES.partition_point(|title| *title < format.title) as u64
+    // Each format is a row of the catalogue.
+    RANKS.get(&std::ptr::from_ref(format).addr()).copied().unwrap_or(u64::MAX)
 }
 
 fn shown(lock: &Lock, query: &Query) -> bool {
@@ -298,4 +302,19 @@ fn grouped(locks: &[&Lock], snapshot: &Snapshot, query: &Query) -> Vec<Row> {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_stand_in_the_order_of_their_titles() {
+        for one in FORMATS.iter() {
+            for other in FORMATS.iter() {
+                let ranks = format_rank(one).cmp(&format_rank(other));
+                assert_eq!(ranks, one.title.cmp(other.title), "{} and {}", one.id, other.id);
+            }
+        }
+    }
 }

@@ -5,6 +5,9 @@ use rustix::process::{Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
 
+/// Far more than anything here takes; only a failure waits so long.
+const DEADLINE: Duration = Duration::from_secs(60);
+
 /// A local directory looked at as if it were on a mount that may not answer; each test has a mount of its own.
 fn guarded(path: &Path) -> Guarded {
     static NEXT: AtomicU64 = AtomicU64::new(1 << 40);
@@ -141,7 +144,12 @@ fn a_silent_mount_costs_two_waits_and_is_asked_again_when_it_answers() {
 fn no_more_than_so_many_are_lost() {
     let mut office = Office::default();
     for mount in 0..2 * MOST_LOST as u64 {
-        assert!(office.admits(mount), "those that can be killed make room");
+        // Those that can be killed make room, on a crowded machine not at the first try.
+        let began = Instant::now();
+        while !office.admits(mount) {
+            assert!(office.lost.len() + office.leaving.len() <= MOST_LOST);
+            assert!(began.elapsed() < DEADLINE, "they make no room: {office:?}");
+        }
         let scout = Scout::start().unwrap();
         kill_process(scout.pid(), Signal::STOP).unwrap();
         office.lose(mount, scout);
