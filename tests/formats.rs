@@ -113,12 +113,16 @@ impl Case {
     }
 
     fn read(&self) -> Reading {
+        let patterns = UserPatterns::new(self.pattern.as_slice()).0;
+        self.with_file(|file| recognise_with(file, &patterns))
+    }
+
+    fn with_file<R>(&self, deed: impl FnOnce(&Candidate<'_>) -> R) -> R {
         let bytes = self.bytes();
         let size = self.size.unwrap_or(bytes.len() as u64);
         let read = &bytes[..bytes.len().min(64 * 1024)];
         let mut children: Vec<Box<[u8]>> = self.children.iter().map(|name| name.as_bytes().into()).collect();
         children.sort();
-        let patterns = UserPatterns::new(self.pattern.as_slice()).0;
         let file = Candidate {
             size,
             mode: self.mode.unwrap_or(0o644),
@@ -128,7 +132,7 @@ impl Case {
             linked_name: self.linked_name.as_deref().map(str::as_bytes),
             ..Candidate::plain(self.name.as_bytes(), self.directory.as_bytes(), kind(&self.kind), read)
         };
-        recognise_with(&file, &patterns)
+        deed(&file)
     }
 
     /// What differs from what is expected.
@@ -209,6 +213,36 @@ fn every_case_is_read_as_it_says() {
         }
     }
     assert!(failed.is_empty(), "{} differ:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// The rows that would claim a file they are not asked about.
+fn claimed_unasked(file: &Candidate<'_>) -> Vec<&'static str> {
+    let unasked = FORMATS.iter().filter(|format| !format.asked.admits(file));
+    unasked.filter(|format| format.claims(file)).map(|format| format.id).collect()
+}
+
+#[test]
+fn a_row_that_is_not_asked_would_not_have_claimed_the_file() {
+    let kinds = [FileKind::Regular, FileKind::Directory, FileKind::Symlink, FileKind::Fifo];
+    let cases = cases();
+    let firsts: BTreeSet<u8> = cases.values().flatten().filter_map(|case| case.bytes().first().copied()).collect();
+    for case in cases.values().flatten() {
+        case.with_file(|file| {
+            let check = |file: &Candidate<'_>| assert_eq!(claimed_unasked(file), <[&str; 0]>::default(), "{file:?}");
+            for kind in kinds {
+                check(&Candidate { kind, ..*file });
+                check(&Candidate { kind, bytes: b"", size: 0, ..*file });
+            }
+            // As another begins; and as it would be behind that.
+            for first in &firsts {
+                let behind = [&[*first], file.bytes].concat();
+                let instead = [&[*first], file.bytes.get(1..).unwrap_or_default()].concat();
+                for bytes in [behind, instead] {
+                    check(&Candidate { bytes: &bytes, size: bytes.len() as u64, ..*file });
+                }
+            }
+        });
+    }
 }
 
 #[test]
@@ -616,6 +650,7 @@ proptest! {
         let file = Candidate { size, mode, children: &children, ..Candidate::plain(name, directory, kind, &bytes) };
         let reading = recognise(&file);
         prop_assert!(by_id(reading.format.id).is_some());
+        prop_assert_eq!(claimed_unasked(&file), <[&str; 0]>::default());
         if let Some(record) = reading.record() {
             let mut pids = record.pid.iter().chain(&record.others);
             prop_assert!(pids.all(|pid| (1..=i32::MAX as u32).contains(&pid.get())));
@@ -650,6 +685,7 @@ proptest! {
         let reading = recognise(&file);
         prop_assert!(by_id(reading.format.id).is_some());
         prop_assert_eq!(&reading, &recognise(&file), "the same file reads the same");
+        prop_assert_eq!(claimed_unasked(&file), <[&str; 0]>::default());
         for pid in reading.record().into_iter().flat_map(|record| record.pid.iter().chain(&record.others)) {
             prop_assert!((1..=i32::MAX as u32).contains(&pid.get()));
         }

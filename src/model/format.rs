@@ -6,6 +6,7 @@
 //! To add a format: one reader and one row in a file of `format/`, one case file under `tests/cases/formats/`, one row in
 //! `docs/FORMATS.md` (a test compares that table with this one).
 
+mod asked;
 mod backup;
 mod build;
 mod custom;
@@ -31,6 +32,8 @@ mod vcs;
 use super::facts::FileKind;
 use super::holder::{Pid, StartToken};
 use super::time::Wall;
+pub use asked::Asked;
+use asked::Filter;
 use globset::{Glob, GlobBuilder};
 use lookup::{NameIndex, Places};
 use serde::{Deserialize, Serialize};
@@ -166,6 +169,8 @@ pub struct Format {
     pub common_names: bool,
     /// On what grounds it claims a file.
     pub claim: Claim,
+    /// About which files it is asked: all others it would not claim.
+    pub asked: Asked,
     /// Whether it is a lock at all.
     pub standing: Standing,
     /// Short names (`comm`, 15 bytes at most) of the programs that take such locks; empty = any program may.
@@ -209,6 +214,7 @@ const PLAIN: Format = Format {
     names: &[],
     common_names: false,
     claim: Claim::Name,
+    asked: Asked::ALWAYS,
     standing: Standing::Lock,
     programs: &[],
     scope: Scope::Tree(0),
@@ -246,6 +252,11 @@ impl Format {
         let command = self.unlocker?;
         let tool = command.split(' ').next().unwrap_or(command);
         Some(format!("{tool} has its own way to remove this: `{command}`. It knows what else belongs to it"))
+    }
+
+    /// Whether a file is one of its own, asked or not, and whatever others before it would say.
+    pub fn claims(&self, file: &Candidate<'_>) -> bool {
+        (self.read)(file).is_some()
     }
 
     /// Whether `comm` is a program that takes locks of this format; `None` where any may.
@@ -410,6 +421,8 @@ static ANY_NAME: LazyLock<Places> = LazyLock::new(|| {
     Places::of(FORMATS.iter().zip(0..).filter(|(format, _)| format.claim != Claim::Name).map(|(_, place)| place))
 });
 
+static ASKED: LazyLock<Filter> = LazyLock::new(|| Filter::of(&FORMATS));
+
 /// A glob of a base name, or of a name with the directories it stands in; `None` where it is no glob.
 pub fn name_glob(pattern: &str) -> Option<Glob> {
     GlobBuilder::new(&format!("**/{pattern}")).literal_separator(true).backslash_escape(true).build().ok()
@@ -446,8 +459,8 @@ pub fn recognise_with(file: &Candidate<'_>, patterns: &UserPatterns) -> Reading 
 
 /// What the file is and says. Total: the last row of [`FORMATS`] takes whatever no other did.
 pub fn recognise(file: &Candidate<'_>) -> Reading {
-    // In the order of the catalogue; the rows of names that do not fit are not touched.
-    let tried = named(file.directory, file.name).with(*ANY_NAME);
+    // In the order of the catalogue; the rows of names that do not fit, or of other contents, are not touched.
+    let tried = named(file.directory, file.name).with(*ANY_NAME).and(ASKED.admitted(file));
     let found = tried.iter().find_map(|place| {
         let format = FORMATS[place];
         (format.read)(file).map(|record| (format, record))

@@ -1,11 +1,13 @@
 //! Backup, synchronisation, infrastructure.
 
+use super::asked::JSON;
 use super::fields::{contains, is_hex};
 use super::files::{KERNEL, has_keys, is_regular, kernel_file, one_pid, owned_by, parent, parsed, pid_value};
 use super::marker::{looks_like_json, object, text_field, time_field};
 use super::text::{is_digits, pid, text};
 use super::{
-    Candidate, Claim, Format, Heartbeat, Holds, MOST_CHILDREN, Mechanism, PLAIN, Record, RecordState, StandIn, Standing,
+    Asked, Candidate, Claim, Format, Heartbeat, Holds, MOST_CHILDREN, Mechanism, PLAIN, Record, RecordState, StandIn,
+    Standing,
 };
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
@@ -78,6 +80,7 @@ pub(super) static FORMATS: &[Format] = &[
         caution: Some("Its holder stops at the next refresh: \"our lock was killed\""),
         unlocker: Some("borg break-lock"),
         after_clearing: Some("borg check"),
+        asked: Asked::FILE.if_it_begins(JSON),
         read: borg2,
         ..PLAIN
     },
@@ -121,6 +124,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "JSON with `Session`, `PID` (as text), `TimeRenewed`, `TimeExpires`",
         stale_rule: Some("taken over once `TimeExpires` has passed: in 200 years unless `--max-lock` was given"),
         caution: Some("Deleting it while rclone runs lets a second run change the same files"),
+        asked: Asked::FILE.if_it_begins(JSON),
         read: rclone_new,
         ..PLAIN
     },
@@ -160,6 +164,7 @@ pub(super) static FORMATS: &[Format] = &[
         names: &["*.lock", "nix/db/big-lock", "nix/gc.lock"],
         programs: &["nix", "nix-daemon", "nix-store", "nix-build"],
         looks: "empty; `d` = its last holder has already unlinked it",
+        asked: Asked::FILE,
         read: nix,
         ..KERNEL
     },
@@ -172,6 +177,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "a disk image (`qcow2`, `qed`), by its first bytes. The lock is the kernel's, on bytes of the image",
         stale_rule: Some("none is needed: the kernel drops the lock with its holder"),
         caution: Some("Never delete it: it is the disk of a machine"),
+        asked: Asked::FILE.if_it_begins(b"Q"),
         read: |file| {
             let image = [b"QFI\xfb", b"QED\0"].iter().any(|magic| file.bytes.starts_with(*magic));
             (is_regular(file) && image).then_some(RecordState::None)

@@ -4,7 +4,7 @@ use super::fields::is_hex;
 use super::files::{KERNEL, empty_file, is_below, is_regular, long_text, owned_by, parent, parsed};
 use super::text::{is_digits, pid};
 use super::{
-    Candidate, Claim, Format, Heartbeat, Holds, Mechanism, PLAIN, Record, RecordState, is_dependency_lockfile,
+    Asked, Candidate, Claim, Format, Heartbeat, Holds, Mechanism, PLAIN, Record, RecordState, is_dependency_lockfile,
 };
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
@@ -58,6 +58,7 @@ pub(super) static FORMATS: &[Format] = &[
             "A living holder stops with an error (`ECOMPROMISED`) at its next touch, and its program with it",
         ),
         // What is in git's directory git made, or nobody knows who; a dependency lockfile's name is no lock's.
+        asked: Asked::of(&[FileKind::Directory]),
         read: |file| {
             let others = is_below(file, b".git") || is_dependency_lockfile(file.name);
             if others { None } else { empty_directory(file) }
@@ -82,6 +83,7 @@ pub(super) static FORMATS: &[Format] = &[
         programs: JAVA,
         looks: "17 bytes of state; then, if somebody took it, port, lock id, PID and operation, in Java's binary form",
         stale_rule: Some("none: it waits 60 s, and asks the holder for it at its port"),
+        asked: Asked::FILE,
         read: gradle,
         ..KERNEL
     },
@@ -106,6 +108,7 @@ pub(super) static FORMATS: &[Format] = &[
                 a kernel lock",
         stale_rule: Some("none: whether the server works, only the server knows"),
         caution: Some("Deleting it frees nobody: the server's own lock is in its memory"),
+        asked: Asked::FILE.if_it_begins(b"poct"),
         read: bazel,
         ..KERNEL
     },

@@ -2,7 +2,7 @@
 
 use super::files::{KERNEL, empty_file, is_regular, kernel_file, last_taker, long_text, owned_by, parsed, pid_file};
 use super::text::{is_digits, is_host, pid, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Standing};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Standing};
 use crate::model::time::Wall;
 
 const POSTGRES: &[&str] = &["postgres", "postmaster"];
@@ -127,6 +127,7 @@ pub(super) static FORMATS: &[Format] = &[
                 database or of `-shm`",
         stale_rule: Some("the next program that opens the database rolls an unfinished change back"),
         caution: Some("Never delete it: it can hold committed data, and a database without it may be damaged"),
+        asked: Asked::FILE.if_it_begins(b"S\xd9\x37\0\x18"),
         read: sqlite,
         ..PLAIN
     },

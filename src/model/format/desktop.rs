@@ -1,8 +1,9 @@
 //! Browsers, desktop programs and what they stand on: Firefox, Chromium, VS Code, Qt, Steam, Wine, X11, Zotero.
 
+use super::asked::DIGIT;
 use super::fields::{SQLITE, any_content, is_empty, is_hex, owned, target};
 use super::text::{is_digits, is_host, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
 use crate::model::facts::FileKind;
 use crate::model::holder::parse_boot_id;
 
@@ -90,6 +91,7 @@ pub(super) static FORMATS: &[Format] = &[
         stale_rule: Some(
             "removed on the same machine once it was booted since, the PID is gone or is another program; else by its age",
         ),
+        asked: Asked::FILE.if_it_begins(DIGIT),
         read: qt,
         ..PLAIN
     },
@@ -164,6 +166,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "the database `zotero.sqlite` itself, while Zotero has it locked",
         stale_rule: KERNEL_RULE,
         caution: Some("It is the library: never delete it"),
+        asked: Asked::FILE.if_it_begins(b"S"),
         read: |file| {
             let mine = file.name == b"zotero.sqlite" && file.kind == FileKind::Regular;
             (mine && file.bytes.starts_with(SQLITE)).then_some(RecordState::None)

@@ -3,7 +3,7 @@
 use super::fields::{field, is_empty, owned, target};
 use super::marker::{object, text_field};
 use super::text::{is_digits, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 use crate::model::time::Wall;
@@ -60,6 +60,7 @@ pub(super) static FORMATS: &[Format] = &[
         caution: Some(
             "It may hold the only copy of unsaved text: `vim -r FILE` shows it, while the swap file is there",
         ),
+        asked: Asked::FILE.if_it_begins(b"b"),
         read: vim,
         ..PLAIN
     },

@@ -1,9 +1,10 @@
 //! The younger locks of Python's `filelock`: leases, strict markers and readers-writer locks. Its plain ones stand in `text`.
 
+use super::asked::HEX;
 use super::fields::{SQLITE, escaped_host, hex_bytes, is_hex, owned};
 use super::standin::{self, Holds, StandIn};
 use super::text::{decimal_token, is_digits, pid, text};
-use super::{Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, Standing};
+use super::{Asked, Candidate, Claim, Format, Heartbeat, Mechanism, PLAIN, Record, RecordState, Standing};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(super) static FORMATS: &[Format] = &[
         ),
         caution: Some("Its holder finds it missing at the next refresh and reports the lock as lost"),
         stand_in: StandIn::Record(standin::lease),
+        asked: Asked::FILE.if_it_begins(b"f"),
         read: lease,
         ..PLAIN
     },
@@ -40,6 +42,7 @@ pub(super) static FORMATS: &[Format] = &[
                 host in hexadecimal and start token, each on a line",
         stale_rule: Some("never broken, neither by age nor because its owner died; only `force_break(name)` does"),
         caution: Some("Of the directory only the one claim whose owner is gone may go; others may be waiting in it"),
+        asked: Asked::FILE_OR_DIRECTORY.if_it_begins(b"f"),
         read: |file| is_held_claim(file).then(|| strict_claim(file)).flatten(),
         ..PLAIN
     },
@@ -54,6 +57,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "exactly `1`, `filelock-strict-v1` with a NUL, `0`, each on a line; a claim of one who still waits; or a \
                 directory `X.filelock` without a `held-` claim",
         caution: Some("The marker stays for ever and has no owner; the claims in `X.filelock` are the lock"),
+        asked: Asked::FILE_OR_DIRECTORY,
         read: strict_by_product,
         ..PLAIN
     },
@@ -68,6 +72,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "32 hexadecimal digits, `PID` and `HOST`, each on a line",
         stale_rule: Some("a peer on any host throws it out once it was not refreshed for 90 s"),
         stand_in: StandIn::Record(standin::marker),
+        asked: Asked::FILE.if_it_begins(HEX),
         read: soft_rw3,
         ..PLAIN
     },
@@ -88,6 +93,7 @@ pub(super) static FORMATS: &[Format] = &[
             "a peer commits a holder out once its nonce did not change for `lease` seconds, by the peer's own clock",
         ),
         caution: Some("The holder rewrites the nonce, so the directory's time says nothing of it"),
+        asked: Asked::FILE_OR_DIRECTORY.if_it_begins(b"f"),
         read: soft_rw4,
         ..PLAIN
     },
@@ -98,6 +104,7 @@ pub(super) static FORMATS: &[Format] = &[
         standing: Standing::NotALock,
         looks: "such a directory without a holder, or a snapshot in it: `filelock-rw/1` and `generation=`",
         caution: Some("It stays when nobody holds it, and counts the generations"),
+        asked: Asked::FILE_OR_DIRECTORY,
         read: soft_rw4_idle,
         ..PLAIN
     },
@@ -110,6 +117,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "a `*.lock` that is an SQLite database",
         stale_rule: Some("none is needed: the kernel drops SQLite's locks with their holder"),
         caution: Some("Deleting it frees nobody and lets two holders in"),
+        asked: Asked::FILE.if_it_begins(b"S"),
         read: |file| (file.kind == FileKind::Regular && file.bytes.starts_with(SQLITE)).then_some(RecordState::None),
         ..PLAIN
     },

@@ -37,6 +37,18 @@ impl Places {
         self
     }
 
+    /// Those in both.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.iter_mut().zip(others.0).for_each(|(word, other)| *word &= other);
+        self
+    }
+
+    /// Those that are not among the others.
+    pub(super) fn but(mut self, others: Self) -> Self {
+        self.0.iter_mut().zip(others.0).for_each(|(word, other)| *word &= !other);
+        self
+    }
+
     fn add_all(&mut self, others: Self) {
         self.0.iter_mut().zip(others.0).for_each(|(word, other)| *word |= other);
     }

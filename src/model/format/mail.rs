@@ -1,8 +1,9 @@
 //! Mailboxes, and what shell scripts lock with.
 
+use super::asked::DIGIT;
 use super::files::{is_regular, owned_by};
 use super::text::{is_digits, is_host, pid, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 
 pub(super) static FORMATS: &[Format] = &[
     Format {
@@ -14,6 +15,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "`PID` right-aligned in 10 columns and `HOST`, each on a line",
         stale_rule: Some("removed by the next taker on the same host if there is no such process"),
         caution: Some("Deleting it while GnuPG runs lets two write the keys"),
+        asked: Asked::FILE.if_it_begins(b" "),
         read: gnupg,
         ..PLAIN
     },
@@ -27,6 +29,7 @@ pub(super) static FORMATS: &[Format] = &[
             "on the same host overridden if there is no such process; else if lock and mailbox did not change for 2 min",
         ),
         caution: Some("Deleting it while mail is delivered lets two write the mailbox"),
+        asked: Asked::FILE.if_it_begins(DIGIT),
         read: dovecot,
         ..PLAIN
     },
@@ -39,6 +42,7 @@ pub(super) static FORMATS: &[Format] = &[
         stale_rule: Some("removed by the next taker after 5 min without a change"),
         caution: Some("Deleting it while mail is delivered lets two write the mailbox"),
         also: &["mbox-dotlock"],
+        asked: Asked::FILE.if_it_begins(b"0"),
         read: |file| (is_regular(file) && file.bytes == b"0\n").then_some(RecordState::None),
         ..PLAIN
     },
@@ -50,6 +54,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "`0`, one byte, nobody may write it (mode 0444). It names no owner",
         stale_rule: Some("none, unless the next taker asks with `-l` for one that has not changed for so long"),
         caution: Some("Deleting it while its owner works lets a second one in"),
+        asked: Asked::FILE.if_it_begins(b"0"),
         read: |file| {
             let unwritable = file.mode & 0o777 & !0o044 == 0o400;
             (is_regular(file) && file.bytes == b"0" && unwritable).then_some(RecordState::None)

@@ -1,6 +1,7 @@
 //! Records that are JSON objects: Lockscope's own marker, and what programs write by hand.
 
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
+use super::asked::JSON;
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::{Pid, StartToken, parse_boot_id};
 use crate::model::time::Wall;
@@ -13,6 +14,7 @@ pub(super) static FORMATS: &[Format] = &[
         mechanism: Mechanism::Flock,
         claim: Claim::Ours,
         looks: "one JSON object as Lockscope's marker has it, with `lock` = `flock`: who has or had the kernel lock",
+        asked: Asked::FILE.if_it_begins(JSON),
         read: lockscope_flock,
         ..PLAIN
     },
@@ -23,6 +25,7 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Ours,
         looks: "one JSON object with `pid`, `host`, `pid_ns`, `boot_id`, `start_token`, `command`, `created`; a placeholder \
                 also has `placeholder`",
+        asked: Asked::FILE_OR_DIRECTORY.if_it_begins(JSON),
         read: lockscope,
         ..PLAIN
     },
@@ -33,6 +36,7 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Loose,
         looks: "a JSON object with `pid` (a number or digits); optional `host` or `hostname`, `user`, `cmd` or `command`, \
                 `created` or `started`",
+        asked: Asked::FILE.if_it_begins(JSON),
         read: json_pid,
         ..PLAIN
     },

@@ -3,7 +3,7 @@
 use super::fields::{is_empty, owned, target};
 use super::standin::{self, Holds, StandIn};
 use super::text::{is_digits, is_host, pid, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 
@@ -16,6 +16,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "one space and a `PID`, or `PID;HOST`: of whoever took it last, held or not",
         stale_rule: Some("none is needed: the kernel drops the lock with its holder"),
         caution: Some("Deleting it frees nobody and lets two holders in"),
+        asked: Asked::FILE.if_it_begins(b" "),
         read: zc_lockfile,
         ..PLAIN
     },
@@ -28,6 +29,7 @@ pub(super) static FORMATS: &[Format] = &[
                 modification is when it expires",
         stale_rule: Some("broken by the next taker 10 s after its expiry, which its holder puts off while it works"),
         caution: Some("The claim file named in it goes with it"),
+        asked: Asked::FILE,
         read: flufl,
         ..PLAIN
     },
@@ -39,6 +41,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "empty, with a second name beside it: `HOST-TID.PIDHASH`",
         stale_rule: Some("none: it waits for ever, even for a dead owner"),
         caution: Some("The second name goes with it"),
+        asked: Asked::FILE.if_empty(),
         read: |file| {
             (is_empty(file) && file.links > 1).then_some(())?;
             unique_name(std::str::from_utf8(file.linked_name?).ok()?)
@@ -53,6 +56,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "a directory `*.lock` with one empty file `HOST.-TIDPID`",
         stale_rule: Some("none: it waits for ever, even for a dead owner"),
         holds: Holds::Files(1),
+        asked: Asked::of(&[FileKind::Directory]),
         read: lockfile_mkdir,
         ..PLAIN
     },
@@ -63,6 +67,7 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Grammar,
         looks: "a symbolic link `*.lock` to `HOST-TID.PIDHASH`, which is not there",
         stale_rule: Some("none: it waits for ever, even for a dead owner"),
+        asked: Asked::of(&[FileKind::Symlink]),
         read: |file| {
             let target = target(file).filter(|_| file.name.ends_with(b".lock"))?;
             unique_name(target.rsplit('/').next()?)
@@ -80,6 +85,7 @@ pub(super) static FORMATS: &[Format] = &[
         stand_in: StandIn::Link(standin::bare_pid),
         looks: "a symbolic link to a `PID`, which is not there; on Windows a directory with that text in `symlink`",
         stale_rule: Some("removed by the next taker once the PID is gone; it does not ask on which host"),
+        asked: Asked::of(&[FileKind::Symlink, FileKind::Directory]),
         read: twisted,
         ..PLAIN
     },

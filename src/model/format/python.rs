@@ -4,7 +4,7 @@ use super::fields::{any_content, owned};
 use super::files::empty_file;
 use super::marker::{PidField, object, pid_field, text_field};
 use super::text::{is_digits, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
 use crate::model::facts::FileKind;
 use crate::model::holder::Pid;
 use serde_json::Value;
@@ -116,6 +116,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "the cached `*.info.json` in `pkgs/cache` itself, while byte 21 of it is locked",
         stale_rule: KERNEL_RULE,
         caution: Some("It is data, not a lock file: never delete it for the lock"),
+        asked: Asked::FILE.if_it_begins(b"{"),
         read: conda,
         ..PLAIN
     },

@@ -1,8 +1,9 @@
 //! Records that are lines of text: a decimal PID, a PID with a host, and Python's `filelock`.
 
+use super::asked::DIGIT;
 use super::fields::escaped_host;
 use super::standin::{self, StandIn};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState};
 use crate::model::facts::FileKind;
 use crate::model::holder::{Pid, StartToken};
 
@@ -16,6 +17,7 @@ pub(super) static FORMATS: &[Format] = &[
         also: &["filelock-win", "portalocker", "fasteners", "flock1"],
         stale_rule: Some("none is needed: the kernel drops the lock with its holder"),
         caution: Some("Deleting it frees nobody and lets two holders in"),
+        asked: Asked::FILE.if_empty(),
         read: filelock_unix,
         ..PLAIN
     },
@@ -27,6 +29,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "`PID`, `HOST` and, in newer versions, a start token, each on a line",
         stale_rule: Some("broken by the next taker on the same host once the PID is gone or its start token differs"),
         stand_in: StandIn::Record(standin::soft),
+        asked: Asked::FILE.if_it_begins(DIGIT),
         read: filelock_soft,
         ..PLAIN
     },
@@ -37,6 +40,7 @@ pub(super) static FORMATS: &[Format] = &[
         claim: Claim::Loose,
         also: &["lockfile-pid", "portalocker-pid"],
         looks: "a decimal PID; spaces around it, leading zeros, newline or none",
+        asked: Asked::FILE.if_it_begins(b"-0123456789 \t\n\x0c\r"),
         read: hand_pid,
         ..PLAIN
     },
@@ -46,6 +50,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "other spellings: `PID HOST`, `PID@HOST`, `PID:HOST`, `HOST:PID`, `HOST PID`, on one line or two",
         mechanism: Mechanism::Existence,
         claim: Claim::Loose,
+        asked: Asked::FILE,
         read: pid_host,
         ..PLAIN
     },
@@ -55,6 +60,7 @@ pub(super) static FORMATS: &[Format] = &[
         looks: "nothing in it, and nothing that tells how it locks",
         stand_in: StandIn::Record(standin::nothing),
         claim: Claim::Rest,
+        asked: Asked::FILE.if_empty(),
         read: |file| (file.kind == FileKind::Regular && file.size == 0).then_some(RecordState::CutShort),
         ..PLAIN
     },

@@ -3,7 +3,7 @@
 use super::fields::{SQLITE, any_content, is_empty, owned, target};
 use super::standin::{self, StandIn};
 use super::text::{is_digits, text};
-use super::{Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
+use super::{Asked, Candidate, Claim, Format, Mechanism, PLAIN, Record, RecordState, Scope, Standing};
 use crate::model::facts::FileKind;
 
 pub(super) static FORMATS: &[Format] = &[
@@ -64,6 +64,7 @@ pub(super) static FORMATS: &[Format] = &[
         stale_rule: Some("none: a row that a killed svn left stays until it is cleaned up"),
         caution: Some("It is the working copy's database: never delete it"),
         unlocker: Some("svn cleanup"),
+        asked: Asked::FILE.if_it_begins(b"S"),
         read: |file| {
             let at_home = file.name == b"wc.db" && file.directory.ends_with(b"/.svn");
             let mine = at_home && file.kind == FileKind::Regular && file.bytes.starts_with(SQLITE);
