@@ -38,9 +38,6 @@ fn main() {
         return;
     }
     let only = arguments.iter().skip(1).find(|argument| !argument.starts_with('-'));
-    let work = tempfile::tempdir().unwrap();
-    let place = Place::new(work.path());
-    let mut report = Report::default();
     let parts: [(&str, Part); 8] = [
         ("pass", passes::full_pass),
         ("holders", passes::holders),
@@ -51,6 +48,15 @@ fn main() {
         ("start", window::start),
         ("idle", window::idle),
     ];
+    let known = |only: &String| parts.iter().any(|(name, _)| name == only);
+    if let Some(unknown) = only.filter(|only| !known(only)) {
+        let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+        eprintln!("bench: there is no part {unknown}; there are {}", names.join(", "));
+        std::process::exit(2);
+    }
+    let work = tempfile::tempdir().unwrap();
+    let place = Place::new(work.path());
+    let mut report = Report::default();
     for (name, part) in parts {
         if only.is_some_and(|only| only != name) {
             continue;
@@ -134,6 +140,11 @@ impl Runs {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         sorted.get(((sorted.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(f64::NAN)
+    }
+
+    /// For what is measured in coarse steps.
+    pub(crate) fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
     }
 
     pub(crate) fn median(&self) -> f64 {

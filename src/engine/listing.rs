@@ -9,7 +9,7 @@ use crate::model::snapshot::{Lock, LockId, Snapshot};
 use crate::model::verdict::Verdict;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// What to sort by.
@@ -242,8 +242,8 @@ fn holder_pid(lock: &Lock) -> u32 {
 /// So many are seen at a glance.
 const FEW: usize = 8;
 
-/// The groups of which several locks would be listed without search and chips, among those of which one is.
-fn only_filtered<'a>(names: &BTreeMap<&[u8], Vec<usize>>, snapshot: &'a Snapshot, query: &Query) -> BTreeSet<&'a [u8]> {
+/// The groups of which several locks would be listed without search and chips, among those of which `one_is` listed.
+fn only_filtered<'a>(one_is: impl Fn(&[u8]) -> bool, snapshot: &'a Snapshot, query: &Query) -> BTreeSet<&'a [u8]> {
     if query.verdicts.is_empty() && query.text.trim().is_empty() {
         return BTreeSet::new();
     }
@@ -251,7 +251,7 @@ fn only_filtered<'a>(names: &BTreeMap<&[u8], Vec<usize>>, snapshot: &'a Snapshot
     let (mut once, mut more) = (BTreeSet::new(), BTreeSet::new());
     for lock in snapshot.locks().filter(|lock| shown(lock, &unfiltered) || shown(lock, query)) {
         let name = lock.naming.group(lock.path.as_encoded_bytes());
-        if names.get(name).is_some_and(|at| at.len() == 1) && !once.insert(name) {
+        if one_is(name) && !once.insert(name) {
             more.insert(name);
         }
     }
@@ -261,22 +261,38 @@ fn only_filtered<'a>(names: &BTreeMap<&[u8], Vec<usize>>, snapshot: &'a Snapshot
 /// Groups stand where their first lock would; locks that share their group with no other come last, under one heading.
 /// A group whose other members are only filtered out keeps its heading.
 fn grouped(locks: &[&Lock], snapshot: &Snapshot, query: &Query) -> Vec<Row> {
-    let mut members: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
-    for (at, lock) in locks.iter().enumerate() {
-        members.entry(lock.naming.group(lock.path.as_encoded_bytes())).or_default().push(at);
+    // Most groups of a large directory have one lock: all that such a one costs is its number.
+    let mut numbers: HashMap<&[u8], usize> = HashMap::new();
+    let (mut sizes, mut number_of): (Vec<u32>, Vec<usize>) = (Vec::new(), Vec::with_capacity(locks.len()));
+    for lock in locks {
+        let number = *numbers.entry(lock.naming.group(lock.path.as_encoded_bytes())).or_insert(sizes.len());
+        if number == sizes.len() {
+            sizes.push(0);
+        }
+        sizes[number] += 1;
+        number_of.push(number);
     }
-    let filtered = only_filtered(&members, snapshot, query);
-    let mut alone = Vec::new();
+    let filtered = only_filtered(|name| numbers.get(name).is_some_and(|number| sizes[*number] == 1), snapshot, query);
+    let mut names: Vec<Option<&[u8]>> = vec![None; sizes.len()];
+    for (name, number) in numbers {
+        let is_group = !name.is_empty() && (sizes[number] > 1 || filtered.contains(name));
+        names[number] = is_group.then_some(name);
+    }
+    // In the order of the numbers, which is that of their first locks.
     let mut groups: Vec<(&[u8], Vec<usize>)> = Vec::new();
-    for (name, at) in members {
-        if name.is_empty() || (at.len() == 1 && !filtered.contains(name)) {
-            alone.extend(at);
-        } else {
-            groups.push((name, at));
+    let places: Vec<Option<usize>> = (names.into_iter().zip(&sizes))
+        .map(|(name, size)| {
+            groups.push((name?, Vec::with_capacity(*size as usize)));
+            Some(groups.len() - 1)
+        })
+        .collect();
+    let mut alone = Vec::new();
+    for (at, number) in number_of.into_iter().enumerate() {
+        match places[number] {
+            Some(place) => groups[place].1.push(at),
+            None => alone.push(at),
         }
     }
-    groups.sort_by_key(|(_, at)| at[0]);
-    alone.sort_unstable();
     if groups.is_empty() {
         return locks.iter().map(|lock| Row::Lock(lock.id)).collect();
     }

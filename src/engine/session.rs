@@ -11,7 +11,7 @@ use super::store::Store;
 use super::watch::Watch;
 use super::watched::Life;
 use super::words::{Inbox, Wake, Word};
-use crate::inspect::{LookError, LookOptions, Looker, Names, list_names, sight_of};
+use crate::inspect::{LookError, LookOptions, Looker, Looks, Names, list_names, sight_of};
 use crate::inspect::{Openings, SplitsByDirectory};
 use crate::model::facts::{Seen, Sight};
 use crate::model::format::{Listed, listed};
@@ -110,6 +110,8 @@ struct Live {
     users_asked: Duration,
     asking_users_took: Duration,
     dirty: bool,
+    /// `names` still has those of the locks, which the store has as well.
+    names_twice: bool,
     /// The file system does not answer, and that has been said.
     silent: bool,
     /// When events were last answered, on the monotonic clock.
@@ -122,6 +124,13 @@ impl Live {
     /// How long a full pass would take now: there may be many more locks than at the last one.
     fn next_scan(&self) -> Duration {
         self.scan_took + LOOK * self.store.counts.all().saturating_sub(self.scanned)
+    }
+
+    /// What has an id has its name in the store; once is enough. Nobody waits for that: the picture is out.
+    fn hold_names_once(&mut self) {
+        if std::mem::take(&mut self.names_twice) {
+            self.names.all = self.names.all.without(|name| self.store.id_named(name).is_some());
+        }
     }
 
     /// Whether there is such a name.
@@ -231,7 +240,7 @@ impl Session<'_> {
         let id = directory.id();
         let fs = self.system.file_system(id.mount);
         // The watch stands before the first look, so that no change falls between them.
-        let (watch, polling) = if fs.network || directory.may_not_answer() {
+        let (mut watch, polling) = if fs.network || directory.may_not_answer() {
             (None, Some(PollingReason::FileSystem(fs.name)))
         } else {
             match Watch::start(&self.path, self.inbox.door()) {
@@ -239,7 +248,9 @@ impl Session<'_> {
                 Err(reason) => (None, Some(reason)),
             }
         };
-        let looker = Looker::new(&self.system, &*directory, &self.options, None);
+        // The kernel's lock table may take as long to read as all names.
+        let list = |looks: &dyn Looks| self.list(&mut watch, &*directory, looks);
+        let (looker, names) = Looker::beside(&self.system, &*directory, &self.options, list);
         let mut live = Live {
             id,
             watch,
@@ -260,21 +271,22 @@ impl Session<'_> {
             users_asked: looker.monotonic,
             asking_users_took: Duration::ZERO,
             dirty: true,
+            names_twice: false,
             silent: false,
             heard: None,
             below_failed: None,
         };
         live.clock_offset = clock_offset(looker.now, looker.monotonic);
         self.sight = Some(Arc::clone(&live.sight));
-        let end = self.follow(&mut live, directory, looker);
+        let end = self.follow(&mut live, directory, looker, names);
         // A chunk is begun anew, so that the published ones never change their meaning.
         self.first_id = live.store.next_id().next_multiple_of(CHUNK as u32);
         end
     }
 
     /// Looks at everything, then follows what changes.
-    fn follow(&mut self, live: &mut Live, directory: Box<dyn Directory>, looker: Looker) -> End {
-        if let Some(end) = self.full_pass(live, &*directory, &looker, true) {
+    fn follow(&mut self, live: &mut Live, directory: Box<dyn Directory>, looker: Looker, names: pass::List) -> End {
+        if let Some(end) = self.full_pass(live, &*directory, &looker, Some(names)) {
             return end;
         }
         drop(looker);
@@ -288,6 +300,7 @@ impl Session<'_> {
                     return End::Ended;
                 }
             }
+            live.hold_names_once();
             let wake = self.inbox.wait(live.watch.as_ref().map(Watch::events), self.next_tick(live));
             match &wake {
                 Wake::Nothing => continue,
@@ -325,7 +338,7 @@ impl Session<'_> {
             let mut end = match wake {
                 _ if live.silent => {
                     let looker = self.looker(live, &*at);
-                    self.full_pass(live, &*at, &looker, false)
+                    self.full_pass(live, &*at, &looker, None)
                 }
                 Wake::Word(word) => self.obey(live, &*at, word),
                 Wake::Hints => self.follow_hints(live, &*at),
@@ -367,7 +380,7 @@ impl Session<'_> {
                 self.try_events_again(live);
                 let looker = self.looker(live, at);
                 live.counts = Some((looker.sight.processes, looker.sight.processes_denied));
-                self.full_pass(live, at, &looker, false)
+                self.full_pass(live, at, &looker, None)
             }
             Word::Look(paths) => {
                 let looker = self.looker(live, at);
@@ -408,7 +421,7 @@ impl Session<'_> {
         }
         if hints.rescan {
             let looker = self.looker(live, at);
-            return self.full_pass(live, at, &looker, false);
+            return self.full_pass(live, at, &looker, None);
         }
         let mut paths = Vec::new();
         for path in hints.paths {
@@ -420,7 +433,7 @@ impl Session<'_> {
                 && (live.names.directories.contains(&path) || is_directory(at, &path))
             {
                 let looker = self.looker(live, at);
-                return self.full_pass(live, at, &looker, false);
+                return self.full_pass(live, at, &looker, None);
             }
             // A sibling that appears or goes can change what other names mean, rarely; the slow pass sees to it.
             if live.store.id_of(&path).is_some() || !bytes.is_empty() && self.may_be_listed(at, &path, name) {
@@ -534,7 +547,7 @@ impl Session<'_> {
         };
         if looker.monotonic.saturating_sub(live.scanned_monotonic) >= least.max(live.next_scan() * share) {
             self.try_events_again(live);
-            return self.full_pass(live, at, &looker, false);
+            return self.full_pass(live, at, &looker, None);
         }
         // What has a heart is looked at when the next beat is due; to judge it again would not do.
         let mut again: HashSet<LockId> = live.store.beats_due(looker.now).collect();

@@ -65,6 +65,18 @@ impl<K: Key> Index<K> {
         self.ids.find(hash, |id| is_it(*id)).copied()
     }
 
+    /// Room for so many more.
+    fn reserve(&mut self, more: usize, chunks: &Chunks) {
+        let Self { ids, hasher, .. } = self;
+        ids.reserve(more, |id| hash_of::<K>(hasher, chunks, *id));
+    }
+
+    /// Of one that no other is the same as.
+    fn insert_unique(&mut self, hash: u64, chunks: &Chunks, id: LockId) {
+        let Self { ids, hasher, .. } = self;
+        ids.insert_unique(hash, id, |id| hash_of::<K>(hasher, chunks, *id));
+    }
+
     fn insert(&mut self, chunks: &Chunks, lock: &Lock) {
         let Self { ids, hasher, .. } = self;
         let Some(hash) = K::hash(hasher, lock) else { return };
@@ -72,7 +84,7 @@ impl<K: Key> Index<K> {
             *same = lock.id;
             return;
         }
-        ids.insert_unique(hash, lock.id, |id| slot(chunks, *id).and_then(|lock| K::hash(hasher, lock)).unwrap_or(0));
+        self.insert_unique(hash, chunks, lock.id);
     }
 
     fn remove(&mut self, lock: &Lock) {
@@ -82,6 +94,11 @@ impl<K: Key> Index<K> {
             found.remove();
         }
     }
+}
+
+/// Of one that stands in its chunk.
+fn hash_of<K: Key>(hasher: &DefaultHashBuilder, chunks: &Chunks, id: LockId) -> u64 {
+    slot(chunks, id).and_then(|lock| K::hash(hasher, lock)).unwrap_or(0)
 }
 
 fn slot(chunks: &Chunks, id: LockId) -> Option<&Arc<Lock>> {
@@ -154,8 +171,12 @@ impl Store {
 
     /// The same, of a path as its bytes.
     pub(super) fn id_named(&self, path: &[u8]) -> Option<LockId> {
+        self.id_hashed(self.by_path.hasher.hash_one(path), path)
+    }
+
+    fn id_hashed(&self, hash: u64, path: &[u8]) -> Option<LockId> {
         let has_it = |lock: &Arc<Lock>| lock.path.as_encoded_bytes() == path;
-        self.by_path.find(self.by_path.hasher.hash_one(path), |id| self.get(id).is_some_and(has_it))
+        self.by_path.find(hash, |id| self.get(id).is_some_and(has_it))
     }
 
     pub(super) fn by_ino(&self, ino: u64) -> Option<LockId> {
@@ -173,9 +194,10 @@ impl Store {
 
     /// An id for a path that may be new.
     pub(super) fn id_for(&mut self, path: &OsStr) -> LockId {
-        if let Some(id) = self.id_of(path) {
-            return id;
-        }
+        self.id_of(path).unwrap_or_else(|| self.new_id())
+    }
+
+    fn new_id(&mut self) -> LockId {
         if self.free.len() > RESTING_IDS
             && let Some(id) = self.free.pop_front()
         {
@@ -185,8 +207,30 @@ impl Store {
         LockId(self.next - 1)
     }
 
+    /// Room for so many more locks.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.by_path.reserve(more, &self.chunks);
+        self.by_ino.reserve(more, &self.chunks);
+    }
+
+    /// Puts a lock in that is new, as far as the caller knows; its id is given here.
+    pub(super) fn add(&mut self, mut lock: Lock) {
+        let path = lock.path.as_encoded_bytes();
+        let hash = self.by_path.hasher.hash_one(path);
+        if let Some(id) = self.id_hashed(hash, path) {
+            // A directory that is being changed may give a name twice.
+            lock.id = id;
+            self.put(lock);
+            return;
+        }
+        lock.id = self.new_id();
+        let lock = self.stand(lock);
+        self.by_path.insert_unique(hash, &self.chunks, lock.id);
+        self.link_all_else(&lock);
+    }
+
     /// Puts a lock in its place; tells whether anything changed that a person could see.
-    pub(super) fn put(&mut self, mut lock: Lock) -> bool {
+    pub(super) fn put(&mut self, lock: Lock) -> bool {
         let id = lock.id;
         let old = self.get(id).cloned();
         if let Some(old) = &old {
@@ -201,11 +245,18 @@ impl Store {
             same.judgement.due = lock.judgement.due;
             same != lock
         });
+        let lock = self.stand(lock);
+        self.by_path.insert(&self.chunks, &lock);
+        self.link_all_else(&lock);
+        seen
+    }
+
+    /// In its chunk.
+    fn stand(&mut self, mut lock: Lock) -> Arc<Lock> {
         self.alike.share(&mut lock.facts);
         let lock = Arc::new(lock);
-        *self.slot(id) = Some(Arc::clone(&lock));
-        self.link(&lock);
-        seen
+        *self.slot(lock.id) = Some(Arc::clone(&lock));
+        lock
     }
 
     /// Takes out what is not there any more.
@@ -270,9 +321,9 @@ impl Store {
         &mut chunk[at]
     }
 
-    fn link(&mut self, lock: &Lock) {
+    /// All by which it is found but its path.
+    fn link_all_else(&mut self, lock: &Lock) {
         self.counts.add(lock.judgement.verdict);
-        self.by_path.insert(&self.chunks, lock);
         for (pid, start_ticks) in depends_on(lock) {
             let (known, ids) = self.by_pid.entry(pid).or_default();
             *known = start_ticks;

@@ -97,8 +97,14 @@ impl Looker {
     pub fn new(
         system: &Arc<dyn System>, directory: &dyn Directory, options: &LookOptions, counts: Option<(u32, u32)>,
     ) -> Self {
+        Self::with_table(system, directory, options, counts, table_of(&**system))
+    }
+
+    pub(super) fn with_table(
+        system: &Arc<dyn System>, directory: &dyn Directory, options: &LookOptions, counts: Option<(u32, u32)>,
+        table: Option<Vec<KernelLock>>,
+    ) -> Self {
         let host = system.host();
-        let table = table_of(&**system);
         let (processes, processes_denied) = counts.unwrap_or_else(|| system.count_processes());
         let fs = system.file_system(directory.id().mount);
         let sight = sight_of(host, fs, table.is_some(), (processes, processes_denied));
@@ -458,7 +464,7 @@ impl Looker {
 }
 
 /// The kernel's lock table; `None` where it cannot be read.
-fn table_of(system: &dyn System) -> Option<Vec<KernelLock>> {
+pub(super) fn table_of(system: &dyn System) -> Option<Vec<KernelLock>> {
     match system.kernel_locks() {
         Ok(locks) => Some(locks),
         Err(error) => {

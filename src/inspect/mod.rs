@@ -2,6 +2,7 @@
 //!
 //! Owns: gathering. Never: changes anything, takes or probes a lock, follows a link.
 
+mod ahead;
 mod content;
 mod evidence;
 mod impact;
@@ -22,12 +23,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use ahead::Looks;
 pub use evidence::{Look, Looker, sight_of};
 pub use impact::{Impact, impact_of};
 pub use machine::{MachineError, machine, process_detail};
 pub use names::NameSet;
-pub use pass::{Names, count, list_names, list_names_entering, look, look_after, look_again, look_at_one};
-pub(crate) use pass::{Openings, look_at_all};
+pub use pass::{Names, count, list_names, look, look_after, look_again, look_at_one};
+pub(crate) use pass::{Openings, list_names_entering, look_at_all};
 pub(crate) use split::SplitsByDirectory;
 
 /// What empty files mean in a directory, by the person's word.

@@ -1,5 +1,6 @@
 //! One pass over a directory.
 
+use super::ahead::Looks;
 use super::evidence::{Hint, Looker, open, trouble};
 use super::named::Named;
 use super::subfolders::{Descent, has_gone};
@@ -67,30 +68,44 @@ pub fn list_names(directory: &dyn Directory, looker: &Looker, options: &LookOpti
     list_names_entering(directory, looker, options, &mut |_, _| {})
 }
 
-/// The same; `entering` is told of each subfolder before it is read.
-pub fn list_names_entering(
-    directory: &dyn Directory, looker: &Looker, options: &LookOptions, entering: &mut dyn FnMut(&Path, &dyn Directory),
+/// The same; `entering` is told of each subfolder before it is read. Only what is listed for its lock alone waits for the
+/// looker, if that is still to come.
+pub(crate) fn list_names_entering(
+    directory: &dyn Directory, looks: &dyn Looks, options: &LookOptions,
+    entering: &mut dyn FnMut(&Path, &dyn Directory),
 ) -> std::io::Result<Names> {
     let mut names = Names::default();
     let mut descent = Descent::from(directory, entering);
-    walk(directory, Path::new(""), looker, options, &mut names, &mut descent)?;
+    walk(directory, Path::new(""), looks, options, &mut names, &mut descent)?;
     Ok(names)
 }
 
+/// So many names may wait for the looker.
+const MOST_WAITING: usize = 4096;
+
+/// Whether a kernel lock is on the file, by what the directory says its inode number is.
+fn is_locked(looker: &Looker, directory: &dyn Directory, name: &OsStr, ino: u64) -> bool {
+    let stat = looker.may_be_locked(ino).then(|| directory.stat(name).ok()).flatten();
+    stat.is_some_and(|stat| stat.kind == FileKind::Regular && looker.is_locked(&stat))
+}
+
 fn walk(
-    directory: &dyn Directory, below: &Path, looker: &Looker, options: &LookOptions, names: &mut Names,
+    directory: &dyn Directory, below: &Path, looks: &dyn Looks, options: &LookOptions, names: &mut Names,
     descent: &mut Descent<'_>,
 ) -> std::io::Result<()> {
-    let mut deeper = Vec::new();
+    let (mut deeper, mut waiting) = (Vec::new(), Vec::new());
     directory.entries(&mut |name, kind, ino| {
         let deep = (!below.as_os_str().is_empty()).then(|| below.join(name).into_os_string());
         let path = deep.as_deref().unwrap_or(name);
         names.all.insert(path.as_encoded_bytes());
         let bytes = name.as_encoded_bytes();
         let own_leftover = bytes.starts_with(b".lockscope-");
-        let locked = || {
-            let stat = looker.may_be_locked(ino).then(|| directory.stat(name).ok()).flatten();
-            stat.is_some_and(|stat| stat.kind == FileKind::Regular && looker.is_locked(&stat))
+        let mut locked = || {
+            let looker = if waiting.len() < MOST_WAITING { looks.ready() } else { Some(looks.wait()) };
+            if looker.is_none() {
+                waiting.push((name.to_owned(), kind, ino));
+            }
+            looker.is_some_and(|looker| is_locked(looker, directory, name, ino))
         };
         let place = directory.path().as_os_str().as_encoded_bytes();
         let by_name = || listed(place, bytes) != Listed::No || options.custom.lists(place, bytes);
@@ -103,7 +118,14 @@ fn walk(
             names.kinds.push(kind);
         }
     })?;
+    for (name, kind, ino) in waiting {
+        if is_locked(looks.wait(), directory, &name, ino) {
+            names.listed.push(below.join(name).into_os_string());
+            names.kinds.push(kind);
+        }
+    }
     for (name, listed) in deeper {
+        let looker = looks.wait();
         // What stands in a lock that is a directory belongs to that lock; `/run/lock` is none, for all its name.
         if listed && looker.is_lock_directory(directory, &name) {
             continue;
@@ -122,7 +144,7 @@ fn walk(
         } else {
             names.directories.push(path.clone().into_os_string());
         }
-        match walk(&*child, &path, looker, options, names, descent) {
+        match walk(&*child, &path, looks, options, names, descent) {
             Err(error) if !has_gone(&error) => names.problems.push(Problem { path, error: error.to_string() }),
             _ => {}
         }
@@ -285,7 +307,12 @@ pub(crate) fn look_at_all(
     put: &mut dyn FnMut(Vec<Lock>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let work = Work { opened, names, options, earlier: &HashMap::new(), next: AtomicUsize::new(0) };
-    let push = |locks: &mut Vec<Lock>, lock| locks.push(lock);
+    let push = |locks: &mut Vec<Lock>, lock| {
+        if locks.is_empty() {
+            locks.reserve_exact(PART);
+        }
+        locks.push(lock);
+    };
     if work.is_for_one() {
         let mut openings = Openings::below(opened);
         while let Some(part) = work.take_part(looker, &mut openings, &push) {

@@ -12,15 +12,21 @@ use std::io::{self, Write};
 
 pub use crate::engine::shape::PathText;
 
+/// Most lines are shorter.
+const USUAL_LINE: usize = 2048;
+
 fn write_object(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, object)?;
     out.write_all(b"\n")?;
     out.flush()
 }
 
+/// Whole, in one call: who reads it waits for its end, and its parts are many and small.
 fn write_line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, object)?;
-    out.write_all(b"\n")?;
+    let mut line = Vec::with_capacity(USUAL_LINE);
+    serde_json::to_writer(&mut line, object)?;
+    line.push(b'\n');
+    out.write_all(&line)?;
     out.flush()
 }
 

@@ -4,7 +4,7 @@
 
 use super::{End, Live, PROGRESS, Session, WATCHES_AGAIN, lost_reason};
 use crate::engine::watch::Watch;
-use crate::inspect::{LookError, Looker, Names, Openings, list_names_entering, look_at_all};
+use crate::inspect::{LookError, Looker, Looks, Names, Openings, list_names_entering, look_at_all};
 use crate::model::snapshot::{PollingReason, Watching};
 use crate::platform::Directory;
 use std::collections::HashSet;
@@ -13,19 +13,33 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The names to look at, and why some subfolder that they stand in is not watched.
+pub(super) struct List {
+    names: std::io::Result<Names>,
+    unwatched: Option<PollingReason>,
+}
+
 impl Session<'_> {
-    /// Looks at everything. The first time the picture so far is shown while it grows.
-    pub(super) fn full_pass(
-        &mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, first: bool,
-    ) -> Option<End> {
-        looker.split_names(at);
-        let (mut watch, mut failed) = (live.watch.as_mut().filter(|watch| watch.takes_more), None);
+    /// Lists the names, and watches what it enters.
+    pub(super) fn list(&self, watch: &mut Option<Watch>, at: &dyn Directory, looks: &dyn Looks) -> List {
+        let (mut watch, mut unwatched) = (watch.as_mut().filter(|watch| watch.takes_more), None);
         let mut entering = |below: &Path, child: &dyn Directory| {
-            if let Some(watch) = watch.as_mut().filter(|_| failed.is_none() && !child.may_not_answer()) {
-                failed = watch.add(below).err();
+            if let Some(watch) = watch.as_mut().filter(|_| unwatched.is_none() && !child.may_not_answer()) {
+                unwatched = watch.add(below).err();
             }
         };
-        let mut names = match list_names_entering(at, looker, &self.options, &mut entering) {
+        let names = list_names_entering(at, looks, &self.options, &mut entering);
+        List { names, unwatched }
+    }
+
+    /// Looks at everything; the first time at what was listed already, and the picture so far is shown while it grows.
+    pub(super) fn full_pass(
+        &mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, listed: Option<List>,
+    ) -> Option<End> {
+        looker.split_names(at);
+        let first = listed.is_some();
+        let List { names, unwatched } = listed.unwrap_or_else(|| self.list(&mut live.watch, at, looker));
+        let mut names = match names {
             Ok(names) => names,
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                 self.hear_nothing(live);
@@ -36,7 +50,7 @@ impl Session<'_> {
                 return Some(End::Reopen);
             }
         };
-        if let Some(reason) = failed {
+        if let Some(reason) = unwatched {
             self.do_without_watches_below(live, reason);
         }
         if let (Some(below), None) = (names.unwatched, &live.polling) {
@@ -60,13 +74,12 @@ impl Session<'_> {
             let listed: HashSet<&OsStr> = names.listed.iter().map(OsString::as_os_str).collect();
             vanished.extend(live.store.paths().filter(|path| !listed.contains(path)).map(OsStr::to_owned));
         }
-        // What has an id has its name there.
         (names.listed, names.kinds) = (Vec::new(), Vec::new());
         live.names = names;
         for path in vanished {
             live.dirty |= live.store.remove(&path).is_some();
         }
-        live.names.all = live.names.all.without(|name| live.store.id_named(name).is_some());
+        live.names_twice = true;
         if looker.learned_count() > learned_before {
             // A kernel lock seen late says what an empty file of the same pattern, seen early, means.
             let empties: Vec<OsString> =
@@ -90,13 +103,13 @@ impl Session<'_> {
     fn look_first(&mut self, live: &mut Live, at: &dyn Directory, looker: &Looker, names: &Names) -> ControlFlow<()> {
         let options = Arc::clone(&self.options);
         let (mut looked, mut shown) = (0, self.system.monotonic());
+        live.store.reserve(names.listed.len());
         look_at_all(looker, at, names, &options, &mut |locks| {
             looked += locks.len() as u32;
             for mut lock in locks {
-                lock.id = live.store.id_for(&lock.path);
                 // Made anew by this thread, so that it lies beside the lock: who sorts a million goes from one to the other.
                 lock.path = (&*lock.path).into();
-                live.store.put(lock);
+                live.store.add(lock);
             }
             if self.is_ended() {
                 return ControlFlow::Break(());

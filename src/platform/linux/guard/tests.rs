@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// Far more than anything here takes; only a failure waits so long.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A local directory looked at as if it were on a mount that may not answer; each test has a mount of its own.
 fn guarded(path: &Path) -> Guarded {
