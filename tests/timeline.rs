@@ -11,7 +11,7 @@ use lockscope::engine::history::{End, History, Hold, LockHistory, Start, Usual, 
 use lockscope::engine::listing::Query;
 use lockscope::engine::settings::{BelowSettings, BelowTab, Settings, TimelineSettings};
 use lockscope::engine::{Command, Engine};
-use lockscope::model::snapshot::{Lock, Snapshot};
+use lockscope::model::snapshot::{Lock, Snapshot, Watching};
 use lockscope::model::time::{Wall, Zone};
 use lockscope::model::verdict::Verdict;
 use std::ffi::OsStr;
@@ -22,6 +22,9 @@ use support::{DEAD, Process, lock, look_at, write};
 fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
+
+/// As high as one line of a lane.
+const LANE: f32 = 24.0;
 
 fn who(pid: u32, command: &str) -> Who {
     Who { pid: Some(pid), incarnation: None, command: command.into() }
@@ -124,8 +127,29 @@ fn nothing_held_yet_is_said_with_the_time_since_when() {
     let scene = scene();
     let mut empty = History::new(Arc::clone(&scene.snapshot.directory));
     empty.watched.push(Watched { from: scene.snapshot.taken_at, till: None });
+    let reading = Snapshot { watching: Watching::Loading(2), ..scene.snapshot.clone() };
+    let not_yet = History::new(Arc::clone(&scene.snapshot.directory));
+    let harness = window(reading, Some(not_yet), TimelineSettings::default());
+    assert!(shows(&harness, "What is held is kept here once the whole folder has been read."));
     let harness = window(scene.snapshot, Some(empty), TimelineSettings::default());
     assert!(shows(&harness, "Nothing has been held since ") && shows(&harness, ", when watching began."));
+}
+
+#[test]
+fn a_long_name_stays_on_the_one_line_of_its_lane() {
+    let mut scene = scene();
+    for name in ["0032e464f324fcfb_messages_of_all_operations.lock", "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW.lock"] {
+        let mut lock = LockHistory::of(OsStr::new(name).into());
+        let began = scene.snapshot.taken_at.minus(secs(100));
+        lock.holds = vec![hold(Verdict::Held, 7, began, Some((began.plus(secs(20)), End::Released)))];
+        scene.history.put(lock);
+    }
+    let harness = window(scene.snapshot, Some(scene.history), TimelineSettings::default());
+    let lanes = harness
+        .get_all_by_role(Role::Button)
+        .filter(|node| node.accesskit_node().label().is_some_and(|label| label.starts_with("Lane ")));
+    let heights: Vec<f32> = lanes.map(|lane| lane.rect().height()).collect();
+    assert_eq!(heights, [LANE; 5]);
 }
 
 #[test]

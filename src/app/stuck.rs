@@ -1,10 +1,10 @@
 //! The side panel while no lock is chosen: whether anything is stuck, and what.
 
-use super::display_name::{elided, visible_name};
+use super::display_name::visible_name;
 use super::icons::Icon;
 use super::selection::Reach;
 use super::tokens::{self, Palette};
-use super::widgets::{muted, number};
+use super::widgets::{elided_to, muted, number};
 use super::window::Window;
 use crate::engine::listing::Row;
 use crate::model::snapshot::{Lock, LockId, Snapshot, Watching};
@@ -177,17 +177,9 @@ fn stuck_row(ui: &mut Ui, lock: &Lock, age: &str) -> egui::Response {
     let painter = ui.painter();
     let age = painter.text(rect.right_center(), Align2::RIGHT_CENTER, age, tokens::small(), palette.muted);
     let room = age.left() - 12.0 - (icon.right() + 8.0);
-    let whole = painter.layout_no_wrap(name.clone(), tokens::body(), palette.text);
-    let letters = name.chars().count();
-    let fits = if whole.size().x > room { (letters as f32 * room / whole.size().x) as usize } else { letters };
-    let text = elided(&name, fits.saturating_sub(usize::from(fits < letters)));
-    painter.text(
-        egui::pos2(icon.right() + 8.0, rect.center().y),
-        Align2::LEFT_CENTER,
-        text,
-        tokens::body(),
-        palette.text,
-    );
+    let text = elided_to(painter, &name, &tokens::body(), room);
+    let at = egui::pos2(icon.right() + 8.0, rect.center().y);
+    painter.text(at, Align2::LEFT_CENTER, text, tokens::body(), palette.text);
     response.on_hover_text(visible_name(&lock.path.to_string_lossy()))
 }
 

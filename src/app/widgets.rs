@@ -1,6 +1,7 @@
 //! Small pieces that several views share.
 
 use super::command::Action;
+use super::display_name::elided;
 use super::icons::Icon;
 use super::tokens::{self, Palette};
 use eframe::egui::{self, Align, Color32, Label, Layout, Response, RichText, Sense, Stroke, Ui, Vec2};
@@ -9,6 +10,28 @@ use eframe::egui::{self, Align, Color32, Label, Layout, Response, RichText, Sens
 pub(super) fn cut(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Response {
     ui.add(Label::new(text).truncate().selectable(false))
 }
+
+/// The text on one line no wider than `room`, its middle left out where it does not fit: names differ at both ends.
+pub(super) fn elided_to(painter: &egui::Painter, text: &str, font: &egui::FontId, room: f32) -> String {
+    // The color is none of what is measured.
+    let width = |text: &str| painter.layout_no_wrap(text.to_owned(), font.clone(), Color32::PLACEHOLDER).size().x;
+    let (whole, letters) = (width(text), text.chars().count());
+    if whole <= room {
+        return text.to_owned();
+    }
+    // Letters are not equally wide: begin with what would fit on average.
+    let mut most = (letters as f32 * room / whole) as usize;
+    loop {
+        let shown = elided(text, most.max(LEAST));
+        if most <= LEAST || width(&shown) <= room {
+            return shown;
+        }
+        most -= 1;
+    }
+}
+
+/// Less of a name tells nothing.
+const LEAST: usize = 5;
 
 /// Secondary text.
 pub(super) fn muted(ui: &Ui, text: impl Into<String>) -> RichText {

@@ -251,7 +251,7 @@ impl Store {
         seen
     }
 
-    /// In its chunk.
+    /// Puts it in its chunk, with what it has in common with others.
     fn stand(&mut self, mut lock: Lock) -> Arc<Lock> {
         self.alike.share(&mut lock.facts);
         let lock = Arc::new(lock);

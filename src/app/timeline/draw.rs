@@ -6,9 +6,8 @@ use super::lanes::Lanes;
 use super::view::{View, mark_step, secs, wall};
 use super::{Act, keys, words};
 use crate::app::tokens::{self, Palette};
-use crate::app::visible_name;
-use crate::app::widgets::muted;
-use crate::app::{elided, visible};
+use crate::app::widgets::{elided_to, muted};
+use crate::app::{visible, visible_name};
 use crate::engine::history::{History, Hold, LockHistory, Start, Wait};
 use crate::model::time::Wall;
 use crate::model::verdict::Verdict;
@@ -220,8 +219,10 @@ fn name_column(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, rows: &[Lane<'_>], ac
                 };
                 let chosen = scene.chosen == Some(&*lock.path);
                 let color = if chosen { palette.text } else { palette.muted };
-                let text = RichText::new(elided(&row.name, 26)).font(tokens::small()).color(color);
+                let name = elided_to(ui.painter(), &row.name, &tokens::small(), ui.available_width());
+                let text = RichText::new(name).font(tokens::small()).color(color);
                 let button = egui::Button::new(text).frame(false).min_size(Vec2::new(0.0, LANE));
+                let button = button.wrap_mode(egui::TextWrapMode::Extend);
                 let response = ui.add(button);
                 let note = words::in_short(lock, scene.now);
                 response.widget_info(|| {
