@@ -48,6 +48,7 @@ impl Window {
         self.timeline_head(ui, chosen.as_deref(), history.as_deref());
         ui.spacing_mut().item_spacing.y = gap;
         let Some(history) = history else {
+            ui.add_space(8.0);
             ui.label(muted(ui, "Watching has just begun."));
             return;
         };
