@@ -5,10 +5,11 @@ mod support;
 use eframe::egui::{Key, Modifiers, Role};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lockscope::engine::Command;
-use lockscope::engine::listing::{Listing, Query, Row};
+use lockscope::engine::listing::{Listing, Query, Row, SortKey};
 use lockscope::engine::settings::{MotionChoice, Settings};
-use lockscope::model::snapshot::Snapshot;
+use lockscope::model::snapshot::{Lock, Snapshot};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use support::stage::{Stage, locks, stage};
 use support::{DEAD, look_at, write};
@@ -78,6 +79,51 @@ fn a_group_keeps_its_heading_while_others_of_it_are_filtered_out() {
             Row::Lock(_) => None,
         };
         assert_eq!(listing.rows.iter().filter_map(heading).collect::<Vec<_>>(), headings, "{verdicts:?} {text:?}");
+    }
+}
+
+#[test]
+fn groups_stand_where_their_first_lock_would_and_what_stands_alone_comes_last() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for number in 0..90_u32 {
+        // Thirty conversations: of some three locks, of some two, of some one.
+        let (conversation, key) = (number / 3, number % 3);
+        if key <= conversation % 3 {
+            let key = ["all", "memory", "messages"][key as usize];
+            let content = if number % 4 == 0 { format!("{DEAD}\n") } else { String::new() };
+            write(directory.path(), &format!("{conversation:x}_{key}.lock"), content, u64::from(number * 37 % 97) * 60);
+        }
+    }
+    let snapshot = look_at(directory.path());
+    let group_of = |lock: &Lock| String::from_utf8_lossy(lock.naming.group(lock.path.as_encoded_bytes())).into_owned();
+    for (sort, descending) in [(SortKey::Verdict, false), (SortKey::Age, true), (SortKey::Lock, true)] {
+        let query = Query { sort, descending, ..Query::default() };
+        let written = |row: &Row| match row {
+            Row::Lock(id) => snapshot.lock(*id).expect("listed").display_path().into_owned(),
+            Row::Group(group) => format!("{}: {}", group.name, group.locks),
+        };
+        let order: Vec<&Arc<Lock>> = (Listing::of(&snapshot, &query).rows.iter())
+            .filter_map(|row| if let Row::Lock(id) = row { snapshot.lock(*id) } else { None })
+            .collect();
+        // Slowly: for each lock all others are looked at.
+        let (mut expected, mut alone) = (Vec::new(), Vec::new());
+        for (at, lock) in order.iter().enumerate() {
+            let name = group_of(lock);
+            let others: Vec<usize> = (0..order.len()).filter(|other| group_of(order[*other]) == name).collect();
+            match others[..] {
+                [_] => alone.push(lock.display_path().into_owned()),
+                [first, ..] if first == at => {
+                    expected.push(format!("{name}: {}", others.len()));
+                    expected.extend(others.iter().map(|other| order[*other].display_path().into_owned()));
+                }
+                _ => {}
+            }
+        }
+        assert!(expected.len() > 40 && alone.len() > 5, "both occur: {} and {}", expected.len(), alone.len());
+        expected.push(format!(": {}", alone.len()));
+        expected.extend(alone);
+        let listing = Listing::of(&snapshot, &Query { grouped: true, ..query });
+        assert_eq!(listing.rows.iter().map(written).collect::<Vec<_>>(), expected, "{sort:?}");
     }
 }
 
