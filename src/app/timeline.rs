@@ -16,7 +16,7 @@ use super::widgets::{self, from_right, muted};
 use super::window::Window;
 use crate::engine::history::{History, LockHistory};
 use crate::engine::listing::Row;
-use crate::model::snapshot::{Lock, Snapshot, Watching};
+use crate::model::snapshot::{Lock, Snapshot};
 use eframe::egui::{self, Key, Label, RichText, Ui};
 use lanes::Lanes;
 use std::ffi::OsStr;
@@ -60,11 +60,7 @@ impl Window {
         };
         if nothing {
             ui.add_space(8.0);
-            let text = if matches!(snapshot.watching, Watching::Loading(_)) {
-                "What is held is kept here once the whole folder has been read.".to_owned()
-            } else {
-                words::nothing_yet(one, &history, self.now.0, self.papers.zone.rules())
-            };
+            let text = words::nothing_yet(one, &history, &snapshot.watching, self.now.0, self.papers.zone.rules());
             ui.add(Label::new(muted(ui, text)).wrap());
             return;
         }

@@ -4,6 +4,7 @@
 
 use crate::app::visible;
 use crate::engine::history::{End, History, Hold, LEAST_HOLDS, LockHistory, Start, Wait};
+use crate::model::snapshot::Watching;
 use crate::model::time::{Wall, say_duration, say_duration_drawn_in};
 use crate::model::verdict::Verdict;
 use jiff::tz::TimeZone;
@@ -55,13 +56,18 @@ fn rounded_up(span: Duration) -> String {
 }
 
 /// What a lane shows where there is nothing in it yet.
-pub(super) fn nothing_yet(one: Option<&OsStr>, history: &History, now: Wall, zone: &TimeZone) -> String {
+pub(super) fn nothing_yet(
+    one: Option<&OsStr>, history: &History, watching: &Watching, now: Wall, zone: &TimeZone,
+) -> String {
     let what = one.map_or("Nothing".to_owned(), |path| visible(&path.to_string_lossy()));
     match history.watching_since() {
         Some(since) if one.is_some() => {
             format!("{what} has not been held since {}, when watching began.", clock(since, now, zone))
         }
         Some(since) => format!("Nothing has been held since {}, when watching began.", clock(since, now, zone)),
+        None if matches!(watching, Watching::Loading(_)) => {
+            "What is held is kept here once the whole folder has been read.".to_owned()
+        }
         None => "The folder is not watched now, and nothing was held while it was.".to_owned(),
     }
 }
